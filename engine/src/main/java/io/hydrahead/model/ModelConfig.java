@@ -1,0 +1,64 @@
+package io.hydrahead.model;
+
+import java.util.List;
+
+/**
+ * Shape and constants of a model, as in a Qwen3 {@code config.json}.
+ *
+ * @param vocabSize V, rows of the embedding
+ * @param hiddenSize D
+ * @param intermediateSize F, width of the MLP
+ * @param layers L
+ * @param heads H, query heads a layer
+ * @param kvHeads KV heads a layer; divides H
+ * @param headDim d; even
+ * @param maxPositionEmbeddings native context in tokens
+ * @param tiedEmbeddings whether the LM head is the embedding
+ * @param eosTokenIds tokens that end a reply; may be empty
+ * @param bosTokenId −1 when there is none
+ */
+public record ModelConfig(
+    int vocabSize,
+    int hiddenSize,
+    int intermediateSize,
+    int layers,
+    int heads,
+    int kvHeads,
+    int headDim,
+    int maxPositionEmbeddings,
+    float rmsNormEps,
+    RotaryConfig rotary,
+    boolean tiedEmbeddings,
+    int bosTokenId,
+    List<Integer> eosTokenIds) {
+
+  public ModelConfig {
+    eosTokenIds = List.copyOf(eosTokenIds);
+    positive("vocab_size", vocabSize);
+    positive("hidden_size", hiddenSize);
+    positive("intermediate_size", intermediateSize);
+    positive("num_hidden_layers", layers);
+    positive("num_attention_heads", heads);
+    positive("num_key_value_heads", kvHeads);
+    positive("head_dim", headDim);
+    positive("max_position_embeddings", maxPositionEmbeddings);
+    if (heads % kvHeads != 0) {
+      throw new IllegalArgumentException(
+          "num_attention_heads " + heads + " is not a multiple of num_key_value_heads " + kvHeads);
+    }
+    if (headDim % 2 != 0) {
+      throw new IllegalArgumentException("head_dim " + headDim + " is odd; rotary needs it even");
+    }
+  }
+
+  private static void positive(String field, int value) {
+    if (value < 1) {
+      throw new IllegalArgumentException(field + " must be at least 1, not " + value);
+    }
+  }
+
+  /** Query heads to a KV head. */
+  public int group() {
+    return heads / kvHeads;
+  }
+}
