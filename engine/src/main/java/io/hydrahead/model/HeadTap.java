@@ -10,6 +10,11 @@ public interface HeadTap {
   /** Queries [N, h·d] and keys [N, g·d] of the full heads, after norm and rotary. */
   default void queriesAndKeys(int layer, Tensor q, Tensor k) {}
 
+  /** Whether {@link #headOutputs} writes every output of this layer, so that none need be computed. */
+  default boolean replacesAll(int layer) {
+    return false;
+  }
+
   /**
    * Outputs of all heads [N, H·d] in the original head order, just before the output projection W_o
    * (after fusion, where the style has one). What it writes there goes on through the model.

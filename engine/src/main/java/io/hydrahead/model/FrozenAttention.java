@@ -1,0 +1,65 @@
+package io.hydrahead.model;
+
+import io.hydrahead.tensor.Tensor;
+import io.hydrahead.tensor.Workspace;
+
+/**
+ * The model with every attention output given: embeddings and MLPs live, attention frozen. Positions
+ * then do not see each other, so it runs on any few rows of a text: the downstream half of the probe's
+ * receiver effect. R rows, D width, V vocabulary.
+ */
+public final class FrozenAttention implements AutoCloseable {
+  private final HybridTransformer model;
+  private final Workspace memory = new Workspace();
+  private final LayerPass[] layers;
+  private final Tensor x;
+  private final Tensor y;
+  private final Tensor normed;
+  private final Tensor logits;
+
+  /** For {@code rows} rows at a time. */
+  public FrozenAttention(HybridTransformer model, int rows) {
+    this.model = model;
+    ModelConfig c = model.config();
+    PassSpec spec = new PassSpec(c, model.plan(), model.style(), model.ops(), 1, rows, false);
+    Buffers.Overlay turns = new Buffers.Overlay(memory);
+    layers = new LayerPass[c.layers()];
+    for (int l = 0; l < layers.length; l++) {
+      layers[l] = new LayerPass(spec, l, turns.restart());
+    }
+    x = memory.f32(rows, c.hiddenSize());
+    y = memory.f32(rows, c.hiddenSize());
+    normed = memory.f32(rows, c.hiddenSize());
+    logits = memory.f32(rows, c.vocabSize());
+  }
+
+  /**
+   * Logits [R, V], valid until the next call.
+   *
+   * @param from the layer at which to start
+   * @param input of that layer, [R, D]
+   * @param mixerOutputs attention outputs after W_o of each layer, [R, D]; those before {@code from}
+   *     are not read
+   */
+  public Tensor run(int from, Tensor input, Tensor[] mixerOutputs) {
+    Tensor in = x;
+    Tensor out = y;
+    in.copyFrom(input);
+    for (int l = from; l < layers.length; l++) {
+      layers[l].finish(in, mixerOutputs[l], out, model.weights(l));
+      Tensor t = in;
+      in = out;
+      out = t;
+    }
+    model.ops()
+        .rmsNorm()
+        .forward(in, model.finalNorm(), model.config().rmsNormEps(), normed, null);
+    model.ops().linear().forward(normed, model.lmHead(), logits, false);
+    return logits;
+  }
+
+  @Override
+  public void close() {
+    memory.close();
+  }
+}

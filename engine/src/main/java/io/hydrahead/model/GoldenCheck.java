@@ -1,0 +1,173 @@
+package io.hydrahead.model;
+
+import io.hydrahead.tensor.InputException;
+import io.hydrahead.tensor.Tensor;
+import java.util.ArrayList;
+import java.util.Arrays;
+import java.util.List;
+import java.util.Set;
+import java.util.function.Function;
+
+/**
+ * Compares a model with a golden file, tensor by tensor, by relative L2: ‖got − want‖ / ‖want‖.
+ *
+ * <p>Understood: {@code input_ids} [B,T], {@code logits} [B,T,V], {@code hidden_states.i}, {@code loss},
+ * {@code grad.<parameter>}, {@code decode_logits} [B,n,V] (the last n positions, decoded one by one);
+ * or {@code <prompt>.input_ids} [1,T] with {@code <prompt>.logits} [T,V].
+ */
+public final class GoldenCheck {
+  /** One compared tensor; NaN anywhere makes {@code relativeL2} NaN, which no tolerance admits. */
+  public record Deviation(String tensor, double relativeL2) {
+    public boolean within(double tolerance) {
+      return relativeL2 <= tolerance;
+    }
+  }
+
+  private final HybridTransformer model;
+  private final Set<String> names;
+  private final Function<String, Tensor> golden;
+  private final List<Deviation> found = new ArrayList<>();
+
+  private GoldenCheck(
+      HybridTransformer model, Set<String> names, Function<String, Tensor> golden) {
+    this.model = model;
+    this.names = names;
+    this.golden = golden;
+  }
+
+  /**
+   * @param names of the golden file's tensors, {@code golden} gives them
+   * @throws InputException if the file has nothing to compare or its shapes are not the model's
+   */
+  public static List<Deviation> run(
+      HybridTransformer model, Set<String> names, Function<String, Tensor> golden) {
+    GoldenCheck check = new GoldenCheck(model, names, golden);
+    if (names.contains("input_ids")) {
+      check.whole();
+    }
+    for (String name : names.stream().sorted().toList()) {
+      if (name.endsWith(".input_ids")) {
+        check.prompt(name.substring(0, name.length() - ".input_ids".length()));
+      }
+    }
+    if (check.found.isEmpty()) {
+      throw new InputException(
+          "the golden file has no input_ids: nothing to run the model on (for operation goldens"
+              + " use --op)");
+    }
+    return check.found;
+  }
+
+  /** ‖got − want‖ / ‖want‖ in float64; the plain norm of {@code got} where {@code want} is zero. */
+  public static double relativeL2(Tensor got, Tensor want) {
+    if (got.size() != want.size()) {
+      throw new InputException("got " + got + ", the golden tensor is " + want);
+    }
+    double difference = 0;
+    double norm = 0;
+    for (long i = 0; i < want.size(); i++) {
+      double w = want.get(i);
+      double e = got.get(i) - w;
+      difference += e * e;
+      norm += w * w;
+    }
+    return norm == 0 ? Math.sqrt(difference) : Math.sqrt(difference / norm);
+  }
+
+  private void compare(String name, Tensor got) {
+    if (names.contains(name)) {
+      found.add(new Deviation(name, relativeL2(got, golden.apply(name))));
+    }
+  }
+
+  private void whole() {
+    Tensor input = golden.apply("input_ids");
+    if (input.rank() != 2) {
+      throw new InputException("input_ids must have shape [B, T], not " + input);
+    }
+    int batch = input.size(0);
+    int tokens = input.size(1);
+    int[] ids = ids(input);
+    boolean gradients = names.stream().anyMatch(n -> n.startsWith("grad."));
+    try (TrainingPass pass = new TrainingPass(model, batch, tokens, gradients);
+        ParameterStore grads = gradients ? model.parameters().zerosLike() : new ParameterStore()) {
+      pass.forward(ids);
+      for (int l = 0; l < model.config().layers(); l++) {
+        compare("hidden_states." + l, pass.layerInput(l));
+      }
+      compare("hidden_states." + model.config().layers(), pass.finalHidden());
+      if (names.contains("logits")) {
+        compare("logits", allLogits(pass));
+      }
+      if (gradients || names.contains("loss")) {
+        loss(pass, ids, gradients ? grads : null);
+      }
+    }
+    if (names.contains("decode_logits")) {
+      decode(ids, batch, tokens);
+    }
+  }
+
+  private Tensor allLogits(TrainingPass pass) {
+    int vocabulary = model.config().vocabSize();
+    float[] all = new float[pass.batch() * pass.tokens() * vocabulary];
+    pass.logits(
+        (from, logits) ->
+            System.arraycopy(
+                logits.toFloats(), 0, all, from * vocabulary, Math.toIntExact(logits.size())));
+    return Tensor.of(all, all.length);
+  }
+
+  private void loss(TrainingPass pass, int[] ids, ParameterStore grads) {
+    int tokens = pass.tokens();
+    int[] targets = new int[ids.length];
+    for (int i = 0; i < ids.length; i++) {
+      targets[i] = i % tokens == tokens - 1 ? -1 : ids[i + 1];
+    }
+    float[] weights = new float[ids.length];
+    Arrays.fill(weights, 1f);
+    int count = pass.batch() * (tokens - 1);
+    double sum = pass.nextTokenLoss(targets, weights, 1f / count, grads);
+    compare("loss", Tensor.of(new float[] {(float) (sum / count)}, 1));
+    if (grads != null) {
+      pass.backward(grads);
+      for (String name : grads.names()) {
+        compare("grad." + name, grads.get(name));
+      }
+    }
+  }
+
+  private void decode(int[] ids, int batch, int tokens) {
+    int vocabulary = model.config().vocabSize();
+    int steps = golden.apply("decode_logits").size(1);
+    float[] all = new float[batch * steps * vocabulary];
+    try (Session session = model.newSession(tokens)) {
+      for (int b = 0; b < batch; b++) {
+        session.reset();
+        session.prefill(Arrays.copyOfRange(ids, b * tokens, (b + 1) * tokens - steps));
+        for (int s = 0; s < steps; s++) {
+          Tensor logits = session.decode(ids[(b + 1) * tokens - steps + s]);
+          System.arraycopy(
+              logits.toFloats(), 0, all, (b * steps + s) * vocabulary, vocabulary);
+        }
+      }
+    }
+    compare("decode_logits", Tensor.of(all, all.length));
+  }
+
+  private void prompt(String prefix) {
+    int[] ids = ids(golden.apply(prefix + ".input_ids"));
+    try (TrainingPass pass = new TrainingPass(model, 1, ids.length, false)) {
+      pass.forward(ids);
+      compare(prefix + ".logits", allLogits(pass));
+    }
+  }
+
+  private static int[] ids(Tensor t) {
+    int[] ids = new int[Math.toIntExact(t.size())];
+    for (int i = 0; i < ids.length; i++) {
+      ids[i] = Math.toIntExact(t.getLong(i));
+    }
+    return ids;
+  }
+}

@@ -1,0 +1,123 @@
+package io.hydrahead.model;
+
+import io.hydrahead.ops.Ops;
+import io.hydrahead.tensor.InputException;
+import io.hydrahead.tensor.Tensor;
+import java.util.Arrays;
+import java.util.Map;
+
+/**
+ * A decoder-only Transformer of the Qwen3 family in which every attention head is either full or linear:
+ * vanilla, layer-wise and head-wise models are this class with different plans and styles.
+ *
+ * <p>Holds parameters, no activations: those belong to a {@link Session} (inference) or a {@link
+ * TrainingPass}. Used from one thread at a time. Closing it frees the parameters, not the operations.
+ */
+public final class HybridTransformer implements AutoCloseable {
+  private final ModelConfig config;
+  private final HeadPlan plan;
+  private final Style style;
+  private final ParameterStore parameters;
+  private final Ops ops;
+  private final LayerPass.Weights[] weights;
+
+  /**
+   * @throws InputException naming the parameter, if the store lacks one, has one too many, or one has
+   *     another shape than plan and config say
+   */
+  public HybridTransformer(
+      ModelConfig config, HeadPlan plan, Style style, ParameterStore parameters, Ops ops) {
+    this.config = config;
+    this.plan = plan;
+    this.style = style;
+    this.parameters = parameters;
+    this.ops = ops;
+    requireShapes(ParameterShapes.of(config, plan, style), parameters);
+    weights = new LayerPass.Weights[config.layers()];
+    for (int l = 0; l < weights.length; l++) {
+      weights[l] = LayerPass.Weights.of(parameters, plan, style, l);
+    }
+  }
+
+  private static void requireShapes(Map<String, long[]> shapes, ParameterStore store) {
+    shapes.forEach(
+        (name, shape) -> {
+          if (!store.contains(name)) {
+            throw new InputException(
+                "the checkpoint has no tensor " + name + ", which its config.json calls for");
+          }
+          if (!Arrays.equals(store.get(name).shape(), shape)) {
+            throw new InputException(
+                "tensor " + name + " has shape " + Arrays.toString(store.get(name).shape())
+                    + "; config.json calls for " + Arrays.toString(shape));
+          }
+        });
+    for (String name : store.names()) {
+      if (!shapes.containsKey(name)) {
+        throw new InputException(
+            "the checkpoint has a tensor " + name + " that its config.json does not call for");
+      }
+    }
+  }
+
+  public ModelConfig config() {
+    return config;
+  }
+
+  public HeadPlan plan() {
+    return plan;
+  }
+
+  public Style style() {
+    return style;
+  }
+
+  public ParameterStore parameters() {
+    return parameters;
+  }
+
+  public Ops ops() {
+    return ops;
+  }
+
+  /** Caches and buffers to read up to {@code capacity} tokens of one sequence. */
+  public Session newSession(int capacity) {
+    return new Session(this, capacity);
+  }
+
+  LayerPass.Weights weights(int layer) {
+    return weights[layer];
+  }
+
+  Tensor embedding() {
+    return parameters.get(ParameterShapes.EMBEDDING);
+  }
+
+  Tensor finalNorm() {
+    return parameters.get(ParameterShapes.FINAL_NORM);
+  }
+
+  String lmHeadName() {
+    return config.tiedEmbeddings() ? ParameterShapes.EMBEDDING : ParameterShapes.LM_HEAD;
+  }
+
+  Tensor lmHead() {
+    return parameters.get(lmHeadName());
+  }
+
+  /** @throws InputException naming the first id outside the vocabulary */
+  void requireIds(int[] ids, int from, int count) {
+    for (int i = from; i < from + count; i++) {
+      if (ids[i] < 0 || ids[i] >= config.vocabSize()) {
+        throw new InputException(
+            "token id " + ids[i] + " at place " + i + " is outside the vocabulary 0…"
+                + (config.vocabSize() - 1));
+      }
+    }
+  }
+
+  @Override
+  public void close() {
+    parameters.close();
+  }
+}

@@ -1,0 +1,79 @@
+package io.hydrahead.model;
+
+import static java.lang.foreign.ValueLayout.JAVA_FLOAT;
+
+import io.hydrahead.ops.attention.CausalAttention.Layout;
+import io.hydrahead.tensor.Tensor;
+import io.hydrahead.tensor.Workspace;
+import java.lang.foreign.MemorySegment;
+
+/**
+ * What one layer remembers of one sequence: keys and values of the kept KV heads (float32), recurrent
+ * state of the linear heads (float32), and the last inputs of the short convolutions.
+ */
+final class LayerCache {
+  /** [g, capacity, d], or null without full heads. */
+  final Tensor keys;
+
+  final Tensor values;
+  final Layout layout;
+
+  /** [1, h, d, d], or null without linear heads. */
+  final Tensor state;
+
+  /** [1, k − 1, h·d], or null without convolutions. */
+  final Tensor qHistory;
+
+  final Tensor kHistory;
+  final Tensor vHistory;
+  private final int kvHeads;
+  private final int headDim;
+  private final long capacity;
+
+  LayerCache(ModelConfig c, HeadPlan plan, Style style, int layer, int capacity, Workspace memory) {
+    kvHeads = plan.keptKvHeads(layer, c.kvHeads()).length;
+    headDim = c.headDim();
+    this.capacity = capacity;
+    int linear = plan.linearHeads(layer).length;
+    keys = kvHeads > 0 ? memory.f32(kvHeads, capacity, headDim) : null;
+    values = kvHeads > 0 ? memory.f32(kvHeads, capacity, headDim) : null;
+    layout = Layout.cache(capacity, headDim);
+    state = linear > 0 ? memory.zeros(1, linear, headDim, headDim) : null;
+    boolean conv = linear > 0 && style.convKernel() > 0;
+    long width = (long) linear * headDim;
+    qHistory = conv ? memory.zeros(1, style.convKernel() - 1, width) : null;
+    kHistory = conv ? memory.zeros(1, style.convKernel() - 1, width) : null;
+    vHistory = conv ? memory.zeros(1, style.convKernel() - 1, width) : null;
+  }
+
+  /** Stores keys and values [T, g·d] of positions start … start + T − 1. Allocates nothing. */
+  void append(Tensor k, Tensor v, int start, int tokens) {
+    for (int t = 0; t < tokens; t++) {
+      for (int g = 0; g < kvHeads; g++) {
+        long from = ((long) t * kvHeads + g) * headDim * 4;
+        long to = (g * capacity + start + t) * headDim * 4;
+        MemorySegment.copy(
+            k.segment(), JAVA_FLOAT, from, keys.segment(), JAVA_FLOAT, to, headDim);
+        MemorySegment.copy(
+            v.segment(), JAVA_FLOAT, from, values.segment(), JAVA_FLOAT, to, headDim);
+      }
+    }
+  }
+
+  /** Forgets everything. Keys and values need no clearing: the position says how many count. */
+  void clear() {
+    for (Tensor t : recurrent()) {
+      t.fill(0f);
+    }
+  }
+
+  /** What a mark must copy: state and convolution inputs, those that exist. */
+  Tensor[] recurrent() {
+    if (state == null) {
+      return new Tensor[0];
+    }
+    return qHistory == null
+        ? new Tensor[] {state}
+        : new Tensor[] {state, qHistory, kHistory, vHistory};
+  }
+}

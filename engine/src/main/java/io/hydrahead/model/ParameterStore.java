@@ -1,0 +1,91 @@
+package io.hydrahead.model;
+
+import io.hydrahead.tensor.DType;
+import io.hydrahead.tensor.Tensor;
+import io.hydrahead.tensor.Workspace;
+import java.util.Collections;
+import java.util.LinkedHashMap;
+import java.util.Map;
+import java.util.Set;
+
+/** Named parameters (or their gradients, or an optimiser's moments) in checkpoint order; their owner. */
+public final class ParameterStore implements AutoCloseable {
+  private final Map<String, Tensor> tensors = new LinkedHashMap<>();
+  private final Workspace memory = new Workspace();
+
+  /** An empty store. */
+  public ParameterStore() {}
+
+  /** Zeros of the given names and shapes. */
+  public static ParameterStore zeros(Map<String, long[]> shapes, DType dtype) {
+    ParameterStore s = new ParameterStore();
+    shapes.forEach((name, shape) -> s.allocate(name, dtype, shape).fill(0f));
+    return s;
+  }
+
+  /** Zeros of this store's names and shapes in float32: gradients or moments. */
+  public ParameterStore zerosLike() {
+    ParameterStore s = new ParameterStore();
+    tensors.forEach((name, t) -> s.allocate(name, DType.F32, t.shape()).fill(0f));
+    return s;
+  }
+
+  /** A deep copy in float32. */
+  public ParameterStore copy() {
+    ParameterStore s = new ParameterStore();
+    tensors.forEach((name, t) -> s.allocate(name, DType.F32, t.shape()).copyFrom(t));
+    return s;
+  }
+
+  /** New memory under a new name, owned by this store. */
+  public Tensor allocate(String name, DType dtype, long... shape) {
+    Tensor t = memory.allocate(dtype, shape);
+    put(name, t);
+    return t;
+  }
+
+  /** A tensor whose memory somebody else owns, such as a mapped file. */
+  public void put(String name, Tensor t) {
+    if (tensors.putIfAbsent(name, t) != null) {
+      throw new IllegalArgumentException("parameter " + name + " is there already");
+    }
+  }
+
+  /** @throws IllegalArgumentException if there is none of that name */
+  public Tensor get(String name) {
+    Tensor t = tensors.get(name);
+    if (t == null) {
+      throw new IllegalArgumentException("there is no parameter " + name);
+    }
+    return t;
+  }
+
+  public boolean contains(String name) {
+    return tensors.containsKey(name);
+  }
+
+  /** Names in checkpoint order. */
+  public Set<String> names() {
+    return Collections.unmodifiableSet(tensors.keySet());
+  }
+
+  /** Number of scalars in all. */
+  public long parameters() {
+    return tensors.values().stream().mapToLong(Tensor::size).sum();
+  }
+
+  /** Bytes in all. */
+  public long bytes() {
+    return tensors.values().stream().mapToLong(Tensor::bytes).sum();
+  }
+
+  /** Sets every element to zero. */
+  public void clear() {
+    tensors.values().forEach(t -> t.fill(0f));
+  }
+
+  @Override
+  public void close() {
+    memory.close();
+  }
+}
