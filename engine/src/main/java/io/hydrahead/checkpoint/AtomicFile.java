@@ -1,0 +1,113 @@
+package io.hydrahead.checkpoint;
+
+import io.hydrahead.tensor.InputException;
+import java.io.BufferedOutputStream;
+import java.io.IOException;
+import java.io.OutputStream;
+import java.nio.channels.Channels;
+import java.nio.channels.FileChannel;
+import java.nio.charset.StandardCharsets;
+import java.nio.file.Files;
+import java.nio.file.Path;
+import java.nio.file.StandardOpenOption;
+import java.util.List;
+import tools.jackson.databind.JsonNode;
+
+/**
+ * Writes one file so that a crash at any moment leaves either the old content or the new: temporary
+ * sibling, fsync, rename, fsync of the folder. Missing parent folders are created.
+ */
+public final class AtomicFile {
+  private AtomicFile() {}
+
+  /** Writes the content of a file. */
+  @FunctionalInterface
+  public interface Body {
+    void writeTo(OutputStream out) throws IOException;
+  }
+
+  /** Writes the content of a file through its channel. */
+  @FunctionalInterface
+  interface ChannelBody {
+    void writeTo(FileChannel out) throws IOException;
+  }
+
+  /**
+   * Refuses an existing {@code target} unless {@code force}. Commands call it before they start to
+   * compute.
+   *
+   * @throws InputException naming the file and {@code --force}
+   */
+  public static void requireFree(Path target, boolean force) {
+    if (Files.isDirectory(target)) {
+      throw new InputException(target + ": is a folder, a file is to be written; choose another -o");
+    }
+    if (!force && Files.exists(target)) {
+      throw new InputException(target + ": exists already; choose another -o or pass --force");
+    }
+  }
+
+  /**
+   * Replaces {@code target}, or creates it, with what {@code body} writes.
+   *
+   * @throws InputException naming the path and a fix, if it cannot be written; nothing is left then
+   */
+  public static void write(Path target, Body body) {
+    writeChannel(
+        target,
+        channel -> {
+          OutputStream out = new BufferedOutputStream(Channels.newOutputStream(channel), 1 << 16);
+          body.writeTo(out);
+          out.flush();
+        });
+  }
+
+  /** Replaces {@code target}, or creates it, with {@code bytes}. */
+  public static void write(Path target, byte[] bytes) {
+    write(target, out -> out.write(bytes));
+  }
+
+  /** Replaces {@code target}, or creates it, with {@code text} in UTF-8. */
+  public static void write(Path target, String text) {
+    write(target, text.getBytes(StandardCharsets.UTF_8));
+  }
+
+  /** Writes {@code json} indented; an existing {@code target} only if {@code force}. */
+  public static void write(Path target, JsonNode json, boolean force) {
+    requireFree(target, force);
+    write(target, Json.write(json));
+  }
+
+  static void writeChannel(Path target, ChannelBody body) {
+    if (Files.isDirectory(target)) {
+      requireFree(target, true);
+    }
+    Path temporary = null;
+    List<Path> created = List.of();
+    boolean done = false;
+    try {
+      Path folder = Storage.parent(target);
+      created = Storage.createFolders(folder);
+      temporary = Unfinished.sibling(target);
+      try (FileChannel channel =
+          FileChannel.open(temporary, StandardOpenOption.CREATE_NEW, StandardOpenOption.WRITE)) {
+        body.writeTo(channel);
+        channel.force(true);
+      }
+      Path from = temporary;
+      Path to = folder.resolve(target.getFileName());
+      Unfinished.finish(from, () -> Storage.move(from, to));
+      Storage.syncFolder(folder);
+      done = true;
+    } catch (IOException e) {
+      throw Storage.cannotWrite(target, e);
+    } finally {
+      if (!done) {
+        if (temporary != null) {
+          Unfinished.discard(temporary);
+        }
+        Storage.removeFolders(created);
+      }
+    }
+  }
+}

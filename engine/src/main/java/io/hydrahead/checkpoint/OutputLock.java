@@ -1,0 +1,100 @@
+package io.hydrahead.checkpoint;
+
+import io.hydrahead.tensor.InputException;
+import java.io.IOException;
+import java.nio.channels.FileChannel;
+import java.nio.channels.OverlappingFileLockException;
+import java.nio.file.Files;
+import java.nio.file.NoSuchFileException;
+import java.nio.file.Path;
+import java.nio.file.StandardOpenOption;
+import java.nio.file.attribute.BasicFileAttributes;
+import java.util.Optional;
+
+/**
+ * Keeps two runs out of one output: an operating-system lock on the sibling file {@code
+ * .<name>.lock}, which a crash releases by itself.
+ */
+public final class OutputLock implements AutoCloseable {
+  private static final int ATTEMPTS = 20;
+
+  private final Path file;
+  private final FileChannel channel;
+
+  private OutputLock(Path file, FileChannel channel) {
+    this.file = file;
+    this.channel = channel;
+  }
+
+  /**
+   * Takes the lock of the output {@code target}, whose parent folder must exist.
+   *
+   * @throws InputException if another run, in this process or not, holds it
+   */
+  public static OutputLock acquire(Path target) {
+    Path absolute = target.toAbsolutePath().normalize();
+    Path file = Storage.parent(target).resolve("." + absolute.getFileName() + ".lock");
+    try {
+      for (int i = 0; i < ATTEMPTS; i++) {
+        OutputLock lock = attempt(file, target);
+        if (lock != null) {
+          return lock;
+        }
+      }
+      throw inUse(target);
+    } catch (IOException e) {
+      throw Storage.cannotWrite(file, e);
+    }
+  }
+
+  /**
+   * Null if the file was removed by its last holder between opening and locking it. The check must
+   * not open the file again: closing any descriptor of it would drop a POSIX lock.
+   */
+  private static OutputLock attempt(Path file, Path target) throws IOException {
+    FileChannel channel =
+        FileChannel.open(file, StandardOpenOption.CREATE, StandardOpenOption.WRITE);
+    boolean held = false;
+    try {
+      Optional<Object> opened = identity(file);
+      if (channel.tryLock() == null) {
+        throw inUse(target);
+      }
+      held = opened.isPresent() && opened.equals(identity(file));
+      return held ? new OutputLock(file, channel) : null;
+    } catch (OverlappingFileLockException e) {
+      throw inUse(target);
+    } finally {
+      if (!held) {
+        channel.close();
+      }
+    }
+  }
+
+  private static Optional<Object> identity(Path file) throws IOException {
+    try {
+      Object key = Files.readAttributes(file, BasicFileAttributes.class).fileKey();
+      return Optional.of(key == null ? file : key);
+    } catch (NoSuchFileException e) {
+      return Optional.empty();
+    }
+  }
+
+  private static InputException inUse(Path target) {
+    return new InputException(
+        target + ": another run is writing there; wait for it or choose another -o");
+  }
+
+  /** Gives the lock back and removes its file. */
+  @Override
+  public void close() {
+    try {
+      if (channel.isOpen()) {
+        Files.deleteIfExists(file);
+        channel.close();
+      }
+    } catch (IOException e) {
+      // The lock goes with the process at the latest; a left file does no harm.
+    }
+  }
+}

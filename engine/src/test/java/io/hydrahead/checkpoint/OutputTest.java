@@ -1,0 +1,199 @@
+package io.hydrahead.checkpoint;
+
+import static org.assertj.core.api.Assertions.assertThat;
+import static org.assertj.core.api.Assertions.assertThatThrownBy;
+
+import io.hydrahead.tensor.InputException;
+import java.io.IOException;
+import java.nio.file.FileSystemException;
+import java.nio.file.Files;
+import java.nio.file.Path;
+import java.util.List;
+import java.util.concurrent.TimeUnit;
+import java.util.stream.Stream;
+import org.junit.jupiter.api.Test;
+import org.junit.jupiter.api.io.TempDir;
+
+class OutputTest {
+  @TempDir Path dir;
+
+  private List<String> names() throws IOException {
+    try (Stream<Path> s = Files.list(dir)) {
+      return s.map(p -> p.getFileName().toString()).sorted().toList();
+    }
+  }
+
+  @Test
+  void fileIsReplacedWhole() throws IOException {
+    Path f = dir.resolve("a/b/x.json");
+    AtomicFile.write(f, "one");
+    AtomicFile.write(f, "two");
+    assertThat(f).hasContent("two");
+    assertThatThrownBy(() -> AtomicFile.write(f, Json.of(1), false))
+        .isInstanceOf(InputException.class)
+        .hasMessageContaining("--force");
+    assertThat(f).hasContent("two");
+    AtomicFile.write(f, Json.of(1), true);
+    assertThat(f).hasContent("1\n");
+  }
+
+  @Test
+  void failedFileLeavesTheOldAndNothingElse() throws IOException {
+    Path f = dir.resolve("x");
+    AtomicFile.write(f, "old");
+    assertThatThrownBy(
+            () ->
+                AtomicFile.write(
+                    f,
+                    out -> {
+                      out.write(new byte[100_000]);
+                      throw new FileSystemException("x", null, "No space left on device");
+                    }))
+        .isInstanceOf(InputException.class)
+        .hasMessageContaining("No space left")
+        .hasMessageContaining("free some space");
+    assertThat(f).hasContent("old");
+    Path nested = dir.resolve("p/q/y");
+    assertThatThrownBy(
+            () ->
+                AtomicFile.write(
+                    nested,
+                    out -> {
+                      throw new IllegalStateException("bug");
+                    }))
+        .isInstanceOf(IllegalStateException.class);
+    assertThat(names()).containsExactly("x");
+  }
+
+  @Test
+  void targetBelowAFileOrInReadOnlyPlace() throws IOException {
+    Files.writeString(dir.resolve("file"), "");
+    assertThatThrownBy(() -> AtomicFile.write(dir.resolve("file/x"), "a"))
+        .isInstanceOf(InputException.class)
+        .hasMessageContaining("cannot be written");
+    assertThatThrownBy(() -> OutputFolder.begin(dir.resolve("file/x"), true))
+        .isInstanceOf(InputException.class)
+        .hasMessageContaining("choose another -o");
+    assertThatThrownBy(() -> AtomicFile.write(Path.of("/proc/hydrahead/x"), "a"))
+        .isInstanceOf(InputException.class);
+    assertThat(names()).containsExactly("file");
+  }
+
+  @Test
+  void folderAppearsAtCommitOnly() throws IOException {
+    Path target = dir.resolve("parent/model");
+    try (OutputFolder out = OutputFolder.begin(target, false)) {
+      Files.writeString(out.path().resolve("f"), "new");
+      assertThat(target).doesNotExist();
+    }
+    assertThat(names()).isEmpty();
+    try (OutputFolder out = OutputFolder.begin(target, false)) {
+      Files.createDirectory(out.path().resolve("sub"));
+      Files.writeString(out.path().resolve("sub/f"), "new");
+      out.commit();
+    }
+    assertThat(target.resolve("sub/f")).hasContent("new");
+    assertThat(dir.resolve("parent").toFile().list()).containsExactly("model");
+  }
+
+  @Test
+  void existingFolderNeedsForce() throws IOException {
+    Path target = dir.resolve("model");
+    Files.createDirectory(target);
+    OutputFolder.begin(target, false).close(); // empty is free
+    Files.writeString(target.resolve("f"), "old");
+    assertThatThrownBy(() -> OutputFolder.begin(target, false))
+        .isInstanceOf(InputException.class)
+        .hasMessageContaining("--force");
+    try (OutputFolder out = OutputFolder.begin(target, true)) {
+      Files.writeString(out.path().resolve("g"), "new");
+      assertThat(target.resolve("f")).hasContent("old");
+      out.commit();
+      assertThat(target.resolve("f")).doesNotExist();
+      assertThat(target.resolve("g")).hasContent("new");
+    }
+    assertThat(names()).containsExactly("model");
+  }
+
+  @Test
+  void neverReplacesTheWorkingFolder() {
+    assertThatThrownBy(() -> OutputFolder.begin(Path.of(".."), true))
+        .isInstanceOf(InputException.class)
+        .hasMessageContaining("working");
+  }
+
+  @Test
+  void twoRunsAreKeptApart() {
+    Path target = dir.resolve("model");
+    try (OutputFolder _ = OutputFolder.begin(target, false)) {
+      assertThatThrownBy(() -> OutputFolder.begin(target, false))
+          .isInstanceOf(InputException.class)
+          .hasMessageContaining("another run");
+    }
+    OutputFolder.begin(target, false).close();
+  }
+
+  @Test
+  void crashBetweenTheTwoRenamesIsRepaired() throws IOException {
+    Path target = dir.resolve("model");
+    Files.createDirectories(dir.resolve(".model.old"));
+    Files.writeString(dir.resolve(".model.old/f"), "old");
+    Files.createDirectories(dir.resolve(".model.tmp-1-x/sub"));
+    assertThatThrownBy(() -> OutputFolder.begin(target, false))
+        .isInstanceOf(InputException.class)
+        .hasMessageContaining("--force");
+    assertThat(target.resolve("f")).hasContent("old");
+    OutputFolder.begin(target, true).close();
+    assertThat(names()).containsExactly("model");
+  }
+
+  @Test
+  void spaceIsCheckedBefore() {
+    try (OutputFolder out = OutputFolder.begin(dir.resolve("m"), false)) {
+      out.requireSpace(1);
+      assertThatThrownBy(() -> out.requireSpace(Long.MAX_VALUE))
+          .isInstanceOf(InputException.class)
+          .hasMessageContaining("free some space");
+    }
+  }
+
+  @Test
+  void interruptedProcessLeavesNothing() throws Exception {
+    Path target = dir.resolve("model");
+    Process p =
+        new ProcessBuilder(
+                Path.of(System.getProperty("java.home"), "bin", "java").toString(),
+                "-XX:TieredStopAtLevel=1",
+                "--enable-native-access=ALL-UNNAMED",
+                "-cp",
+                System.getProperty("java.class.path"),
+                Endless.class.getName(),
+                target.toString())
+            .redirectError(ProcessBuilder.Redirect.DISCARD)
+            .start();
+    assertThat(p.getInputStream().read()).isEqualTo('r');
+    assertThat(names()).anyMatch(n -> n.startsWith(".model.tmp-"));
+    assertThatThrownBy(() -> OutputFolder.begin(target, true))
+        .hasMessageContaining("another run");
+    p.destroy(); // SIGTERM runs the same hooks as Ctrl-C
+    assertThat(p.waitFor(20, TimeUnit.SECONDS)).isTrue();
+    assertThat(names()).noneMatch(n -> n.startsWith(".model.tmp-") || n.equals("model"));
+    OutputFolder.begin(target, false).close(); // its lock went with it
+    assertThat(names()).isEmpty();
+  }
+
+  /** Writes into an output folder until it is stopped. */
+  static final class Endless {
+    public static void main(String[] args) throws Exception {
+      OutputFolder out = OutputFolder.begin(Path.of(args[0]), false);
+      for (int i = 0; ; i++) {
+        Files.writeString(out.path().resolve("f" + i), "x".repeat(1000));
+        if (i == 3) {
+          System.out.print('r');
+          System.out.flush();
+        }
+        Thread.sleep(1);
+      }
+    }
+  }
+}
