@@ -1,0 +1,115 @@
+package io.hydrahead.train;
+
+import io.hydrahead.json.Fields;
+import io.hydrahead.model.ParameterStore;
+import io.hydrahead.ops.optim.Optim;
+import io.hydrahead.tensor.Tensor;
+import java.lang.foreign.Arena;
+import java.util.LinkedHashMap;
+import java.util.SequencedMap;
+import java.util.function.Predicate;
+
+/**
+ * AdamW over the trainable parameters of one model, with clipping by the global norm of their
+ * gradients. Weight decay goes to matrices only: norms, biases and per-head scalars (rank 1) have none.
+ */
+public final class AdamW implements AutoCloseable {
+  /**
+   * @param weightDecay decoupled decay λ; the parameter shrinks by lr·λ a step
+   * @param clip largest global gradient norm; 0 is off
+   */
+  public record Settings(double beta1, double beta2, double eps, double weightDecay, double clip) {
+    /** METHOD section 4: β (0.9, 0.95), no decay, clip 1. */
+    public static final Settings DEFAULT = new Settings(0.9, 0.95, 1e-8, 0, 1);
+
+    /** Reads {@code {"beta1", "beta2", "eps", "weight_decay", "clip"}}; each has a default. */
+    static Settings read(Fields f) {
+      Settings s =
+          new Settings(
+              f.number("beta1", 0, 0.999999, DEFAULT.beta1),
+              f.number("beta2", 0, 0.999999, DEFAULT.beta2),
+              f.number("eps", 1e-20, 1, DEFAULT.eps),
+              f.number("weight_decay", 0, 10, DEFAULT.weightDecay),
+              f.number("clip", 0, 1e6, DEFAULT.clip));
+      f.end();
+      return s;
+    }
+  }
+
+  private record Slot(Tensor param, Tensor grad, Tensor m, Tensor v, boolean decays) {}
+
+  private final Optim optim;
+  private final Settings settings;
+  private final Arena arena = Arena.ofShared();
+  private final SequencedMap<String, Slot> slots = new LinkedHashMap<>();
+
+  /**
+   * @param params all parameters of the model, float32, by name
+   * @param grads their gradients, same names and shapes
+   * @param trainable which of them change; only these get moments
+   */
+  public AdamW(
+      Optim optim, Settings settings, ParameterStore params, ParameterStore grads,
+      Predicate<String> trainable) {
+    this.optim = optim;
+    this.settings = settings;
+    for (String name : params.names()) {
+      if (trainable.test(name)) {
+        Tensor p = params.get(name);
+        slots.put(name, new Slot(p, grads.get(name), zeros(p), zeros(p), p.rank() > 1));
+      }
+    }
+  }
+
+  private Tensor zeros(Tensor like) {
+    Tensor t = Tensor.allocate(arena, like.shape());
+    t.fill(0f);
+    return t;
+  }
+
+  /** √Σ g² over the trainable parameters, in the order of their names in the model. */
+  public double gradNorm() {
+    double sum = 0;
+    for (Slot s : slots.values()) {
+      sum += optim.sumOfSquares(s.grad());
+    }
+    return Math.sqrt(sum);
+  }
+
+  /**
+   * One update with the gradients as they stand.
+   *
+   * @param step counts from 1 since the moments were zero
+   * @param norm what {@link #gradNorm} says
+   */
+  public void step(long step, double lr, double norm) {
+    float scale = settings.clip > 0 && norm > settings.clip ? (float) (settings.clip / norm) : 1f;
+    for (Slot s : slots.values()) {
+      optim.adamW(
+          s.param, s.grad, s.m, s.v, (float) lr, (float) settings.beta1, (float) settings.beta2,
+          (float) settings.eps, s.decays ? (float) settings.weightDecay : 0f, Math.toIntExact(step),
+          scale);
+    }
+  }
+
+  /** Number of scalars that are trained. */
+  public long trained() {
+    return slots.values().stream().mapToLong(s -> s.param.size()).sum();
+  }
+
+  /** The moments, live, as {@code m.<name>} and {@code v.<name>}: what a run state saves. */
+  public SequencedMap<String, Tensor> moments() {
+    SequencedMap<String, Tensor> out = new LinkedHashMap<>();
+    slots.forEach(
+        (name, s) -> {
+          out.put("m." + name, s.m);
+          out.put("v." + name, s.v);
+        });
+    return out;
+  }
+
+  @Override
+  public void close() {
+    arena.close();
+  }
+}

@@ -1,0 +1,43 @@
+package io.hydrahead.train;
+
+import io.hydrahead.model.TrainingPass;
+import java.util.List;
+
+/** Cross-entropy of the next token, each learner on the same batch. */
+public final class NextTokenWork implements StageWork {
+  private final List<Learner> learners;
+  private final List<TrainingPass> passes;
+
+  public NextTokenWork(List<Learner> learners, Stage.Batching b) {
+    this.learners = learners;
+    this.passes =
+        learners.stream()
+            .map(l -> new TrainingPass(l.model(), b.microRows(), b.context(), true))
+            .toList();
+  }
+
+  @Override
+  public List<String> columns() {
+    return List.of("loss");
+  }
+
+  @Override
+  public void run(Batch batch, Share share, boolean gradients, double[][] sums) {
+    for (int i = 0; i < passes.size(); i++) {
+      TrainingPass pass = passes.get(i);
+      var grads = gradients ? learners.get(i).grads() : null;
+      pass.forward(batch.ids());
+      double sum =
+          pass.nextTokenLoss(batch.targets(), batch.weights(), (float) share.scale(), grads);
+      if (gradients) {
+        pass.backward(grads);
+      }
+      sums[i][0] += sum * share.scale();
+    }
+  }
+
+  @Override
+  public void close() {
+    passes.forEach(TrainingPass::close);
+  }
+}

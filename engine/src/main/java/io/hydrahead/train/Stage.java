@@ -1,0 +1,124 @@
+package io.hydrahead.train;
+
+import io.hydrahead.json.Fields;
+import java.util.List;
+import java.util.function.Predicate;
+import java.util.regex.Pattern;
+
+/**
+ * One stage of a training recipe: so many tokens of one objective at one context length.
+ *
+ * @param name of the stage in logs
+ * @param tokens tokens it sees, rounded up to whole steps
+ * @param batching sizes of a step
+ * @param trainable which parameters change: {@code all}, {@code attention}, or names with {@code *}
+ * @param keepMoments go on with the optimiser's moments of the stage before
+ * @param data the corpus, as the data package reads it
+ */
+public record Stage(
+    String name, Objective objective, long tokens, Batching batching, AdamW.Settings optimizer,
+    Schedule schedule, List<String> trainable, boolean keepMoments, Fields data) {
+
+  /** What is minimised. */
+  public sealed interface Objective {}
+
+  /** Cross-entropy of the next token. */
+  public record NextToken() implements Objective {}
+
+  /**
+   * Stage 1 of the transfer: mean over layers of ‖a_T − a_S‖² / ‖a_T‖², a the attention block's output
+   * after W_o, with the teacher's hidden states as input to every layer.
+   *
+   * @param normalise divide by ‖a_T‖² of the micro-batch; otherwise by the number of elements
+   */
+  public record Align(boolean normalise) implements Objective {}
+
+  /**
+   * Stage 2: klWeight · KL(teacher ‖ student) + ceWeight · cross-entropy, temperature 1, the same token
+   * weights for both.
+   */
+  public record Distil(float klWeight, float ceWeight) implements Objective {}
+
+  /**
+   * Sizes of a step.
+   *
+   * @param rows sequences a step
+   * @param microRows sequences that are computed at once; divides {@code rows}
+   * @param context T, tokens a sequence
+   */
+  public record Batching(int rows, int microRows, int context) {
+    static Batching read(Fields f, int maxContext) {
+      int context = f.integer("context", 8, maxContext);
+      int rows = f.integer("rows", 1, 1 << 20);
+      int micro = f.integer("micro_rows", 1, rows, rows);
+      if (rows % micro != 0) {
+        throw f.error("micro_rows", "must divide rows, " + rows);
+      }
+      return new Batching(rows, micro, context);
+    }
+
+    /** Micro-batches a step. */
+    public int micros() {
+      return rows / microRows;
+    }
+
+    /** Tokens a step. */
+    public long tokens() {
+      return (long) rows * context;
+    }
+  }
+
+  /**
+   * Reads a stage; {@code optimizer}, {@code schedule} and {@code data} fall back to those of the whole
+   * recipe.
+   *
+   * @param objective what it minimises
+   * @param trainable what trains unless the stage says otherwise
+   */
+  public static Stage read(Fields f, Fields recipe, Objective objective, String trainable) {
+    Stage s =
+        new Stage(
+            f.text("name"),
+            objective,
+            f.count("tokens", 1, Long.MAX_VALUE / 4),
+            Batching.read(f, 1 << 24),
+            AdamW.Settings.read(section(f, recipe, "optimizer")),
+            Schedule.read(section(f, recipe, "schedule")),
+            f.has("trainable") ? f.texts("trainable") : List.of(trainable),
+            f.flag("keep_moments", false),
+            section(f, recipe, "data"));
+    return s;
+  }
+
+  private static Fields section(Fields stage, Fields recipe, String name) {
+    if (stage.has(name)) {
+      return stage.object(name);
+    }
+    return name.equals("optimizer") ? recipe.objectOrEmpty(name) : recipe.object(name);
+  }
+
+  /** Steps of the stage. */
+  public long steps() {
+    return Math.ceilDiv(tokens, batching.tokens());
+  }
+
+  /** Whether a parameter of that name changes in this stage. */
+  public Predicate<String> trains() {
+    List<Pattern> patterns = trainable.stream().map(Stage::pattern).toList();
+    return name -> patterns.stream().anyMatch(p -> p.matcher(name).matches());
+  }
+
+  private static Pattern pattern(String entry) {
+    return switch (entry) {
+      case "all" -> Pattern.compile(".*");
+      case "attention" -> Pattern.compile("model\\.layers\\.\\d+\\.self_attn\\..*");
+      default -> {
+        StringBuilder regex = new StringBuilder();
+        for (String part : entry.split("(?<=\\*)|(?=\\*)")) {
+          regex.append(part.equals("*") ? ".*" : Pattern.quote(part));
+        }
+        yield Pattern.compile(regex.toString());
+      }
+    };
+  }
+}

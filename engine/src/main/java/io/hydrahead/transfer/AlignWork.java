@@ -1,0 +1,83 @@
+package io.hydrahead.transfer;
+
+import io.hydrahead.model.HeadTap;
+import io.hydrahead.model.HybridTransformer;
+import io.hydrahead.model.TrainingPass;
+import io.hydrahead.ops.optim.Optim;
+import io.hydrahead.tensor.Tensor;
+import io.hydrahead.tensor.Workspace;
+import io.hydrahead.train.Batch;
+import io.hydrahead.train.Learner;
+import io.hydrahead.train.Stage;
+import io.hydrahead.train.StageWork;
+import java.util.List;
+
+/**
+ * Stage 1, hidden-state alignment: one forward pass of the teacher; at each of its layers every
+ * student's attention block runs on the teacher's input and is pulled towards the teacher's output.
+ * N rows, D width.
+ *
+ * <p>Tokens count alike, whatever their weight in the other losses. With micro-batches, ‖a_T‖² is that
+ * of each micro-batch.
+ */
+final class AlignWork implements StageWork {
+  private final List<Learner> learners;
+  private final List<TrainingPass> students;
+  private final TrainingPass teacher;
+  private final Stage.Align objective;
+  private final Optim optim;
+  private final int layers;
+  private final Workspace memory = new Workspace();
+  private final Tensor difference;
+
+  AlignWork(
+      HybridTransformer teacher, List<Learner> learners, Stage.Batching b, Stage.Align objective) {
+    this.learners = learners;
+    this.objective = objective;
+    this.optim = teacher.ops().optim();
+    this.layers = teacher.config().layers();
+    this.teacher = new TrainingPass(teacher, b.microRows(), b.context(), false);
+    this.students =
+        learners.stream()
+            .map(l -> new TrainingPass(l.model(), b.microRows(), b.context(), true))
+            .toList();
+    this.difference =
+        memory.f32((long) b.microRows() * b.context(), teacher.config().hiddenSize());
+  }
+
+  @Override
+  public List<String> columns() {
+    return List.of("loss");
+  }
+
+  @Override
+  public void run(Batch batch, Share share, boolean gradients, double[][] sums) {
+    teacher.forward(
+        batch.ids(),
+        HeadTap.NONE,
+        (layer, input, target) -> {
+          double norm = objective.normalise() ? optim.sumOfSquares(target) : target.size();
+          double perLayer = 1.0 / (norm * layers * share.micros());
+          for (int i = 0; i < students.size(); i++) {
+            TrainingPass student = students.get(i);
+            Tensor output = student.alignForward(layer, input);
+            float scale = (float) (2 * perLayer);
+            difference.fill(0f);
+            optim.axpy(scale, output, difference);
+            optim.axpy(-scale, target, difference);
+            sums[i][0] +=
+                optim.sumOfSquares(difference) / ((double) scale * scale) * perLayer;
+            if (gradients) {
+              student.alignBackward(layer, difference, learners.get(i).grads());
+            }
+          }
+        });
+  }
+
+  @Override
+  public void close() {
+    teacher.close();
+    students.forEach(TrainingPass::close);
+    memory.close();
+  }
+}

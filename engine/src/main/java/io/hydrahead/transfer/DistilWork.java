@@ -1,0 +1,64 @@
+package io.hydrahead.transfer;
+
+import io.hydrahead.model.HybridTransformer;
+import io.hydrahead.model.TrainingPass;
+import io.hydrahead.train.Batch;
+import io.hydrahead.train.Learner;
+import io.hydrahead.train.Stage;
+import io.hydrahead.train.StageWork;
+import java.util.List;
+
+/**
+ * Stage 2, distillation on logits: one forward pass of the teacher, then each student's forward and
+ * backward against it on the same batch.
+ */
+final class DistilWork implements StageWork {
+  private final List<Learner> learners;
+  private final List<TrainingPass> students;
+  private final TrainingPass teacher;
+  private final Stage.Distil objective;
+
+  DistilWork(
+      HybridTransformer teacher, List<Learner> learners, Stage.Batching b, Stage.Distil objective) {
+    this.learners = learners;
+    this.objective = objective;
+    this.teacher = new TrainingPass(teacher, b.microRows(), b.context(), false);
+    this.students =
+        learners.stream()
+            .map(l -> new TrainingPass(l.model(), b.microRows(), b.context(), true))
+            .toList();
+  }
+
+  @Override
+  public List<String> columns() {
+    return List.of("loss", "kl", "cross_entropy");
+  }
+
+  @Override
+  public void run(Batch batch, Share share, boolean gradients, double[][] sums) {
+    teacher.forward(batch.ids());
+    for (int i = 0; i < students.size(); i++) {
+      TrainingPass student = students.get(i);
+      var grads = gradients ? learners.get(i).grads() : null;
+      student.forward(batch.ids());
+      TrainingPass.Distillation d =
+          student.distil(
+              teacher, batch.targets(), batch.weights(), objective.klWeight(),
+              objective.ceWeight(), (float) share.scale(), grads);
+      if (gradients) {
+        student.backward(grads);
+      }
+      double kl = d.kl() * share.scale();
+      double ce = d.crossEntropy() * share.scale();
+      sums[i][0] += objective.klWeight() * kl + objective.ceWeight() * ce;
+      sums[i][1] += kl;
+      sums[i][2] += ce;
+    }
+  }
+
+  @Override
+  public void close() {
+    teacher.close();
+    students.forEach(TrainingPass::close);
+  }
+}

@@ -1,0 +1,139 @@
+package io.hydrahead.transfer;
+
+import io.hydrahead.model.HybridTransformer;
+import io.hydrahead.model.ModelConfig;
+import io.hydrahead.tensor.InputException;
+import io.hydrahead.train.Corpus;
+import io.hydrahead.train.Learner;
+import io.hydrahead.train.NextTokenWork;
+import io.hydrahead.train.Rows;
+import io.hydrahead.train.RunSettings;
+import io.hydrahead.train.Stage;
+import io.hydrahead.train.StageWork;
+import io.hydrahead.train.TrainingJob;
+import java.util.List;
+import java.util.Map;
+
+/**
+ * The three stages of the transfer (METHOD section 4) for one student or several at once: all students
+ * see the same batches, and each forward pass of the teacher serves all of them.
+ */
+public final class Transfer implements TrainingJob {
+  private final TransferRecipe recipe;
+  private final HybridTransformer teacher;
+  private final List<Learner> students;
+  private final Corpus corpus;
+  private final String hash;
+  private final Evaluation evaluation;
+
+  /** A short evaluation of a student after a stage: names and values for the log. */
+  @FunctionalInterface
+  public interface Evaluation {
+    Evaluation NONE = (stage, name, student) -> Map.of();
+
+    Map<String, Double> after(Stage stage, String name, HybridTransformer student);
+  }
+
+  /**
+   * @param students converted models in float32 with the teacher's shape; they change in place
+   * @param hash of the recipe, the teacher, the students and the corpus
+   * @throws InputException if a student's shape is not the teacher's
+   */
+  public Transfer(
+      TransferRecipe recipe, HybridTransformer teacher, List<Learner> students, Corpus corpus,
+      String hash, Evaluation evaluation) {
+    this.recipe = recipe;
+    this.teacher = teacher;
+    this.students = List.copyOf(students);
+    this.corpus = corpus;
+    this.hash = hash;
+    this.evaluation = evaluation;
+    for (Learner s : students) {
+      requireSameShape(s.name(), s.model().config(), teacher.config());
+    }
+  }
+
+  private static void requireSameShape(String name, ModelConfig s, ModelConfig t) {
+    require(name, "vocab_size", s.vocabSize(), t.vocabSize());
+    require(name, "hidden_size", s.hiddenSize(), t.hiddenSize());
+    require(name, "num_hidden_layers", s.layers(), t.layers());
+  }
+
+  private static void require(String name, String field, int student, int teacher) {
+    if (student != teacher) {
+      throw new InputException(
+          "student " + name + ": " + field + " is " + student + ", the teacher's is " + teacher
+              + "; give a student that was converted from this teacher");
+    }
+  }
+
+  @Override
+  public String title() {
+    return "transfer " + recipe.name();
+  }
+
+  @Override
+  public String hash() {
+    return hash;
+  }
+
+  @Override
+  public RunSettings settings() {
+    return recipe.settings();
+  }
+
+  @Override
+  public List<Stage> stages() {
+    return recipe.stages();
+  }
+
+  @Override
+  public List<Learner> learners() {
+    return students;
+  }
+
+  @Override
+  public Rows training(Stage stage) {
+    return corpus.training(stage);
+  }
+
+  @Override
+  public Rows heldOut(Stage stage) {
+    return corpus.heldOut(stage);
+  }
+
+  /** Raises a student's native context to that of the stage, where that is longer. */
+  @Override
+  public void enter(Stage stage) {
+    int context = stage.batching().context();
+    for (Learner s : students) {
+      HybridTransformer m = s.model();
+      if (context > m.config().maxPositionEmbeddings()) {
+        s.replace(
+            new HybridTransformer(
+                withContext(m.config(), context), m.plan(), m.style(), m.parameters(), m.ops()));
+      }
+    }
+  }
+
+  private static ModelConfig withContext(ModelConfig c, int context) {
+    return new ModelConfig(
+        c.vocabSize(), c.hiddenSize(), c.intermediateSize(), c.layers(), c.heads(), c.kvHeads(),
+        c.headDim(), context, c.rmsNormEps(), c.rotary(), c.tiedEmbeddings(), c.bosTokenId(),
+        c.eosTokenIds());
+  }
+
+  @Override
+  public StageWork open(Stage stage) {
+    return switch (stage.objective()) {
+      case Stage.Align a -> new AlignWork(teacher, students, stage.batching(), a);
+      case Stage.Distil d -> new DistilWork(teacher, students, stage.batching(), d);
+      case Stage.NextToken n -> new NextTokenWork(students, stage.batching());
+    };
+  }
+
+  @Override
+  public Map<String, Double> evaluate(Stage stage, Learner student) {
+    return evaluation.after(stage, student.name(), student.model());
+  }
+}

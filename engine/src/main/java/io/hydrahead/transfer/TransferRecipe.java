@@ -1,0 +1,55 @@
+package io.hydrahead.transfer;
+
+import io.hydrahead.json.Fields;
+import io.hydrahead.train.RunSettings;
+import io.hydrahead.train.Stage;
+import java.nio.file.Path;
+import java.util.ArrayList;
+import java.util.List;
+
+/**
+ * A transfer recipe: the stages that turn a converted model into one that behaves like its teacher
+ * (METHOD section 4), each with an {@code objective}: {@code align}, {@code distil} or {@code
+ * next_token}.
+ *
+ * @param name of the recipe
+ * @param about one sentence for the model card
+ */
+public record TransferRecipe(String name, String about, RunSettings settings, List<Stage> stages) {
+  private enum Kind {
+    ALIGN,
+    DISTIL,
+    NEXT_TOKEN
+  }
+
+  /** Reads and checks a recipe file. */
+  public static TransferRecipe read(Path file) {
+    Fields f = Fields.read(file);
+    String name = f.text("name");
+    String about = f.text("about", "A hybrid model made by hydrahead transfer.");
+    RunSettings settings = RunSettings.read(f);
+    List<Stage> stages = new ArrayList<>();
+    for (Fields s : f.objects("stages")) {
+      Kind kind = s.choice("objective", Kind.class);
+      Stage.Objective objective =
+          switch (kind) {
+            case ALIGN -> new Stage.Align(s.flag("normalise", true));
+            case DISTIL -> distil(s);
+            case NEXT_TOKEN -> new Stage.NextToken();
+          };
+      stages.add(Stage.read(s, f, objective, kind == Kind.ALIGN ? "attention" : "all"));
+      s.end();
+    }
+    f.end();
+    return new TransferRecipe(name, about, settings, List.copyOf(stages));
+  }
+
+  private static Stage.Distil distil(Fields s) {
+    float kl = (float) s.number("kl_weight", 0, 1000, 1);
+    float ce = (float) s.number("ce_weight", 0, 1000, 1);
+    if (kl == 0 && ce == 0) {
+      throw s.error("kl_weight", "and ce_weight are both 0: give one of them a positive weight");
+    }
+    return new Stage.Distil(kl, ce);
+  }
+}
