@@ -1,0 +1,48 @@
+package io.hydrahead.ops;
+
+import io.hydrahead.tensor.DType;
+import io.hydrahead.tensor.Tensor;
+
+/** Argument checks that the rooms share; they allocate only when they fail. */
+public final class TensorChecks {
+  private TensorChecks() {}
+
+  /** Requires a float32 tensor of {@code size} elements. */
+  public static void floats(String name, Tensor t, long size) {
+    if (t.dtype() != DType.F32 || t.size() != size) {
+      throw new IllegalArgumentException(
+          name + " must be " + size + " float32 elements, not " + t);
+    }
+  }
+
+  /** Like {@link #floats}, but null will do. */
+  public static void floatsOrNull(String name, Tensor t, long size) {
+    if (t != null) {
+      floats(name, t, size);
+    }
+  }
+
+  /** Requires {@code size} elements of F32, BF16 or F16. */
+  public static void weights(String name, Tensor t, long size) {
+    boolean known = t.dtype() == DType.F32 || t.dtype() == DType.BF16 || t.dtype() == DType.F16;
+    if (!known || t.size() != size) {
+      throw new IllegalArgumentException(
+          name + " must be " + size + " elements of F32, BF16 or F16, not " + t);
+    }
+  }
+
+  /** Number of rows when the last dimension of {@code t} is the row length. */
+  public static int rows(Tensor t) {
+    long length = t.dim(-1);
+    return length == 0 ? 0 : Math.toIntExact(t.size() / length);
+  }
+
+  /** Requires that {@code length} entries starting at {@code from} exist. */
+  public static void range(String name, int available, int from, int length) {
+    if (from < 0 || length > available - from) {
+      throw new IllegalArgumentException(
+          name + " has " + available + " entries, rows " + from + " to " + (from + length)
+              + " are asked for");
+    }
+  }
+}

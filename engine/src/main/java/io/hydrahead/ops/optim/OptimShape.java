@@ -1,0 +1,30 @@
+package io.hydrahead.ops.optim;
+
+import io.hydrahead.ops.TensorChecks;
+import io.hydrahead.tensor.Tensor;
+
+/** Argument checks that every backend of {@link Optim} shares; each returns the element count. */
+final class OptimShape {
+  private OptimShape() {}
+
+  static long check(Tensor param, Tensor grad, Tensor m, Tensor v, int step) {
+    long size = check("param", param);
+    TensorChecks.floats("grad", grad, size);
+    TensorChecks.floats("m", m, size);
+    TensorChecks.floats("v", v, size);
+    if (step < 1) {
+      throw new IllegalArgumentException("AdamW counts steps from 1, not " + step);
+    }
+    return size;
+  }
+
+  static long check(String name, Tensor x) {
+    TensorChecks.floats(name, x, x.size());
+    return x.size();
+  }
+
+  static long check(Tensor x, Tensor y) {
+    TensorChecks.floats("y", y, x.size());
+    return check("x", x);
+  }
+}
