@@ -3,6 +3,7 @@ package io.hydrahead.model;
 import io.hydrahead.ops.Ops;
 import io.hydrahead.tensor.InputException;
 import io.hydrahead.tensor.Tensor;
+import java.nio.file.Path;
 import java.util.Arrays;
 import java.util.Map;
 
@@ -58,6 +59,16 @@ public final class HybridTransformer implements AutoCloseable {
             "the checkpoint has a tensor " + name + " that its config.json does not call for");
       }
     }
+  }
+
+  /** {@link ModelFiles#load}. */
+  public static HybridTransformer load(Path folder, Ops ops, ModelFiles.LoadOptions options) {
+    return ModelFiles.load(folder, ops, options);
+  }
+
+  /** {@link ModelFiles#save}. */
+  public void save(Path folder, ModelFiles.SaveOptions options) {
+    ModelFiles.save(this, folder, options);
   }
 
   public ModelConfig config() {

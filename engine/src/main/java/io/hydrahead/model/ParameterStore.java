@@ -3,8 +3,10 @@ package io.hydrahead.model;
 import io.hydrahead.tensor.DType;
 import io.hydrahead.tensor.Tensor;
 import io.hydrahead.tensor.Workspace;
+import java.util.ArrayList;
 import java.util.Collections;
 import java.util.LinkedHashMap;
+import java.util.List;
 import java.util.Map;
 import java.util.Set;
 
@@ -12,6 +14,7 @@ import java.util.Set;
 public final class ParameterStore implements AutoCloseable {
   private final Map<String, Tensor> tensors = new LinkedHashMap<>();
   private final Workspace memory = new Workspace();
+  private final List<AutoCloseable> owned = new ArrayList<>();
 
   /** An empty store. */
   public ParameterStore() {}
@@ -84,8 +87,20 @@ public final class ParameterStore implements AutoCloseable {
     tensors.values().forEach(t -> t.fill(0f));
   }
 
+  /** Hands over what holds the memory of tensors that were {@link #put}: closed with this store. */
+  void own(AutoCloseable holder) {
+    owned.add(holder);
+  }
+
   @Override
   public void close() {
+    for (AutoCloseable holder : owned) {
+      try {
+        holder.close();
+      } catch (Exception e) {
+        throw new IllegalStateException("cannot release " + holder, e);
+      }
+    }
     memory.close();
   }
 }

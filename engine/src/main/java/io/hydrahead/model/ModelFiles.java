@@ -1,0 +1,164 @@
+package io.hydrahead.model;
+
+import io.hydrahead.checkpoint.AtomicFile;
+import io.hydrahead.checkpoint.Checkpoint;
+import io.hydrahead.checkpoint.OutputFolder;
+import io.hydrahead.checkpoint.SafetensorsWriter;
+import io.hydrahead.ops.Ops;
+import io.hydrahead.tensor.DType;
+import io.hydrahead.tensor.InputException;
+import io.hydrahead.tensor.Tensor;
+import io.hydrahead.tensor.Workspace;
+import java.io.IOException;
+import java.nio.file.Files;
+import java.nio.file.Path;
+import java.util.LinkedHashMap;
+import java.util.List;
+import java.util.Map;
+
+/** Reads and writes models as Hugging Face folders. */
+public final class ModelFiles {
+  /** Files beside the weights that belong to a model and are copied along when it is converted. */
+  public static final List<String> TOKENIZER_FILES =
+      List.of("tokenizer.json", "tokenizer_config.json", "chat_template.jinja");
+
+  private static final long MAX_SHARD_BYTES = 5L << 30;
+
+  private ModelFiles() {}
+
+  /**
+   * @param float32 widen every parameter to float32, as training needs; otherwise matrices stay mapped
+   *     in their stored type, and only vectors are widened
+   */
+  public record LoadOptions(boolean float32) {
+    /** For inference: weights as stored. */
+    public static final LoadOptions STORED = new LoadOptions(false);
+
+    /** For training and exact comparison. */
+    public static final LoadOptions FLOAT32 = new LoadOptions(true);
+  }
+
+  /**
+   * @param dtype of matrices; the vectors of a hybrid (norms, decays, γ) are always float32
+   * @param force whether an existing folder may be replaced
+   * @param companions folder whose tokenizer files are copied along, or null
+   * @param extras further fields of config.json, such as the producer
+   */
+  public record SaveOptions(DType dtype, boolean force, Path companions, Map<String, ?> extras) {}
+
+  /**
+   * Reads a folder.
+   *
+   * @throws InputException naming the file and what is wrong with it
+   */
+  public static HybridTransformer load(Path folder, Ops ops, LoadOptions options) {
+    Checkpoint checkpoint = Checkpoint.open(folder);
+    try {
+      ModelConfig config = ConfigJson.read(checkpoint.config(), folder);
+      HeadPlan plan = ConfigJson.plan(checkpoint.config(), folder);
+      Style style = ConfigJson.style(checkpoint.config(), folder);
+      Map<String, long[]> shapes = ParameterShapes.of(config, plan, style);
+      requireNoStrangers(checkpoint, shapes, folder);
+      ParameterStore store = new ParameterStore();
+      boolean mapped = false;
+      for (Map.Entry<String, long[]> e : shapes.entrySet()) {
+        Tensor stored = checkpoint.get(e.getKey(), e.getValue());
+        boolean floats =
+            stored.dtype() == DType.F32
+                || stored.dtype() == DType.BF16
+                || stored.dtype() == DType.F16;
+        if (!floats) {
+          throw new InputException(
+              folder + ": tensor " + e.getKey() + " is " + stored.dtype()
+                  + "; F32, BF16 and F16 are supported");
+        }
+        if (!options.float32() && isMatrix(e.getKey(), stored)) {
+          store.put(e.getKey(), stored);
+          mapped = true;
+        } else {
+          store.allocate(e.getKey(), DType.F32, e.getValue()).copyFrom(stored);
+        }
+      }
+      if (mapped) {
+        store.own(checkpoint);
+      } else {
+        checkpoint.close();
+      }
+      return new HybridTransformer(config, plan, style, store, ops);
+    } catch (RuntimeException e) {
+      checkpoint.close();
+      throw e;
+    }
+  }
+
+  private static boolean isMatrix(String name, Tensor t) {
+    return t.rank() == 2 && !name.endsWith("_conv.weight");
+  }
+
+  private static void requireNoStrangers(
+      Checkpoint checkpoint, Map<String, long[]> shapes, Path folder) {
+    for (String name : checkpoint.names()) {
+      boolean harmless =
+          name.equals(ParameterShapes.LM_HEAD) || name.endsWith("rotary_emb.inv_freq");
+      if (!shapes.containsKey(name) && !harmless) {
+        throw new InputException(
+            folder + ": the checkpoint has a tensor '" + name
+                + "' that its config.json does not call for; is it the config of another model?");
+      }
+    }
+  }
+
+  /**
+   * Writes a folder that appears all at once.
+   *
+   * @throws InputException if the target exists and {@code force} is off, or cannot be written
+   */
+  public static void save(HybridTransformer model, Path folder, SaveOptions options) {
+    try (OutputFolder out = OutputFolder.begin(folder, options.force())) {
+      write(model, out, options);
+      out.commit();
+    }
+  }
+
+  /** Writes config, weights and tokenizer files into an output folder that the caller commits. */
+  public static void write(HybridTransformer model, OutputFolder out, SaveOptions options) {
+    boolean plain = model.style().isVanilla() && model.plan().isAllFull();
+    try (Workspace memory = new Workspace()) {
+      Map<String, Tensor> tensors = new LinkedHashMap<>();
+      for (String name : model.parameters().names()) {
+        Tensor t = model.parameters().get(name);
+        DType dtype = plain || isMatrix(name, t) ? options.dtype() : DType.F32;
+        if (t.dtype() != dtype) {
+          Tensor converted = memory.allocate(dtype, t.shape());
+          converted.copyFrom(t);
+          t = converted;
+        }
+        tensors.put(name, t);
+      }
+      SafetensorsWriter writer = SafetensorsWriter.of(tensors);
+      out.requireSpace(writer.dataBytes());
+      writer.writeFolder(out.path(), MAX_SHARD_BYTES);
+    }
+    AtomicFile.write(
+        out.path().resolve("config.json"),
+        ConfigJson.write(model.config(), model.plan(), model.style(), options.extras()),
+        true);
+    copyCompanions(options.companions(), out.path());
+  }
+
+  private static void copyCompanions(Path from, Path to) {
+    if (from == null) {
+      return;
+    }
+    for (String name : TOKENIZER_FILES) {
+      Path file = from.resolve(name);
+      if (Files.isRegularFile(file)) {
+        try {
+          AtomicFile.write(to.resolve(name), Files.readAllBytes(file));
+        } catch (IOException e) {
+          throw new InputException(file + ": cannot be read (" + e.getMessage() + ")");
+        }
+      }
+    }
+  }
+}
