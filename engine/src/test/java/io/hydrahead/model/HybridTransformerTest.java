@@ -1,0 +1,265 @@
+package io.hydrahead.model;
+
+import static org.assertj.core.api.Assertions.assertThat;
+import static org.assertj.core.api.Assertions.assertThatThrownBy;
+
+import io.hydrahead.checkpoint.SafetensorsFile;
+import io.hydrahead.ops.Ops;
+import io.hydrahead.ops.OpsFactory;
+import io.hydrahead.ops.OpsOptions;
+import io.hydrahead.tensor.InputException;
+import io.hydrahead.tensor.Tensor;
+import java.nio.file.Path;
+import java.util.Arrays;
+import java.util.List;
+import java.util.Random;
+import java.util.stream.Stream;
+import org.junit.jupiter.api.Test;
+import org.junit.jupiter.api.io.TempDir;
+import org.junit.jupiter.params.ParameterizedTest;
+import org.junit.jupiter.params.provider.Arguments;
+import org.junit.jupiter.params.provider.MethodSource;
+
+class HybridTransformerTest {
+  private static final Style CONV_AND_BETA2 =
+      new Style(true, true, true, true, false, Style.LengthScale.NONE, 500, 4, 2f);
+
+  static Stream<Arguments> models() {
+    ModelConfig c = TestModels.config();
+    return Stream.of(
+        Arguments.of("vanilla", HeadPlan.allFull(3, 4), Style.VANILLA),
+        Arguments.of("layer-wise", TestModels.layerWise(), Style.HYDRAHEAD),
+        Arguments.of("head-wise", TestModels.headWise(), Style.HYDRAHEAD),
+        Arguments.of("all full, HydraHead style", HeadPlan.allFull(3, 4), Style.HYDRAHEAD),
+        Arguments.of("all linear", HeadPlan.of(new boolean[3][4]), Style.HYDRAHEAD),
+        Arguments.of("head-wise, conv, beta 2", TestModels.headWise(), CONV_AND_BETA2),
+        Arguments.of("head-wise, no norm, no gamma", TestModels.headWise(), bare()));
+  }
+
+  private static Style bare() {
+    return new Style(false, false, false, false, true, Style.LengthScale.NONE, 500, 0, 1f);
+  }
+
+  @ParameterizedTest(name = "{0}")
+  @MethodSource("models")
+  void backendsAgreeInLossAndGradients(String name, HeadPlan plan, Style style) {
+    try (Ops reference = OpsFactory.reference(1);
+        Ops cpu = OpsFactory.cpu(OpsOptions.defaults())) {
+      int[] ids = ids(2 * 70, 97, 3);
+      ParameterStore a = gradients(plan, style, reference, ids);
+      ParameterStore b = gradients(plan, style, cpu, ids);
+      for (String parameter : a.names()) {
+        assertThat(GoldenCheck.relativeL2(b.get(parameter), a.get(parameter)))
+            .as(parameter)
+            .isLessThan(1e-4);
+      }
+    }
+  }
+
+  private static ParameterStore gradients(HeadPlan plan, Style style, Ops ops, int[] ids) {
+    HybridTransformer m = TestModels.random(TestModels.config(), plan, style, ops, 7);
+    ParameterStore grads = m.parameters().zerosLike();
+    try (TrainingPass pass = new TrainingPass(m, 2, ids.length / 2, true)) {
+      pass.forward(ids);
+      pass.nextTokenLoss(shifted(ids, 2), ones(ids.length), 1f / ids.length, grads);
+      pass.backward(grads);
+    }
+    return grads;
+  }
+
+  /** The directional derivative along a random direction, by central differences. */
+  @ParameterizedTest(name = "{0}")
+  @MethodSource("models")
+  void gradientIsTheSlopeOfTheLoss(String name, HeadPlan plan, Style style) {
+    try (Ops ops = OpsFactory.reference(1)) {
+      int[] ids = ids(2 * 21, 97, 5);
+      HybridTransformer m = TestModels.random(TestModels.config(), plan, style, ops, 11);
+      ParameterStore grads = m.parameters().zerosLike();
+      try (TrainingPass pass = new TrainingPass(m, 2, 21, true)) {
+        pass.forward(ids);
+        pass.nextTokenLoss(shifted(ids, 2), ones(ids.length), 1f, grads);
+        pass.backward(grads);
+        for (String parameter : grads.names()) {
+          Tensor w = m.parameters().get(parameter);
+          Tensor g = grads.get(parameter);
+          double norm = GoldenCheck.relativeL2(g, Tensor.of(new float[(int) g.size()], g.shape()));
+          assertThat(norm).as(parameter).isGreaterThan(0);
+          float eps = (float) (2e-3 / Math.max(norm, 1) * Math.max(1, norm / 20));
+          float[] before = w.toFloats();
+          double up = moved(pass, ids, w, before, g, (float) (eps / norm));
+          double down = moved(pass, ids, w, before, g, (float) (-eps / norm));
+          w.copyFrom(before);
+          assertThat((up - down) / (2 * eps)).as(parameter)
+              .isCloseTo(norm, org.assertj.core.data.Percentage.withPercentage(3));
+        }
+      }
+    }
+  }
+
+  private static double moved(
+      TrainingPass pass, int[] ids, Tensor w, float[] before, Tensor g, float by) {
+    for (int i = 0; i < before.length; i++) {
+      w.set(i, before[i] + by * g.get(i));
+    }
+    pass.forward(ids);
+    return pass.nextTokenLoss(shifted(ids, 2), ones(ids.length), 1f, null);
+  }
+
+  @ParameterizedTest(name = "{0}")
+  @MethodSource("models")
+  void anySplitGivesTheLogitsOfOnePass(String name, HeadPlan plan, Style style) {
+    try (Ops ops = OpsFactory.cpu(OpsOptions.defaults())) {
+      HybridTransformer m = TestModels.random(TestModels.config(), plan, style, ops, 13);
+      int[] ids = ids(200, 97, 17);
+      float[] whole = onePass(m, ids);
+      long seed = System.nanoTime();
+      Random random = new Random(seed);
+      for (int round = 0; round < 4; round++) {
+        int[] cuts = random.ints(3, 1, 199).sorted().distinct().toArray();
+        Tensor got = Tensor.of(pieces(m, ids, cuts), whole.length);
+        assertThat(GoldenCheck.relativeL2(got, Tensor.of(whole, whole.length)))
+            .as("seed %d cuts %s", seed, Arrays.toString(cuts))
+            .isLessThan(1e-4);
+      }
+      assertThat(GoldenCheck.relativeL2(
+              Tensor.of(decoded(m, ids, 150), 50 * 97),
+              Tensor.of(Arrays.copyOfRange(whole, 150 * 97, whole.length), 50 * 97)))
+          .isLessThan(1e-4);
+    }
+  }
+
+  @ParameterizedTest(name = "{0}")
+  @MethodSource("models")
+  void deterministicModeIsBitwiseOnTheGrid(String name, HeadPlan plan, Style style) {
+    try (Ops ops = OpsFactory.cpu(new OpsOptions(2, "auto", true))) {
+      HybridTransformer m = TestModels.random(TestModels.config(), plan, style, ops, 19);
+      int[] ids = ids(200, 97, 23);
+      float[] whole = pieces(m, ids, new int[0]);
+      assertThat(pieces(m, ids, new int[] {64, 192})).containsExactly(whole);
+      assertThat(pieces(m, ids, new int[] {128})).containsExactly(whole);
+    }
+  }
+
+  @ParameterizedTest(name = "{0}")
+  @MethodSource("models")
+  void rewindForgetsExactly(String name, HeadPlan plan, Style style) {
+    try (Ops ops = OpsFactory.cpu(new OpsOptions(1, "auto", true))) {
+      HybridTransformer m = TestModels.random(TestModels.config(), plan, style, ops, 29);
+      int[] ids = ids(64, 97, 31);
+      try (Session s = m.newSession(100)) {
+        s.prefill(ids);
+        Session.Mark mark = s.mark();
+        float[] first = s.prefill(new int[] {1, 2, 3}).toFloats();
+        s.decode(5);
+        s.rewind(mark);
+        assertThat(s.prefill(new int[] {1, 2, 3}).toFloats()).containsExactly(first);
+      }
+    }
+  }
+
+  @Test
+  void matchesTransformersOnQwen3() throws Exception {
+    Path folder = Path.of("src/test/resources/golden/qwen3-tiny");
+    try (Ops ops = OpsFactory.cpu(OpsOptions.defaults());
+        HybridTransformer m =
+            HybridTransformer.load(folder, ops, ModelFiles.LoadOptions.FLOAT32);
+        SafetensorsFile golden = SafetensorsFile.open(folder.resolve("golden.safetensors"))) {
+      List<GoldenCheck.Deviation> found =
+          GoldenCheck.run(m, golden.tensors().keySet(), golden::get);
+      assertThat(found).hasSize(golden.tensors().size() - 1);
+      assertThat(found).allMatch(d -> d.within(1e-4));
+    }
+  }
+
+  @ParameterizedTest(name = "{0}")
+  @MethodSource("models")
+  void savedModelsComeBack(String name, HeadPlan plan, Style style, @TempDir Path folder) {
+    try (Ops ops = OpsFactory.cpu(OpsOptions.defaults())) {
+      HybridTransformer m = TestModels.random(TestModels.config(), plan, style, ops, 37);
+      Path target = folder.resolve("model");
+      m.save(
+          target,
+          new ModelFiles.SaveOptions(
+              io.hydrahead.tensor.DType.F32, false, null, java.util.Map.of()));
+      try (HybridTransformer back =
+          HybridTransformer.load(target, ops, ModelFiles.LoadOptions.STORED)) {
+        assertThat(back.plan()).isEqualTo(plan);
+        assertThat(back.style()).isEqualTo(style);
+        int[] ids = ids(40, 97, 41);
+        assertThat(pieces(back, ids, new int[0])).containsExactly(pieces(m, ids, new int[0]));
+      }
+    }
+  }
+
+  @Test
+  void refusesIdsOutsideTheVocabularyAndEmptyPrompts() {
+    try (Ops ops = OpsFactory.reference(1)) {
+      HybridTransformer m =
+          TestModels.random(
+              TestModels.config(), HeadPlan.allFull(3, 4), Style.VANILLA, ops, 43);
+      try (Session s = m.newSession(8)) {
+        assertThatThrownBy(() -> s.prefill(new int[] {1, 97}))
+            .isInstanceOf(InputException.class)
+            .hasMessageContaining("97");
+        assertThatThrownBy(() -> s.prefill(new int[0])).hasMessageContaining("empty");
+        assertThatThrownBy(() -> s.prefill(new int[9])).hasMessageContaining("do not fit");
+      }
+    }
+  }
+
+  private static float[] onePass(HybridTransformer m, int[] ids) {
+    float[] all = new float[ids.length * 97];
+    try (TrainingPass pass = new TrainingPass(m, 1, ids.length, false)) {
+      pass.forward(ids);
+      pass.logits((from, t) -> System.arraycopy(t.toFloats(), 0, all, from * 97, (int) t.size()));
+    }
+    return all;
+  }
+
+  private static float[] pieces(HybridTransformer m, int[] ids, int[] cuts) {
+    float[] all = new float[ids.length * 97];
+    try (Session s = m.newSession(ids.length)) {
+      int from = 0;
+      for (int i = 0; i <= cuts.length; i++) {
+        int to = i < cuts.length ? cuts[i] : ids.length;
+        int base = from;
+        s.prefill(
+            Arrays.copyOfRange(ids, from, to),
+            (row, t) ->
+                System.arraycopy(t.toFloats(), 0, all, (base + row) * 97, (int) t.size()));
+        from = to;
+      }
+    }
+    return all;
+  }
+
+  private static float[] decoded(HybridTransformer m, int[] ids, int from) {
+    float[] all = new float[(ids.length - from) * 97];
+    try (Session s = m.newSession(ids.length)) {
+      s.prefill(Arrays.copyOf(ids, from));
+      for (int i = from; i < ids.length; i++) {
+        System.arraycopy(s.decode(ids[i]).toFloats(), 0, all, (i - from) * 97, 97);
+      }
+    }
+    return all;
+  }
+
+  private static int[] ids(int n, int vocabulary, long seed) {
+    return new Random(seed).ints(n, 0, vocabulary).toArray();
+  }
+
+  private static int[] shifted(int[] ids, int batch) {
+    int t = ids.length / batch;
+    int[] targets = new int[ids.length];
+    for (int i = 0; i < ids.length; i++) {
+      targets[i] = i % t == t - 1 ? -1 : ids[i + 1];
+    }
+    return targets;
+  }
+
+  private static float[] ones(int n) {
+    float[] w = new float[n];
+    Arrays.fill(w, 1f);
+    return w;
+  }
+}

@@ -1,0 +1,59 @@
+package io.hydrahead.model;
+
+import io.hydrahead.ops.Ops;
+import io.hydrahead.tensor.DType;
+import io.hydrahead.tensor.Tensor;
+import java.util.List;
+import java.util.Random;
+import java.util.random.RandomGenerator;
+
+/** Small random models for tests. */
+public final class TestModels {
+  private TestModels() {}
+
+  /** 3 layers × 4 heads in 2 KV groups, d 16. */
+  public static ModelConfig config() {
+    return new ModelConfig(
+        97, 48, 80, 3, 4, 2, 16, 256, 1e-6f, RotaryConfig.plain(10_000), true, -1, List.of());
+  }
+
+  /** Row 1 whole: a layer-wise plan. */
+  public static HeadPlan layerWise() {
+    return HeadPlan.of(List.of(List.of(), List.of(0, 1, 2, 3), List.of()), 3, 4);
+  }
+
+  /** Scattered cells: one head, two heads of different groups, and a whole group. */
+  public static HeadPlan headWise() {
+    return HeadPlan.of(List.of(List.of(2), List.of(1, 2), List.of(0, 1)), 3, 4);
+  }
+
+  /** Random parameters of plausible size: norms near 1, decays as at conversion. */
+  public static HybridTransformer random(
+      ModelConfig c, HeadPlan plan, Style style, Ops ops, long seed) {
+    ParameterStore store = ParameterStore.zeros(ParameterShapes.of(c, plan, style), DType.F32);
+    RandomGenerator random = new Random(seed);
+    for (String name : store.names()) {
+      Tensor t = store.get(name);
+      for (long i = 0; i < t.size(); i++) {
+        t.set(i, (float) value(name, random));
+      }
+    }
+    return new HybridTransformer(c, plan, style, store, ops);
+  }
+
+  private static double value(String name, RandomGenerator random) {
+    if (name.endsWith("A_log")) {
+      return Math.log(random.nextDouble(1, 16));
+    }
+    if (name.endsWith("dt_bias")) {
+      return Math.log(Math.expm1(random.nextDouble(0.001, 0.1)));
+    }
+    if (name.contains("norm") || name.endsWith("gamma")) {
+      return 1 + 0.2 * random.nextGaussian();
+    }
+    if (name.contains("_conv")) {
+      return 0.4 * random.nextGaussian();
+    }
+    return (name.contains("embed") ? 1.0 : 0.15) * random.nextGaussian();
+  }
+}
