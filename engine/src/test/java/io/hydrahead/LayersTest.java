@@ -34,10 +34,10 @@ class LayersTest {
           Map.entry("json", List.of("tensor")),
           Map.entry("cuda", List.of("tensor")),
           Map.entry("checkpoint", List.of("tensor", "json")),
-          Map.entry("tokenizer", List.of("tensor", "json")),
+          Map.entry("tokenizer", List.of("tensor", "json", "checkpoint")),
           Map.entry("ops", List.of("tensor", "cuda")),
           Map.entry("model", List.of("tensor", "json", "checkpoint", "ops")),
-          Map.entry("data", List.of("tensor", "json", "tokenizer")),
+          Map.entry("data", List.of("tensor", "json", "checkpoint", "tokenizer")),
           Map.entry("report", List.of("tensor", "json")),
           Map.entry("plan", List.of("tensor", "json", "checkpoint", "ops", "model", "report")),
           Map.entry(

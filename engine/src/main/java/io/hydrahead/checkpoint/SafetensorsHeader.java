@@ -1,5 +1,6 @@
 package io.hydrahead.checkpoint;
 
+import io.hydrahead.json.Json;
 import io.hydrahead.tensor.InputException;
 import java.nio.ByteBuffer;
 import java.util.ArrayList;

@@ -1,5 +1,6 @@
 package io.hydrahead.checkpoint;
 
+import io.hydrahead.json.Json;
 import io.hydrahead.tensor.DType;
 import io.hydrahead.tensor.InputException;
 import io.hydrahead.tensor.Tensor;

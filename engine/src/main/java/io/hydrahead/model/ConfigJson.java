@@ -1,6 +1,6 @@
 package io.hydrahead.model;
 
-import io.hydrahead.checkpoint.Json;
+import io.hydrahead.json.Json;
 import io.hydrahead.model.RotaryConfig.Yarn;
 import io.hydrahead.model.Style.LengthScale;
 import io.hydrahead.tensor.InputException;

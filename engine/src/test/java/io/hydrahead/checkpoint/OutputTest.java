@@ -3,6 +3,7 @@ package io.hydrahead.checkpoint;
 import static org.assertj.core.api.Assertions.assertThat;
 import static org.assertj.core.api.Assertions.assertThatThrownBy;
 
+import io.hydrahead.json.Json;
 import io.hydrahead.tensor.InputException;
 import java.io.IOException;
 import java.nio.file.FileSystemException;

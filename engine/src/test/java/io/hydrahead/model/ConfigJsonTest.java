@@ -3,7 +3,7 @@ package io.hydrahead.model;
 import static org.assertj.core.api.Assertions.assertThat;
 import static org.assertj.core.api.Assertions.assertThatThrownBy;
 
-import io.hydrahead.checkpoint.Json;
+import io.hydrahead.json.Json;
 import io.hydrahead.model.Style.LengthScale;
 import io.hydrahead.tensor.InputException;
 import java.nio.file.Path;

@@ -1,4 +1,4 @@
-package io.hydrahead.checkpoint;
+package io.hydrahead.json;
 
 import io.hydrahead.tensor.InputException;
 import java.io.IOException;
@@ -7,6 +7,7 @@ import java.nio.charset.CharacterCodingException;
 import java.nio.charset.CodingErrorAction;
 import java.nio.charset.StandardCharsets;
 import java.nio.file.Files;
+import java.nio.file.NoSuchFileException;
 import java.nio.file.Path;
 import tools.jackson.core.JacksonException;
 import tools.jackson.core.StreamReadConstraints;
@@ -22,7 +23,8 @@ import tools.jackson.databind.node.ObjectNode;
 public final class Json {
   private static final long MAX_BYTES = 1L << 30;
 
-  static final JsonFactory FACTORY =
+  /** The parser settings, for readers that stream. */
+  public static final JsonFactory FACTORY =
       JsonFactory.builder()
           .enable(StreamReadFeature.STRICT_DUPLICATE_DETECTION)
           .streamReadConstraints(
@@ -60,7 +62,10 @@ public final class Json {
       }
       bytes = Files.readAllBytes(file);
     } catch (IOException e) {
-      throw Storage.cannotRead(file, e);
+      throw new InputException(
+          file + ": cannot be read: "
+              + (e instanceof NoSuchFileException ? "no such file; check the path" : e.getMessage()),
+          e);
     }
     return parse(utf8(ByteBuffer.wrap(bytes), file.toString()), file.toString());
   }
@@ -87,7 +92,12 @@ public final class Json {
     return MAPPER.writeValueAsString(node) + "\n";
   }
 
-  static String utf8(ByteBuffer bytes, String source) {
+  /**
+   * Decodes {@code bytes}.
+   *
+   * @throws InputException if they are not valid UTF-8
+   */
+  public static String utf8(ByteBuffer bytes, String source) {
     try {
       return StandardCharsets.UTF_8
           .newDecoder()
@@ -100,7 +110,8 @@ public final class Json {
     }
   }
 
-  static InputException invalid(String source, JacksonException e) {
+  /** The one-line error of a parser's failure in {@code source}. */
+  public static InputException invalid(String source, JacksonException e) {
     String where =
         e.getLocation() == null
             ? ""
