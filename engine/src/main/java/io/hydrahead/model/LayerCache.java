@@ -60,6 +60,20 @@ final class LayerCache {
     }
   }
 
+  /** Repeats {@code noise} over keys and values. */
+  void fill(float[] noise) {
+    if (keys == null) {
+      return;
+    }
+    for (Tensor t : new Tensor[] {keys, values}) {
+      for (long at = 0; at < t.size(); at += noise.length) {
+        MemorySegment.copy(
+            noise, 0, t.segment(), JAVA_FLOAT, at * 4,
+            (int) Math.min(noise.length, t.size() - at));
+      }
+    }
+  }
+
   /** Forgets everything. Keys and values need no clearing: the position says how many count. */
   void clear() {
     for (Tensor t : recurrent()) {

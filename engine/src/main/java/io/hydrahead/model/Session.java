@@ -269,6 +269,24 @@ public final class Session implements AutoCloseable {
     position = m.position;
   }
 
+  /**
+   * Fills the caches with random values as if {@code tokens} had been read: for benchmarks of decoding
+   * at a context that would take long to prefill.
+   */
+  public void pretend(int tokens) {
+    reset();
+    requireRoom(tokens);
+    java.util.SplittableRandom random = new java.util.SplittableRandom(tokens);
+    float[] noise = new float[4099];
+    for (int i = 0; i < noise.length; i++) {
+      noise[i] = (float) random.nextGaussian();
+    }
+    for (LayerCache c : caches) {
+      c.fill(noise);
+    }
+    position = tokens;
+  }
+
   /** Forgets everything that was read. */
   public void reset() {
     for (LayerCache c : caches) {

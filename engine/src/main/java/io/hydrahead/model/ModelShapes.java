@@ -1,0 +1,87 @@
+package io.hydrahead.model;
+
+import io.hydrahead.ops.Ops;
+import io.hydrahead.tensor.DType;
+import io.hydrahead.tensor.InputException;
+import io.hydrahead.tensor.Tensor;
+import java.lang.foreign.MemorySegment;
+import java.util.LinkedHashMap;
+import java.util.List;
+import java.util.Map;
+import java.util.SplittableRandom;
+
+/** Shapes of known models, and models of those shapes with random weights, for benchmarks. */
+public final class ModelShapes {
+  private static final int PATTERN = 1 << 16;
+  private static final Map<String, ModelConfig> SHAPES = new LinkedHashMap<>();
+
+  static {
+    SHAPES.put("qwen3-1.7b", qwen3(2048, 6144));
+    SHAPES.put("qwen3-0.6b", qwen3(1024, 3072));
+    SHAPES.put(
+        "teacher-24m",
+        new ModelConfig(
+            8192, 384, 1024, 12, 16, 8, 32, 4096, 1e-6f, RotaryConfig.plain(1e6), true, -1,
+            List.of()));
+    SHAPES.put(
+        "tiny",
+        new ModelConfig(
+            1024, 128, 384, 4, 8, 8, 32, 512, 1e-6f, RotaryConfig.plain(1e6), true, -1,
+            List.of()));
+  }
+
+  private ModelShapes() {}
+
+  private static ModelConfig qwen3(int width, int intermediate) {
+    return new ModelConfig(
+        151_936, width, intermediate, 28, 16, 8, 128, 40_960, 1e-6f, RotaryConfig.plain(1e6), true,
+        -1, List.of());
+  }
+
+  /** Names that {@link #get} knows. */
+  public static List<String> names() {
+    return List.copyOf(SHAPES.keySet());
+  }
+
+  /** @throws InputException listing the names, if {@code name} is none of them */
+  public static ModelConfig get(String name) {
+    ModelConfig c = SHAPES.get(name);
+    if (c == null) {
+      throw new InputException("unknown shape '" + name + "'; known: " + String.join(", ", names()));
+    }
+    return c;
+  }
+
+  /**
+   * A model with random weights of deviation 0.02 (norms and γ are 1): matrices in {@code dtype}, vectors
+   * in float32. The weights repeat with a period of 65,521 elements, which no kernel can notice.
+   */
+  public static HybridTransformer random(
+      ModelConfig config, HeadPlan plan, Style style, DType dtype, Ops ops) {
+    float[] pattern = new float[PATTERN - 15];
+    SplittableRandom random = new SplittableRandom(1);
+    for (int i = 0; i < pattern.length; i++) {
+      pattern[i] = (float) (0.02 * random.nextGaussian());
+    }
+    Tensor block = Tensor.allocate(java.lang.foreign.Arena.ofAuto(), dtype, pattern.length);
+    block.copyFrom(pattern);
+    ParameterStore store = new ParameterStore();
+    ParameterShapes.of(config, plan, style)
+        .forEach(
+            (name, shape) -> {
+              if (shape.length == 2 && !name.endsWith("_conv.weight")) {
+                repeat(block, store.allocate(name, dtype, shape).segment());
+              } else {
+                boolean one = name.contains("norm") || name.endsWith("gamma");
+                store.allocate(name, DType.F32, shape).fill(one ? 1f : 0.02f);
+              }
+            });
+    return new HybridTransformer(config, plan, style, store, ops);
+  }
+
+  private static void repeat(Tensor block, MemorySegment to) {
+    for (long at = 0; at < to.byteSize(); at += block.bytes()) {
+      MemorySegment.copy(block.segment(), 0, to, at, Math.min(block.bytes(), to.byteSize() - at));
+    }
+  }
+}
