@@ -1,0 +1,134 @@
+package io.hydrahead.ops.attention;
+
+import io.hydrahead.tensor.Tensor;
+import java.util.Arrays;
+
+/** {@link CausalAttention} as plain loops in float64. */
+public final class ReferenceCausalAttention implements CausalAttention {
+  @Override
+  public void forward(
+      Shape s, int[] kvOf, int offset, Tensor q, Tensor k, Tensor v, Layout kv, Tensor o,
+      Tensor lse) {
+    AttentionShape.check(s, kvOf, offset, q, k, v, kv, o, lse);
+    int d = s.headDim();
+    int keys = offset + s.queries();
+    double[] p = new double[keys];
+    for (int b = 0; b < s.batch(); b++) {
+      for (int h = 0; h < s.heads(); h++) {
+        double[] kd = load(k, kv, b, kvOf[h], keys, d);
+        double[] vd = load(v, kv, b, kvOf[h], keys, d);
+        double[] qd = load(q, queryLayout(s), b, h, s.queries(), d);
+        double[] out = new double[s.queries() * d];
+        for (int t = 0; t < s.queries(); t++) {
+          int last = offset + t;
+          double rowLse = probabilities(s.scale(), qd, t, kd, last, d, p);
+          for (int i = 0; i <= last; i++) {
+            for (int c = 0; c < d; c++) {
+              out[t * d + c] += p[i] * vd[i * d + c];
+            }
+          }
+          if (lse != null) {
+            lse.set(((long) b * s.heads() + h) * s.queries() + t, (float) rowLse);
+          }
+        }
+        store(out, o, queryLayout(s), b, h, s.queries(), d);
+      }
+    }
+  }
+
+  /** P_ij = softmax; dV = PᵀdO; dS = P ⊙ (dO Vᵀ − rowsum(P ⊙ dO Vᵀ)); dQ, dK = scale · dS K, dSᵀ Q. */
+  @Override
+  public void backward(
+      Shape s, int[] kvOf, Tensor q, Tensor k, Tensor v, Layout kv, Tensor o, Tensor lse, Tensor dO,
+      Tensor dq, Tensor dk, Tensor dv) {
+    AttentionShape.check(s, kvOf, 0, q, k, v, kv, o, lse);
+    AttentionShape.check(s, kvOf, 0, dq, dk, dv, kv, dO, lse);
+    int d = s.headDim();
+    int n = s.queries();
+    double[] p = new double[n];
+    double[] dp = new double[n];
+    for (int b = 0; b < s.batch(); b++) {
+      for (int g = 0; g < s.kvHeads(); g++) {
+        double[] kd = load(k, kv, b, g, n, d);
+        double[] vd = load(v, kv, b, g, n, d);
+        double[] dkSum = new double[n * d];
+        double[] dvSum = new double[n * d];
+        for (int h = 0; h < s.heads(); h++) {
+          if (kvOf[h] != g) {
+            continue;
+          }
+          double[] qd = load(q, queryLayout(s), b, h, n, d);
+          double[] dOut = load(dO, queryLayout(s), b, h, n, d);
+          double[] dQuery = new double[n * d];
+          for (int t = 0; t < n; t++) {
+            probabilities(s.scale(), qd, t, kd, t, d, p);
+            double mean = 0;
+            for (int i = 0; i <= t; i++) {
+              dp[i] = dot(dOut, t * d, vd, i * d, d);
+              mean += p[i] * dp[i];
+            }
+            for (int i = 0; i <= t; i++) {
+              double ds = s.scale() * p[i] * (dp[i] - mean);
+              for (int c = 0; c < d; c++) {
+                dvSum[i * d + c] += p[i] * dOut[t * d + c];
+                dkSum[i * d + c] += ds * qd[t * d + c];
+                dQuery[t * d + c] += ds * kd[i * d + c];
+              }
+            }
+          }
+          store(dQuery, dq, queryLayout(s), b, h, n, d);
+        }
+        store(dkSum, dk, kv, b, g, n, d);
+        store(dvSum, dv, kv, b, g, n, d);
+      }
+    }
+  }
+
+  /** Softmax of row t's scaled scores over keys 0 … last into p; returns their log-sum-exp. */
+  private static double probabilities(
+      double scale, double[] q, int t, double[] k, int last, int d, double[] p) {
+    double max = Double.NEGATIVE_INFINITY;
+    for (int i = 0; i <= last; i++) {
+      p[i] = scale * dot(q, t * d, k, i * d, d);
+      max = Math.max(max, p[i]);
+    }
+    double sum = 0;
+    for (int i = 0; i <= last; i++) {
+      p[i] = Math.exp(p[i] - max);
+      sum += p[i];
+    }
+    for (int i = 0; i <= last; i++) {
+      p[i] /= sum;
+    }
+    return max + Math.log(sum);
+  }
+
+  private static double dot(double[] a, int aAt, double[] b, int bAt, int n) {
+    double sum = 0;
+    for (int c = 0; c < n; c++) {
+      sum += a[aAt + c] * b[bAt + c];
+    }
+    return sum;
+  }
+
+  private static Layout queryLayout(Shape s) {
+    return Layout.tokens(s.queries(), s.heads(), s.headDim());
+  }
+
+  private static double[] load(Tensor x, Layout at, int b, int head, int tokens, int d) {
+    double[] rows = new double[tokens * d];
+    Arrays.setAll(rows, i -> x.get(index(at, b, head, i / d, i % d)));
+    return rows;
+  }
+
+  private static void store(
+      double[] rows, Tensor x, Layout at, int b, int head, int tokens, int d) {
+    for (int i = 0; i < tokens * d; i++) {
+      x.set(index(at, b, head, i / d, i % d), (float) rows[i]);
+    }
+  }
+
+  private static long index(Layout at, int b, int head, int token, int c) {
+    return b * at.batchStride() + head * at.headStride() + token * at.tokenStride() + c;
+  }
+}

@@ -1,0 +1,29 @@
+package io.hydrahead.ops.deltarule;
+
+import io.hydrahead.ops.deltarule.GatedDeltaRule.Inputs;
+import io.hydrahead.ops.deltarule.GatedDeltaRule.Shape;
+import io.hydrahead.tensor.DType;
+import io.hydrahead.tensor.Tensor;
+
+/** What every backend checks before it touches memory. */
+final class DeltaRuleShape {
+  private DeltaRuleShape() {}
+
+  static void check(Shape s, Inputs in, Tensor state, Tensor out) {
+    long rows = (long) s.batch() * s.tokens() * s.heads();
+    exactly("q", in.q(), rows * s.keyDim());
+    exactly("k", in.k(), rows * s.keyDim());
+    exactly("v", in.v(), rows * s.valueDim());
+    exactly("g", in.g(), rows);
+    exactly("beta", in.beta(), rows);
+    exactly("state", state, (long) s.batch() * s.heads() * s.keyDim() * s.valueDim());
+    exactly("out", out, rows * s.valueDim());
+  }
+
+  static void exactly(String name, Tensor t, long floats) {
+    if (t.dtype() != DType.F32 || t.size() != floats) {
+      throw new IllegalArgumentException(
+          name + " is " + t + ", the delta rule needs " + floats + " float32 elements");
+    }
+  }
+}

@@ -1,0 +1,57 @@
+package io.hydrahead.ops;
+
+import io.hydrahead.tensor.Tensor;
+import java.util.Random;
+import java.util.function.DoubleSupplier;
+
+/** Random tensors and distances between tensors, for contract tests. */
+public final class Samples {
+  private Samples() {}
+
+  public static Tensor normal(Random random, long... shape) {
+    return filled(random::nextGaussian, shape);
+  }
+
+  public static Tensor filled(DoubleSupplier values, long... shape) {
+    Tensor t = Tensor.allocate(java.lang.foreign.Arena.ofAuto(), shape);
+    for (long i = 0; i < t.size(); i++) {
+      t.set(i, (float) values.getAsDouble());
+    }
+    return t;
+  }
+
+  /** Memory full of NaN: what nobody writes is found. */
+  public static Tensor unwritten(long... shape) {
+    return filled(() -> Double.NaN, shape);
+  }
+
+  public static Tensor copy(Tensor t) {
+    Tensor c = Tensor.allocate(java.lang.foreign.Arena.ofAuto(), t.dtype(), t.shape());
+    c.copyFrom(t);
+    return c;
+  }
+
+  /** ‖a − b‖ / ‖b‖; NaN if either has one. The norm of b counts as at least 1e-6 an element. */
+  public static double relativeL2(Tensor a, Tensor b) {
+    if (a.size() != b.size()) {
+      throw new IllegalArgumentException(a + " against " + b);
+    }
+    double error = 0;
+    double norm = 0;
+    for (long i = 0; i < a.size(); i++) {
+      double y = b.get(i);
+      error += (a.get(i) - y) * (a.get(i) - y);
+      norm += y * y;
+    }
+    double relative = Math.sqrt(error) / Math.max(Math.sqrt(norm), 1e-6 * Math.sqrt(a.size()));
+    return Double.isNaN(error) || Double.isNaN(norm) ? Double.NaN : relative;
+  }
+
+  public static double dot(Tensor a, Tensor b) {
+    double sum = 0;
+    for (long i = 0; i < a.size(); i++) {
+      sum += (double) a.get(i) * b.get(i);
+    }
+    return sum;
+  }
+}

@@ -1,0 +1,48 @@
+package io.hydrahead.ops.attention;
+
+import io.hydrahead.ops.Samples;
+import io.hydrahead.ops.attention.CausalAttention.Layout;
+import io.hydrahead.ops.attention.CausalAttention.Shape;
+import io.hydrahead.tensor.Tensor;
+import java.util.List;
+import java.util.Random;
+
+/** Inputs and the upstream gradient of one attention problem at offset 0. */
+record AttentionCase(
+    Shape shape, int[] kvOf, Layout layout, Tensor q, Tensor k, Tensor v, Tensor dO) {
+  /** Output, log-sum-exp, and the gradients of q, k and v. */
+  record Result(Tensor o, Tensor lse, List<Tensor> gradients) {}
+
+  /** Normal inputs, scores of standard deviation {@code spread}. */
+  static AttentionCase random(
+      long seed, int batch, int tokens, int kvHeads, int d, double spread, int... kvOf) {
+    Random r = new Random(seed);
+    float scale = (float) (spread / Math.sqrt(d));
+    return new AttentionCase(
+        new Shape(batch, tokens, kvOf.length, kvHeads, d, scale),
+        kvOf,
+        Layout.tokens(tokens, kvHeads, d),
+        Samples.normal(r, (long) batch * tokens, (long) kvOf.length * d),
+        Samples.normal(r, (long) batch * tokens, (long) kvHeads * d),
+        Samples.normal(r, (long) batch * tokens, (long) kvHeads * d),
+        Samples.normal(r, (long) batch * tokens, (long) kvOf.length * d));
+  }
+
+  Result run(CausalAttention op) {
+    Tensor o = Samples.unwritten(q.shape());
+    Tensor lse = Samples.unwritten(shape.batch(), shape.heads(), shape.queries());
+    op.forward(shape, kvOf, 0, q, k, v, layout, o, lse);
+    Tensor dq = Samples.unwritten(q.shape());
+    Tensor dk = Samples.unwritten(k.shape());
+    Tensor dv = Samples.unwritten(v.shape());
+    op.backward(shape, kvOf, q, k, v, layout, o, lse, dO, dq, dk, dv);
+    return new Result(o, lse, List.of(dq, dk, dv));
+  }
+
+  /** ⟨o, dO⟩, whose gradients {@link #run} gives. */
+  double loss(CausalAttention op) {
+    Tensor o = Samples.unwritten(q.shape());
+    op.forward(shape, kvOf, 0, q, k, v, layout, o, null);
+    return Samples.dot(o, dO);
+  }
+}

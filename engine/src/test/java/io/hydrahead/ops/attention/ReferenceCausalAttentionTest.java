@@ -1,0 +1,53 @@
+package io.hydrahead.ops.attention;
+
+import static org.assertj.core.api.Assertions.assertThat;
+import static org.assertj.core.api.Assertions.within;
+
+import io.hydrahead.ops.Samples;
+import io.hydrahead.ops.attention.CausalAttention.Layout;
+import io.hydrahead.ops.attention.CausalAttention.Shape;
+import io.hydrahead.tensor.Tensor;
+import java.util.List;
+import org.junit.jupiter.api.Test;
+
+/** The reference against values by hand and against finite differences. */
+class ReferenceCausalAttentionTest {
+  private static final CausalAttention OP = new ReferenceCausalAttention();
+
+  @Test
+  void twoTokensByHand() {
+    // Row 0 sees key 0 only; row 1 has scores ln 1 and ln 3: weights ¼ and ¾.
+    Shape s = new Shape(1, 2, 1, 1, 1, 0.5f);
+    Tensor q = Tensor.of(new float[] {7, 2}, 2, 1);
+    Tensor k = Tensor.of(new float[] {0, (float) Math.log(3)}, 2, 1);
+    Tensor v = Tensor.of(new float[] {4, 8}, 2, 1);
+    Tensor o = Samples.unwritten(2, 1);
+    Tensor lse = Samples.unwritten(1, 1, 2);
+    OP.forward(s, new int[] {0}, 0, q, k, v, Layout.tokens(2, 1, 1), o, lse);
+    assertThat(o.toFloats()).containsExactly(new float[] {4, 7}, within(1e-6f));
+    assertThat(lse.toFloats()).containsExactly(new float[] {0, (float) Math.log(4)}, within(1e-6f));
+  }
+
+  @Test
+  void gradientsAreThoseOfFiniteDifferences() {
+    AttentionCase c = AttentionCase.random(5, 2, 13, 3, 6, 1.0, 0, 2, 2);
+    AttentionCase.Result r = c.run(OP);
+    List<Tensor> inputs = List.of(c.q(), c.k(), c.v());
+    for (int i = 0; i < 3; i++) {
+      Tensor x = inputs.get(i);
+      for (long at = i; at < x.size(); at += 41) {
+        float value = x.get(at);
+        float step = 5e-3f;
+        x.set(at, value + step);
+        double above = c.loss(OP);
+        x.set(at, value - step);
+        double below = c.loss(OP);
+        x.set(at, value);
+        double slope = (above - below) / (2 * (double) step);
+        assertThat((double) r.gradients().get(i).get(at))
+            .as("input %d at %d", i, at)
+            .isCloseTo(slope, within(1e-3 * Math.max(1, Math.abs(slope))));
+      }
+    }
+  }
+}
