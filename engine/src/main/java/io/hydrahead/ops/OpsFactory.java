@@ -1,7 +1,9 @@
 package io.hydrahead.ops;
 
+import io.hydrahead.ops.attention.ReferenceCausalAttention;
 import io.hydrahead.ops.conv.ReferenceShortConv;
 import io.hydrahead.ops.decay.ReferenceDecayGate;
+import io.hydrahead.ops.deltarule.ReferenceGatedDeltaRule;
 import io.hydrahead.ops.embedding.ReferenceEmbedding;
 import io.hydrahead.ops.fusion.ReferenceHeadFusion;
 import io.hydrahead.ops.gemm.ReferenceLinear;
@@ -24,8 +26,8 @@ public final class OpsFactory {
         "reference: plain loops on one thread",
         true,
         new ReferenceLinear(),
-        null,
-        null,
+        new ReferenceCausalAttention(),
+        new ReferenceGatedDeltaRule(),
         new ReferenceRmsNorm(),
         new ReferenceL2Norm(),
         new ReferenceRotary(),
