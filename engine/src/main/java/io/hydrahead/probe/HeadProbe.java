@@ -85,6 +85,7 @@ public final class HeadProbe {
     double[][][] halves = halves(tallies);
     return new ProbeResult(
         score,
+        retrieval,
         receiver,
         sender,
         kappa,

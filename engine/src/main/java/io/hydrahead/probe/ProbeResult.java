@@ -6,6 +6,7 @@ import java.util.List;
  * What a probe found; all matrices are [L][H].
  *
  * @param score mean over capabilities of the min–max normalised scores: larger is more critical
+ * @param retrieval max(receiver, sender) · κ: the retrieval capability before normalisation
  * @param receiver mean |IE| as receiver, over sub-probes
  * @param sender mean |IE| as sender, over sub-probes
  * @param kappa share of sub-probes in which |IE| reaches the threshold, as receiver or sender
@@ -17,6 +18,7 @@ import java.util.List;
  */
 public record ProbeResult(
     double[][] score,
+    double[][] retrieval,
     double[][] receiver,
     double[][] sender,
     double[][] kappa,

@@ -41,9 +41,11 @@ class HeadProbeTest {
     try (Ops ops = OpsFactory.reference(1)) {
       HybridTransformer model = planted(ops, 0.02);
       ProbeResult r = probe(model, 3);
-      assertThat(argMax(r.score())).containsExactly(PLANTED_LAYER, PLANTED_HEAD);
+      assertThat(argMax(r.retrieval())).containsExactly(PLANTED_LAYER, PLANTED_HEAD);
       assertThat(argMax(r.attentionScore())).containsExactly(PLANTED_LAYER, PLANTED_HEAD);
       assertThat(r.receiver()[PLANTED_LAYER][PLANTED_HEAD]).isCloseTo(1, within(0.1));
+      assertThat(r.score()[PLANTED_LAYER][PLANTED_HEAD]).isGreaterThanOrEqualTo(0.5);
+      assertThat(r.general()[PLANTED_LAYER][PLANTED_HEAD]).isNotNaN();
       assertThat(r.kappa()[PLANTED_LAYER][PLANTED_HEAD]).isEqualTo(1);
       assertThat(r.splitHalfOverlap()).isGreaterThan(0);
       assertThat(r.subProbes()).allMatch(s -> s.used() == s.pairs());
