@@ -1,8 +1,6 @@
 package io.hydrahead.json;
 
 import io.hydrahead.tensor.InputException;
-import java.io.IOException;
-import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.Arrays;
@@ -10,11 +8,7 @@ import java.util.LinkedHashSet;
 import java.util.List;
 import java.util.Locale;
 import java.util.Set;
-import tools.jackson.core.JacksonException;
-import tools.jackson.core.StreamReadFeature;
-import tools.jackson.core.json.JsonFactory;
 import tools.jackson.databind.JsonNode;
-import tools.jackson.databind.json.JsonMapper;
 
 /**
  * A strict reader of one JSON object of a recipe. Each field is asked for once with its range; {@link
@@ -22,12 +16,6 @@ import tools.jackson.databind.json.JsonMapper;
  * file, the field's JSON path, its value and what to write instead.
  */
 public final class Fields {
-  /** Strict JSON: a key that occurs twice in an object is an error. */
-  public static final JsonMapper MAPPER =
-      JsonMapper.builder(
-              JsonFactory.builder().enable(StreamReadFeature.STRICT_DUPLICATE_DETECTION).build())
-          .build();
-
   private final JsonNode node;
   private final String source;
   private final String path;
@@ -43,14 +31,7 @@ public final class Fields {
 
   /** The object in {@code file}; paths inside it are relative to the file's folder. */
   public static Fields read(Path file) {
-    String text;
-    try {
-      text = Files.readString(file);
-    } catch (IOException e) {
-      throw new InputException(
-          file + ": cannot be read (" + e + "); give the path of a readable JSON file");
-    }
-    return parse(text, file.toString(), file.toAbsolutePath().getParent());
+    return of(Json.read(file), file.toString(), "$", file.toAbsolutePath().getParent());
   }
 
   /**
@@ -60,17 +41,7 @@ public final class Fields {
    * @param folder where relative paths inside it start
    */
   public static Fields parse(String text, String source, Path folder) {
-    JsonNode root;
-    try {
-      root = MAPPER.readTree(text);
-    } catch (JacksonException e) {
-      var at = e.getLocation();
-      String where = at == null ? "" : " at line " + at.getLineNr() + ", column " + at.getColumnNr();
-      throw new InputException(
-          source + ": not valid JSON" + where + ": " + firstLine(e.getOriginalMessage())
-              + "; correct it there");
-    }
-    return of(root, source, "$", folder);
+    return of(Json.parse(text, source), source, "$", folder);
   }
 
   /** The object {@code node}, found at {@code path} in {@code source}. */
@@ -80,10 +51,6 @@ public final class Fields {
           source + ": " + path + " must be a JSON object {…}, not " + show(node) + "; write {\"…\": …}");
     }
     return new Fields(node, source, path, folder);
-  }
-
-  private static String firstLine(String s) {
-    return s == null ? "" : s.lines().findFirst().orElse("");
   }
 
   /** What errors call the file. */
@@ -220,7 +187,7 @@ public final class Fields {
   public Fields objectOrEmpty(String name) {
     return has(name)
         ? object(name)
-        : new Fields(MAPPER.createObjectNode(), source, path + "." + name, folder);
+        : new Fields(Json.object(), source, path + "." + name, folder);
   }
 
   /** A list of objects with at least one in it. */

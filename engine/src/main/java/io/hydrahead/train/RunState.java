@@ -3,6 +3,7 @@ package io.hydrahead.train;
 import io.hydrahead.checkpoint.SafetensorsFile;
 import io.hydrahead.checkpoint.SafetensorsWriter;
 import io.hydrahead.json.Fields;
+import io.hydrahead.json.Json;
 import io.hydrahead.tensor.InputException;
 import io.hydrahead.tensor.Tensor;
 import java.io.IOException;
@@ -70,7 +71,7 @@ public final class RunState {
       m.put("threads", environment.threads());
       m.put("machine", environment.machine());
       m.put("bitwise", bitwise);
-      return Fields.MAPPER.writeValueAsString(m);
+      return Json.of(m).toString();
     }
 
     private static Position parse(String json, String source) {

@@ -1,6 +1,6 @@
 package io.hydrahead.train;
 
-import io.hydrahead.json.Fields;
+import io.hydrahead.json.Json;
 import java.io.IOException;
 import java.io.UncheckedIOException;
 import java.nio.ByteBuffer;
@@ -31,7 +31,7 @@ public final class TrainingLog implements AutoCloseable {
   }
 
   public void write(Map<String, ?> line) {
-    byte[] text = (Fields.MAPPER.writeValueAsString(line) + "\n").getBytes(StandardCharsets.UTF_8);
+    byte[] text = (Json.of(line) + "\n").getBytes(StandardCharsets.UTF_8);
     try {
       ByteBuffer bytes = ByteBuffer.wrap(text);
       while (bytes.hasRemaining()) {

@@ -197,7 +197,7 @@ public final class TrainingRun {
     logEvaluation(stage, steps, heldOut(stage, work), true);
   }
 
-  private static Batch[] batches(Stage.Batching b) {
+  static Batch[] batches(Stage.Batching b) {
     Batch[] out = new Batch[b.micros()];
     for (int m = 0; m < out.length; m++) {
       out[m] = new Batch(b.microRows(), b.context());
@@ -205,7 +205,7 @@ public final class TrainingRun {
     return out;
   }
 
-  private static void accumulate(
+  static void accumulate(
       StageWork work, Batch[] micros, boolean gradients, double[][] sums) {
     double weight = 0;
     for (Batch m : micros) {
