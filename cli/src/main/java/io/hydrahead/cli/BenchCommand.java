@@ -1,0 +1,218 @@
+package io.hydrahead.cli;
+
+import io.hydrahead.json.Json;
+import io.hydrahead.model.HeadPlan;
+import io.hydrahead.model.HybridTransformer;
+import io.hydrahead.model.ModelConfig;
+import io.hydrahead.model.ModelShapes;
+import io.hydrahead.model.Style;
+import io.hydrahead.ops.Ops;
+import io.hydrahead.ops.gemm.Ceilings;
+import io.hydrahead.tensor.ComputePool;
+import io.hydrahead.tensor.DType;
+import java.nio.file.Path;
+import java.util.Arrays;
+import java.util.List;
+import java.util.Locale;
+import java.util.concurrent.Callable;
+import picocli.CommandLine.Command;
+import picocli.CommandLine.Mixin;
+import picocli.CommandLine.Option;
+import tools.jackson.databind.node.ArrayNode;
+import tools.jackson.databind.node.ObjectNode;
+
+/** {@code hydrahead bench}: speed, always beside the ceilings measured in the same run. */
+@Command(
+    name = "bench",
+    description = "Measures operations, prefill, decode and training on random weights.")
+final class BenchCommand implements Callable<Integer> {
+  private static final long CEILING_BYTES = 1L << 30;
+
+  enum What {
+    OPS,
+    DECODE,
+    PREFILL,
+    TRAIN
+  }
+
+  enum PlanName {
+    FULL,
+    LAYER_3_1,
+    HEAD_7_1;
+
+    @Override
+    public String toString() {
+      return switch (this) {
+        case FULL -> "full";
+        case LAYER_3_1 -> "layer-3:1";
+        case HEAD_7_1 -> "head-7:1";
+      };
+    }
+
+    static PlanName of(String text) {
+      for (PlanName p : values()) {
+        if (p.toString().equalsIgnoreCase(text)) {
+          return p;
+        }
+      }
+      throw new io.hydrahead.tensor.InputException(
+          "--plan '" + text + "' should be full, layer-3:1 or head-7:1");
+    }
+
+    /** Whole rows 3:1, or whole KV groups spread evenly 7:1: what a probe would choose costs the same. */
+    HeadPlan plan(ModelConfig c) {
+      if (this == FULL) {
+        return HeadPlan.allFull(c.layers(), c.heads());
+      }
+      boolean[][] full = new boolean[c.layers()][c.heads()];
+      if (this == LAYER_3_1) {
+        int rows = (c.layers() + 3) / 4;
+        for (int i = 0; i < rows; i++) {
+          Arrays.fill(full[((i + 1) * c.layers() + rows - 1) / rows - 1], true);
+        }
+      } else {
+        int groups = Math.round(c.layers() * c.heads() / 8f / c.group());
+        for (int i = 0; i < groups; i++) {
+          int layer = (int) ((long) i * c.layers() / groups);
+          int group = i % c.kvHeads();
+          Arrays.fill(full[layer], group * c.group(), (group + 1) * c.group(), true);
+        }
+      }
+      return HeadPlan.of(full);
+    }
+  }
+
+  @Mixin private CommonOptions common;
+
+  @picocli.CommandLine.Parameters(
+      paramLabel = "WHAT",
+      description = "${COMPLETION-CANDIDATES}.",
+      arity = "1")
+  private What what;
+
+  @Option(
+      names = "--shape",
+      paramLabel = "NAME",
+      defaultValue = "teacher-24m",
+      description = "qwen3-1.7b, qwen3-0.6b, teacher-24m or tiny (default: ${DEFAULT-VALUE}).")
+  private String shape;
+
+  @Option(
+      names = "--plan",
+      paramLabel = "NAME",
+      split = ",",
+      defaultValue = "full,layer-3:1,head-7:1",
+      description = "full, layer-3:1, head-7:1; several with commas (default: all three).")
+  private List<String> plans;
+
+  @Option(
+      names = "--contexts",
+      paramLabel = "N",
+      split = ",",
+      defaultValue = "512",
+      description = "Tokens: of context for decode, of text for prefill and train.")
+  private List<String> contexts;
+
+  @Option(names = "--batch", paramLabel = "N", defaultValue = "8", description = "Rows for train.")
+  private int batch;
+
+  @Option(
+      names = "--seconds",
+      paramLabel = "S",
+      defaultValue = "4",
+      description = "Time for each figure (default: ${DEFAULT-VALUE}).")
+  private double seconds;
+
+  @Option(names = "--json", paramLabel = "FILE", description = "Write the figures to FILE too.")
+  private Path json;
+
+  @Override
+  public Integer call() {
+    try (Ops ops = LoadedModel.ops(common)) {
+      Ceilings ceilings = measure(ops.pool());
+      common.out().printf(
+          Locale.ROOT,
+          "ceilings: float32 FMA %.0f GFLOP/s, streaming read %.1f GB/s, copy %.1f GB/s; %d threads, %s%n",
+          ceilings.fmaGflops(),
+          ceilings.readGBs(),
+          ceilings.copyGBs(),
+          ops.pool().threads(),
+          ops.description());
+      common.out().flush();
+      ObjectNode report = JsonReport.begin("bench", common);
+      report
+          .putObject("ceilings")
+          .put("fma_gflops", ceilings.fmaGflops())
+          .put("read_gbs", ceilings.readGBs())
+          .put("copy_gbs", ceilings.copyGBs());
+      report.put("threads", ops.pool().threads());
+      ArrayNode figures = report.putArray("figures");
+      if (what == What.OPS) {
+        new OpsBench(common, ops, ceilings, seconds, figures).run();
+      } else {
+        models(ops, ceilings, figures);
+      }
+      if (json != null) {
+        io.hydrahead.checkpoint.AtomicFile.write(json, report, common.force());
+      }
+    }
+    return ExitCode.OK;
+  }
+
+  private Ceilings measure(ComputePool pool) {
+    common.progress().begin("ceilings", 1, "run");
+    Ceilings c = Ceilings.measure(pool, CEILING_BYTES);
+    common.progress().end();
+    return c;
+  }
+
+  private void models(Ops ops, Ceilings ceilings, ArrayNode figures) {
+    ModelConfig config = ModelShapes.get(shape);
+    DType dtype =
+        what == What.TRAIN || common.dtype() == CommonOptions.DataType.F32
+            ? DType.F32
+            : DType.BF16;
+    common.out().println("shape " + shape + ", " + dtype + " weights");
+    Table table =
+        new Table(
+            what.toString().toLowerCase(Locale.ROOT), "tokens", "µs/token", "tokens/s", "GFLOP/s",
+            "GB/s", "of FMA", "of read");
+    for (String name : plans) {
+      PlanName plan = PlanName.of(name);
+      Style style = plan == PlanName.FULL ? Style.VANILLA : Style.HYDRAHEAD;
+      try (HybridTransformer model =
+          ModelShapes.random(config, plan.plan(config), style, dtype, ops)) {
+        ModelBench bench = new ModelBench(model, seconds, batch);
+        for (String context : contexts) {
+          int tokens = Math.toIntExact(TokenCount.parse(context));
+          common.progress().begin(what + " " + plan + " " + context, 1, "figure");
+          ModelBench.Figure f =
+              switch (what) {
+                case DECODE -> bench.decode(tokens, ops, CEILING_BYTES);
+                case PREFILL -> bench.prefill(tokens);
+                default -> bench.train(tokens);
+              };
+          common.progress().end();
+          double read = Math.max(f.readCeiling(), f.readCeiling() > 0 ? 0 : ceilings.readGBs());
+          table.row(
+              plan,
+              context,
+              String.format(Locale.ROOT, "%.1f", f.micros()),
+              String.format(Locale.ROOT, "%.1f", 1e6 / f.micros()),
+              String.format(Locale.ROOT, "%.1f", f.flops() / f.micros() / 1e3),
+              String.format(Locale.ROOT, "%.1f", f.bytes() / f.micros() / 1e3),
+              Table.percent(f.flops() / f.micros() / 1e3 / ceilings.fmaGflops()),
+              Table.percent(f.bytes() / f.micros() / 1e3 / read));
+          figures.add(
+              Json.of(
+                  java.util.Map.of(
+                      "what", what.toString(), "shape", shape, "plan", plan.toString(), "tokens",
+                      tokens, "micros_per_token", f.micros(), "flops_per_token", f.flops(),
+                      "bytes_per_token", f.bytes(), "read_gbs", read)));
+        }
+      }
+    }
+    table.print(common.out());
+    common.out().flush();
+  }
+}

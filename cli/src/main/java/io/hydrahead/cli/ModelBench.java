@@ -1,0 +1,156 @@
+package io.hydrahead.cli;
+
+import io.hydrahead.model.HybridTransformer;
+import io.hydrahead.model.ModelConfig;
+import io.hydrahead.model.ParameterStore;
+import io.hydrahead.model.Session;
+import io.hydrahead.model.TrainingPass;
+import io.hydrahead.ops.Ops;
+import io.hydrahead.ops.gemm.Ceilings;
+import io.hydrahead.tensor.Workspace;
+import java.util.Arrays;
+import java.util.Random;
+
+/**
+ * Times a whole model. FLOPs a token: 2 a matrix weight, 4·d a key for each full head, and for a linear
+ * head of the chunked rule 6·d² + 8·64·d (the step: 8·d²). Bytes a token when decoding: every matrix once,
+ * and keys and values of the context.
+ */
+final class ModelBench {
+  /**
+   * @param micros median microseconds a token
+   * @param readCeiling best streaming read measured around the figure in GB/s, or 0
+   */
+  record Figure(double micros, double flops, double bytes, double readCeiling) {}
+
+  private final HybridTransformer model;
+  private final ModelConfig config;
+  private final double seconds;
+  private final int batch;
+
+  ModelBench(HybridTransformer model, double seconds, int batch) {
+    this.model = model;
+    this.config = model.config();
+    this.seconds = seconds;
+    this.batch = batch;
+  }
+
+  Figure decode(int context, Ops ops, long ceilingBytes) {
+    try (Session session = model.newSession(context + 4096);
+        Workspace memory = new Workspace()) {
+      var buffer = memory.allocate(io.hydrahead.tensor.DType.U8, ceilingBytes).segment();
+      double read = Ceilings.readGBs(ops.pool(), buffer, 4);
+      session.pretend(context);
+      double[] micros = new double[4000];
+      int n = 0;
+      for (int i = 0; i < 20; i++) {
+        session.decode(i);
+      }
+      long end = System.nanoTime() + (long) (seconds * 1e9);
+      while (n < micros.length && (n < 5 || System.nanoTime() < end)) {
+        long t = System.nanoTime();
+        session.decode(n % config.vocabSize());
+        micros[n++] = (System.nanoTime() - t) / 1e3;
+      }
+      read = Math.max(read, Ceilings.readGBs(ops.pool(), buffer, 4));
+      double bytes = matrixBytes() + keyValueBytes() * context;
+      double flops =
+          2.0 * matrixWeights()
+              + 4.0 * config.headDim() * model.plan().fullCount() * context
+              + 8.0 * linearHeads() * config.headDim() * config.headDim();
+      return new Figure(median(micros, n), flops, bytes, read);
+    }
+  }
+
+  Figure prefill(int tokens) {
+    int[] ids = ids(tokens);
+    try (Session session = model.newSession(tokens)) {
+      session.prefill(ids);
+      double[] micros = new double[1000];
+      int n = 0;
+      long end = System.nanoTime() + (long) (seconds * 1e9);
+      while (n < micros.length && (n < 2 || System.nanoTime() < end)) {
+        session.reset();
+        long t = System.nanoTime();
+        session.prefill(ids);
+        micros[n++] = (System.nanoTime() - t) / 1e3 / tokens;
+      }
+      double head = 2.0 * config.vocabSize() * config.hiddenSize();
+      double flops = forwardFlops(tokens) - head + head / tokens;
+      return new Figure(median(micros, n), flops, matrixBytes() / tokens, 0);
+    }
+  }
+
+  Figure train(int tokens) {
+    int[] ids = ids(batch * tokens);
+    int[] targets = ids(batch * tokens);
+    float[] weights = new float[ids.length];
+    Arrays.fill(weights, 1f);
+    try (TrainingPass pass = new TrainingPass(model, batch, tokens, true);
+        ParameterStore grads = model.parameters().zerosLike()) {
+      double[] micros = new double[1000];
+      int n = 0;
+      long end = 0;
+      for (int i = 0; i < 3 || n < 3 || System.nanoTime() < end; i++) {
+        if (i == 2) {
+          end = System.nanoTime() + (long) (seconds * 1e9);
+        }
+        long t = System.nanoTime();
+        pass.forward(ids);
+        pass.nextTokenLoss(targets, weights, 1f / ids.length, grads);
+        pass.backward(grads);
+        if (i >= 2 && n < micros.length) {
+          micros[n++] = (System.nanoTime() - t) / 1e3 / ids.length;
+        }
+      }
+      return new Figure(median(micros, n), 3 * forwardFlops(tokens), 0, 0);
+    }
+  }
+
+  private double forwardFlops(int tokens) {
+    double d = config.headDim();
+    return 2.0 * matrixWeights()
+        + 2.0 * d * model.plan().fullCount() * tokens
+        + linearHeads() * (6 * d * d + 8 * 64 * d);
+  }
+
+  private int linearHeads() {
+    return config.layers() * config.heads() - model.plan().fullCount();
+  }
+
+  /** Weights that take part in a product: without a look-up embedding, with the LM head. */
+  private double matrixWeights() {
+    return model.parameters().names().stream()
+        .filter(name -> model.parameters().get(name).rank() == 2)
+        .filter(name -> config.tiedEmbeddings() || !name.contains("embed_tokens"))
+        .mapToDouble(name -> model.parameters().get(name).size())
+        .sum();
+  }
+
+  private double matrixBytes() {
+    return model.parameters().names().stream()
+        .filter(name -> model.parameters().get(name).rank() == 2)
+        .filter(name -> config.tiedEmbeddings() || !name.contains("embed_tokens"))
+        .mapToDouble(name -> model.parameters().get(name).bytes())
+        .sum();
+  }
+
+  private double keyValueBytes() {
+    return model.plan().cacheShare(config.kvHeads())
+        * config.layers()
+        * config.kvHeads()
+        * config.headDim()
+        * 2
+        * 4;
+  }
+
+  private int[] ids(int n) {
+    return new Random(n).ints(n, 0, config.vocabSize()).toArray();
+  }
+
+  private static double median(double[] values, int n) {
+    double[] sorted = Arrays.copyOf(values, n);
+    Arrays.sort(sorted);
+    return sorted[n / 2];
+  }
+}
