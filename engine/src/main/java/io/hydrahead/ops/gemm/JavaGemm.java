@@ -1,8 +1,5 @@
 package io.hydrahead.ops.gemm;
 
-import static io.hydrahead.tensor.NativeMemory.ALL;
-import static java.lang.foreign.ValueLayout.JAVA_FLOAT_UNALIGNED;
-
 import io.hydrahead.tensor.ComputePool;
 import io.hydrahead.tensor.Simd;
 import java.lang.foreign.Arena;
@@ -161,6 +158,7 @@ public final class JavaGemm implements Gemm {
     int lastColumn = Math.min(columnCount, firstColumn + chunkColumns);
     int mr = kernel.rows();
     int nr = kernel.columns();
+    long tile = Scratch.tile();
     for (int i = firstRow; i < lastRow; i += mr) {
       int rows = Math.min(mr, rowCount - i);
       long from = transA ? scratch.a() + 4L * i * K_BLOCK : a + 4 * ((rowFrom + i) * lda + kFrom);
@@ -170,28 +168,8 @@ public final class JavaGemm implements Gemm {
         long panel = scratch.b() + 4L * j * K_BLOCK;
         long to = c + 4 * ((rowFrom + i) * ldc + columnFrom + j);
         int columns = Math.min(nr, columnCount - j);
-        if (rows == mr && columns == nr) {
-          kernel.tile(kCount, from, aRow, aStep, mr, panel, 4L * nr, alpha, beta, to, 4 * ldc);
-        } else {
-          long edge = Scratch.tile();
-          kernel.tile(kCount, from, aRow, aStep, rows, panel, 4L * nr, 1f, 0f, edge, 4L * nr);
-          merge(edge, rows, columns, nr, alpha, beta, to, ldc);
-        }
-      }
-    }
-  }
-
-  /** C = alpha · edge + beta · C for the part of a tile that lies inside C. */
-  static void merge(
-      long edge, int rows, int columns, int nr, float alpha, float beta, long c, long ldc) {
-    for (int i = 0; i < rows; i++) {
-      for (int j = 0; j < columns; j++) {
-        long to = c + 4 * (i * ldc + j);
-        float value = alpha * ALL.get(JAVA_FLOAT_UNALIGNED, edge + 4L * (i * nr + j));
-        if (beta != 0f) {
-          value = Math.fma(ALL.get(JAVA_FLOAT_UNALIGNED, to), beta, value);
-        }
-        ALL.set(JAVA_FLOAT_UNALIGNED, to, value);
+        kernel.sums(kCount, from, aRow, aStep, rows, panel, 4L * nr, tile);
+        kernel.merge(tile, rows, columns, alpha, beta, to, 4 * ldc);
       }
     }
   }
@@ -213,7 +191,7 @@ public final class JavaGemm implements Gemm {
   /** Packed panels of one product, and a tile per thread for the edges of C. */
   static final class Scratch {
     private static final ThreadLocal<MemorySegment> TILE =
-        ThreadLocal.withInitial(() -> Arena.ofAuto().allocate(4 * 6 * 64 + 64, 64));
+        ThreadLocal.withInitial(() -> Arena.ofAuto().allocate(MicroKernel.TILE_BYTES, 64));
 
     private MemorySegment panelsOfB = MemorySegment.NULL;
     private MemorySegment tilesOfA = MemorySegment.NULL;

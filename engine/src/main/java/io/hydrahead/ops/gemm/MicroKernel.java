@@ -6,10 +6,13 @@ import io.hydrahead.tensor.Simd;
  * The register-blocked heart of {@link JavaGemm} and {@link TileGemm}: one tile of C, {@link #rows} ×
  * {@link #columns}. All arguments are addresses and strides in bytes.
  *
- * <p>Each element is one chain of fused multiply-adds in the order of k, so its bits depend neither on
- * its place in the tile nor on the tile's neighbours.
+ * <p>Each element of a tile is one chain of multiply-adds in the order of k, so its bits depend
+ * neither on its place in the tile nor on the tile's neighbours.
  */
 interface MicroKernel {
+  /** Bytes that a dense tile of any kernel takes at most. */
+  int TILE_BYTES = 6 * 64 * Float.BYTES;
+
   /** Rows of a tile. */
   int rows();
 
@@ -17,13 +20,14 @@ interface MicroKernel {
   int columns();
 
   /**
-   * C = alpha · A B + beta · C for a whole tile; with beta = 0, C is not read. Element (i, p) of A is
-   * at {@code a + i·aRow + p·aStep}; only {@code valid} rows of A exist, and rows of C after them
-   * receive copies of the last one. Row p of B is at {@code b + p·bStep}.
+   * Writes A B to a dense {@code tile}. Element (i, p) of A is at {@code a + i·aRow + p·aStep}; only
+   * {@code valid} rows of A exist, and rows of the tile after them are copies of the last one. Row p
+   * of B is at {@code b + p·bStep}.
    */
-  void tile(
-      int k, long a, long aRow, long aStep, int valid, long b, long bStep,
-      float alpha, float beta, long c, long cRow);
+  void sums(int k, long a, long aRow, long aStep, int valid, long b, long bStep, long tile);
+
+  /** C = alpha · tile + beta · C for the part of a tile that lies in C; beta = 0 does not read C. */
+  void merge(long tile, int rows, int columns, float alpha, float beta, long c, long cRow);
 
   /** The fastest one for this machine. */
   static MicroKernel select() {

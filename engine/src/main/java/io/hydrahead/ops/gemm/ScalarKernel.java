@@ -16,9 +16,8 @@ final class ScalarKernel implements MicroKernel {
   }
 
   @Override
-  public void tile(
-      int k, long a, long aRow, long aStep, int valid, long b, long bStep,
-      float alpha, float beta, long c, long cRow) {
+  public void sums(
+      int k, long a, long aRow, long aStep, int valid, long b, long bStep, long tile) {
     long second = valid > 1 ? aRow : 0;
     float c00 = 0, c01 = 0, c02 = 0, c03 = 0;
     float c10 = 0, c11 = 0, c12 = 0, c13 = 0;
@@ -40,24 +39,34 @@ final class ScalarKernel implements MicroKernel {
       a += aStep;
       b += bStep;
     }
-    row(alpha, beta, c, c00, c01, c02, c03);
-    row(alpha, beta, c + cRow, c10, c11, c12, c13);
+    row(tile, c00, c01, c02, c03);
+    row(tile + 16, c10, c11, c12, c13);
   }
 
-  private static void row(
-      float alpha, float beta, long c, float v0, float v1, float v2, float v3) {
-    put(alpha, beta, c, v0);
-    put(alpha, beta, c + 4, v1);
-    put(alpha, beta, c + 8, v2);
-    put(alpha, beta, c + 12, v3);
+  private static void row(long tile, float v0, float v1, float v2, float v3) {
+    put(tile, v0);
+    put(tile + 4, v1);
+    put(tile + 8, v2);
+    put(tile + 12, v3);
+  }
+
+  @Override
+  public void merge(
+      long tile, int rows, int columns, float alpha, float beta, long c, long cRow) {
+    for (int i = 0; i < rows; i++) {
+      for (int j = 0; j < columns; j++) {
+        long to = c + i * cRow + 4L * j;
+        float value = alpha * get(tile + 16L * i + 4L * j);
+        put(to, beta == 0f ? value : beta * get(to) + value);
+      }
+    }
   }
 
   private static float get(long address) {
     return ALL.get(JAVA_FLOAT_UNALIGNED, address);
   }
 
-  private static void put(float alpha, float beta, long c, float sum) {
-    float value = beta == 0f ? alpha * sum : Math.fma(get(c), beta, alpha * sum);
-    ALL.set(JAVA_FLOAT_UNALIGNED, c, value);
+  private static void put(long address, float value) {
+    ALL.set(JAVA_FLOAT_UNALIGNED, address, value);
   }
 }

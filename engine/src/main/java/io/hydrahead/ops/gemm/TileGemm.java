@@ -100,18 +100,11 @@ public final class TileGemm {
       int m, int columns, int k, float alpha, long a, long aRow, long aStep,
       long b, long ldb, float beta, long c, long ldc) {
     int mr = KERNEL.rows();
-    int nr = KERNEL.columns();
+    long tile = JavaGemm.Scratch.tile();
     for (int i = 0; i < m; i += mr) {
       int rows = Math.min(mr, m - i);
-      long from = a + 4 * i * aRow;
-      long to = c + 4 * i * ldc;
-      if (rows == mr && columns == nr) {
-        KERNEL.tile(k, from, 4 * aRow, 4 * aStep, mr, b, 4 * ldb, alpha, beta, to, 4 * ldc);
-      } else {
-        long edge = JavaGemm.Scratch.tile();
-        KERNEL.tile(k, from, 4 * aRow, 4 * aStep, rows, b, 4 * ldb, 1f, 0f, edge, 4L * nr);
-        JavaGemm.merge(edge, rows, columns, nr, alpha, beta, to, ldc);
-      }
+      KERNEL.sums(k, a + 4 * i * aRow, 4 * aRow, 4 * aStep, rows, b, 4 * ldb, tile);
+      KERNEL.merge(tile, rows, columns, alpha, beta, c + 4 * i * ldc, 4 * ldc);
     }
   }
 }

@@ -9,9 +9,10 @@ import jdk.incubator.vector.VectorSpecies;
 
 /**
  * {@link MicroKernel} of 6 rows × 2 vectors, for machines with 16 vector registers. Written out by
- * hand, since sums stay in registers only as locals.
+ * hand, without helpers: sums stay in registers only as locals, and the compiler gives up inlining
+ * our own methods (not the Vector API's) in a body of this size.
  */
-final class VectorKernel6x2 implements MicroKernel {
+final class VectorKernel6x2 extends VectorKernel {
   private static final VectorSpecies<Float> S = FloatVector.SPECIES_PREFERRED;
   private static final ByteOrder LE = ByteOrder.LITTLE_ENDIAN;
   private static final int L = Float.BYTES * S.length();
@@ -27,9 +28,8 @@ final class VectorKernel6x2 implements MicroKernel {
   }
 
   @Override
-  public void tile(
-      int k, long a, long aRow, long aStep, int valid, long b, long bStep,
-      float alpha, float beta, long c, long cRow) {
+  public void sums(
+      int k, long a, long aRow, long aStep, int valid, long b, long bStep, long tile) {
     long a0 = a;
     long a1 = a + Math.min(1, valid - 1) * aRow;
     long a2 = a + Math.min(2, valid - 1) * aRow;
@@ -50,59 +50,40 @@ final class VectorKernel6x2 implements MicroKernel {
     FloatVector c51 = FloatVector.zero(S);
     long at = 0;
     for (int p = 0; p < k; p++) {
-      FloatVector b0 = load(b);
-      FloatVector b1 = load(b + L);
-      FloatVector x = spread(a0 + at);
+      FloatVector b0 = FloatVector.fromMemorySegment(S, ALL, b, LE);
+      FloatVector b1 = FloatVector.fromMemorySegment(S, ALL, b + L, LE);
+      FloatVector x = FloatVector.broadcast(S, ALL.get(JAVA_FLOAT_UNALIGNED, a0 + at));
       c00 = x.fma(b0, c00);
       c01 = x.fma(b1, c01);
-      x = spread(a1 + at);
+      x = FloatVector.broadcast(S, ALL.get(JAVA_FLOAT_UNALIGNED, a1 + at));
       c10 = x.fma(b0, c10);
       c11 = x.fma(b1, c11);
-      x = spread(a2 + at);
+      x = FloatVector.broadcast(S, ALL.get(JAVA_FLOAT_UNALIGNED, a2 + at));
       c20 = x.fma(b0, c20);
       c21 = x.fma(b1, c21);
-      x = spread(a3 + at);
+      x = FloatVector.broadcast(S, ALL.get(JAVA_FLOAT_UNALIGNED, a3 + at));
       c30 = x.fma(b0, c30);
       c31 = x.fma(b1, c31);
-      x = spread(a4 + at);
+      x = FloatVector.broadcast(S, ALL.get(JAVA_FLOAT_UNALIGNED, a4 + at));
       c40 = x.fma(b0, c40);
       c41 = x.fma(b1, c41);
-      x = spread(a5 + at);
+      x = FloatVector.broadcast(S, ALL.get(JAVA_FLOAT_UNALIGNED, a5 + at));
       c50 = x.fma(b0, c50);
       c51 = x.fma(b1, c51);
       at += aStep;
       b += bStep;
     }
-    row(alpha, beta, c, c00, c01);
-    row(alpha, beta, c + cRow, c10, c11);
-    row(alpha, beta, c + 2 * cRow, c20, c21);
-    row(alpha, beta, c + 3 * cRow, c30, c31);
-    row(alpha, beta, c + 4 * cRow, c40, c41);
-    row(alpha, beta, c + 5 * cRow, c50, c51);
-  }
-
-  private static void row(
-      float alpha, float beta, long c,
-      FloatVector v0, FloatVector v1) {
-    if (beta == 0f) {
-      v0.mul(alpha).intoMemorySegment(ALL, c, LE);
-      v1.mul(alpha).intoMemorySegment(ALL, c + L, LE);
-    } else {
-      update(alpha, beta, c, v0);
-      update(alpha, beta, c + L, v1);
-    }
-  }
-
-  private static void update(float alpha, float beta, long c, FloatVector v) {
-    FloatVector scale = FloatVector.broadcast(S, beta);
-    load(c).fma(scale, v.mul(alpha)).intoMemorySegment(ALL, c, LE);
-  }
-
-  private static FloatVector load(long address) {
-    return FloatVector.fromMemorySegment(S, ALL, address, LE);
-  }
-
-  private static FloatVector spread(long address) {
-    return FloatVector.broadcast(S, ALL.get(JAVA_FLOAT_UNALIGNED, address));
+    c00.intoMemorySegment(ALL, tile, LE);
+    c01.intoMemorySegment(ALL, tile + L, LE);
+    c10.intoMemorySegment(ALL, tile + 2 * L, LE);
+    c11.intoMemorySegment(ALL, tile + 3 * L, LE);
+    c20.intoMemorySegment(ALL, tile + 4 * L, LE);
+    c21.intoMemorySegment(ALL, tile + 5 * L, LE);
+    c30.intoMemorySegment(ALL, tile + 6 * L, LE);
+    c31.intoMemorySegment(ALL, tile + 7 * L, LE);
+    c40.intoMemorySegment(ALL, tile + 8 * L, LE);
+    c41.intoMemorySegment(ALL, tile + 9 * L, LE);
+    c50.intoMemorySegment(ALL, tile + 10 * L, LE);
+    c51.intoMemorySegment(ALL, tile + 11 * L, LE);
   }
 }

@@ -9,9 +9,10 @@ import jdk.incubator.vector.VectorSpecies;
 
 /**
  * {@link MicroKernel} of 6 rows × 4 vectors, for machines with 32 vector registers. Written out by
- * hand, since sums stay in registers only as locals.
+ * hand, without helpers: sums stay in registers only as locals, and the compiler gives up inlining
+ * our own methods (not the Vector API's) in a body of this size.
  */
-final class VectorKernel6x4 implements MicroKernel {
+final class VectorKernel6x4 extends VectorKernel {
   private static final VectorSpecies<Float> S = FloatVector.SPECIES_PREFERRED;
   private static final ByteOrder LE = ByteOrder.LITTLE_ENDIAN;
   private static final int L = Float.BYTES * S.length();
@@ -27,9 +28,8 @@ final class VectorKernel6x4 implements MicroKernel {
   }
 
   @Override
-  public void tile(
-      int k, long a, long aRow, long aStep, int valid, long b, long bStep,
-      float alpha, float beta, long c, long cRow) {
+  public void sums(
+      int k, long a, long aRow, long aStep, int valid, long b, long bStep, long tile) {
     long a0 = a;
     long a1 = a + Math.min(1, valid - 1) * aRow;
     long a2 = a + Math.min(2, valid - 1) * aRow;
@@ -62,36 +62,36 @@ final class VectorKernel6x4 implements MicroKernel {
     FloatVector c53 = FloatVector.zero(S);
     long at = 0;
     for (int p = 0; p < k; p++) {
-      FloatVector b0 = load(b);
-      FloatVector b1 = load(b + L);
-      FloatVector b2 = load(b + 2 * L);
-      FloatVector b3 = load(b + 3 * L);
-      FloatVector x = spread(a0 + at);
+      FloatVector b0 = FloatVector.fromMemorySegment(S, ALL, b, LE);
+      FloatVector b1 = FloatVector.fromMemorySegment(S, ALL, b + L, LE);
+      FloatVector b2 = FloatVector.fromMemorySegment(S, ALL, b + 2 * L, LE);
+      FloatVector b3 = FloatVector.fromMemorySegment(S, ALL, b + 3 * L, LE);
+      FloatVector x = FloatVector.broadcast(S, ALL.get(JAVA_FLOAT_UNALIGNED, a0 + at));
       c00 = x.fma(b0, c00);
       c01 = x.fma(b1, c01);
       c02 = x.fma(b2, c02);
       c03 = x.fma(b3, c03);
-      x = spread(a1 + at);
+      x = FloatVector.broadcast(S, ALL.get(JAVA_FLOAT_UNALIGNED, a1 + at));
       c10 = x.fma(b0, c10);
       c11 = x.fma(b1, c11);
       c12 = x.fma(b2, c12);
       c13 = x.fma(b3, c13);
-      x = spread(a2 + at);
+      x = FloatVector.broadcast(S, ALL.get(JAVA_FLOAT_UNALIGNED, a2 + at));
       c20 = x.fma(b0, c20);
       c21 = x.fma(b1, c21);
       c22 = x.fma(b2, c22);
       c23 = x.fma(b3, c23);
-      x = spread(a3 + at);
+      x = FloatVector.broadcast(S, ALL.get(JAVA_FLOAT_UNALIGNED, a3 + at));
       c30 = x.fma(b0, c30);
       c31 = x.fma(b1, c31);
       c32 = x.fma(b2, c32);
       c33 = x.fma(b3, c33);
-      x = spread(a4 + at);
+      x = FloatVector.broadcast(S, ALL.get(JAVA_FLOAT_UNALIGNED, a4 + at));
       c40 = x.fma(b0, c40);
       c41 = x.fma(b1, c41);
       c42 = x.fma(b2, c42);
       c43 = x.fma(b3, c43);
-      x = spread(a5 + at);
+      x = FloatVector.broadcast(S, ALL.get(JAVA_FLOAT_UNALIGNED, a5 + at));
       c50 = x.fma(b0, c50);
       c51 = x.fma(b1, c51);
       c52 = x.fma(b2, c52);
@@ -99,40 +99,29 @@ final class VectorKernel6x4 implements MicroKernel {
       at += aStep;
       b += bStep;
     }
-    row(alpha, beta, c, c00, c01, c02, c03);
-    row(alpha, beta, c + cRow, c10, c11, c12, c13);
-    row(alpha, beta, c + 2 * cRow, c20, c21, c22, c23);
-    row(alpha, beta, c + 3 * cRow, c30, c31, c32, c33);
-    row(alpha, beta, c + 4 * cRow, c40, c41, c42, c43);
-    row(alpha, beta, c + 5 * cRow, c50, c51, c52, c53);
-  }
-
-  private static void row(
-      float alpha, float beta, long c,
-      FloatVector v0, FloatVector v1, FloatVector v2, FloatVector v3) {
-    if (beta == 0f) {
-      v0.mul(alpha).intoMemorySegment(ALL, c, LE);
-      v1.mul(alpha).intoMemorySegment(ALL, c + L, LE);
-      v2.mul(alpha).intoMemorySegment(ALL, c + 2 * L, LE);
-      v3.mul(alpha).intoMemorySegment(ALL, c + 3 * L, LE);
-    } else {
-      update(alpha, beta, c, v0);
-      update(alpha, beta, c + L, v1);
-      update(alpha, beta, c + 2 * L, v2);
-      update(alpha, beta, c + 3 * L, v3);
-    }
-  }
-
-  private static void update(float alpha, float beta, long c, FloatVector v) {
-    FloatVector scale = FloatVector.broadcast(S, beta);
-    load(c).fma(scale, v.mul(alpha)).intoMemorySegment(ALL, c, LE);
-  }
-
-  private static FloatVector load(long address) {
-    return FloatVector.fromMemorySegment(S, ALL, address, LE);
-  }
-
-  private static FloatVector spread(long address) {
-    return FloatVector.broadcast(S, ALL.get(JAVA_FLOAT_UNALIGNED, address));
+    c00.intoMemorySegment(ALL, tile, LE);
+    c01.intoMemorySegment(ALL, tile + L, LE);
+    c02.intoMemorySegment(ALL, tile + 2 * L, LE);
+    c03.intoMemorySegment(ALL, tile + 3 * L, LE);
+    c10.intoMemorySegment(ALL, tile + 4 * L, LE);
+    c11.intoMemorySegment(ALL, tile + 5 * L, LE);
+    c12.intoMemorySegment(ALL, tile + 6 * L, LE);
+    c13.intoMemorySegment(ALL, tile + 7 * L, LE);
+    c20.intoMemorySegment(ALL, tile + 8 * L, LE);
+    c21.intoMemorySegment(ALL, tile + 9 * L, LE);
+    c22.intoMemorySegment(ALL, tile + 10 * L, LE);
+    c23.intoMemorySegment(ALL, tile + 11 * L, LE);
+    c30.intoMemorySegment(ALL, tile + 12 * L, LE);
+    c31.intoMemorySegment(ALL, tile + 13 * L, LE);
+    c32.intoMemorySegment(ALL, tile + 14 * L, LE);
+    c33.intoMemorySegment(ALL, tile + 15 * L, LE);
+    c40.intoMemorySegment(ALL, tile + 16 * L, LE);
+    c41.intoMemorySegment(ALL, tile + 17 * L, LE);
+    c42.intoMemorySegment(ALL, tile + 18 * L, LE);
+    c43.intoMemorySegment(ALL, tile + 19 * L, LE);
+    c50.intoMemorySegment(ALL, tile + 20 * L, LE);
+    c51.intoMemorySegment(ALL, tile + 21 * L, LE);
+    c52.intoMemorySegment(ALL, tile + 22 * L, LE);
+    c53.intoMemorySegment(ALL, tile + 23 * L, LE);
   }
 }

@@ -44,27 +44,41 @@ final class VectorRowDots implements RowDots {
       DType weights, long w, int rows, int k, long x, int n, long y, long yStride,
       boolean accumulate) {
     long stride = (long) k * weights.bytes();
+    long sums = JavaGemm.Scratch.tile();
     for (int r = 0; r < rows; r += BLOCK) {
       int count = Math.min(BLOCK, rows - r);
+      long row = w + r * stride;
       for (int i = 0; i < n; i++) {
         long vector = x + 4L * i * k;
-        long out = y + 4 * (i * yStride + r);
-        long row = w + r * stride;
-        switch (weights) {
-          case F32 -> full(row, stride, count, k, vector, out, accumulate);
-          case BF16 -> bf16(row, stride, count, k, vector, out, accumulate);
-          case F16 -> half(row, stride, count, k, vector, out, accumulate);
-          default -> throw new IllegalArgumentException("weights of " + weights);
+        int whole =
+            switch (weights) {
+              case F32 -> full(row, stride, count - 1, k, vector, sums);
+              case BF16 -> bf16(row, stride, count - 1, k, vector, sums);
+              case F16 -> half(row, stride, count, k, vector, sums);
+              default -> throw new IllegalArgumentException("weights of " + weights);
+            };
+        for (int c = 0; c < count; c++) {
+          float sum = sum(load(sums + 4L * L * c));
+          if (whole < k) {
+            sum += ScalarRowDots.dot(weights, row + c * stride, vector, whole, k);
+          }
+          ScalarRowDots.add(y + 4 * (i * yStride + r + c), sum, accumulate);
         }
       }
     }
   }
 
-  private static void full(
-      long w, long stride, int count, int k, long x, long y, boolean accumulate) {
-    long w1 = w + Math.min(1, count - 1) * stride;
-    long w2 = w + Math.min(2, count - 1) * stride;
-    long w3 = w + Math.min(3, count - 1) * stride;
+  /*
+   * Sums of four rows, of which those after the last repeat it, as vectors at `sums`; the result is
+   * how many elements they cover. Vector methods are called here without helpers in between: the
+   * compiler gives up inlining ours in a body of this size, and a vector that crosses a call is
+   * boxed.
+   */
+
+  private static int full(long w, long stride, int last, int k, long x, long sums) {
+    long w1 = w + Math.min(1, last) * stride;
+    long w2 = w + Math.min(2, last) * stride;
+    long w3 = w + Math.min(3, last) * stride;
     FloatVector s0 = FloatVector.zero(S);
     FloatVector s1 = FloatVector.zero(S);
     FloatVector s2 = FloatVector.zero(S);
@@ -72,22 +86,23 @@ final class VectorRowDots implements RowDots {
     int whole = k / L * L;
     for (int p = 0; p < whole; p += L) {
       long at = 4L * p;
-      FloatVector v = load(x + at);
-      s0 = load(w + at).fma(v, s0);
-      s1 = load(w1 + at).fma(v, s1);
-      s2 = load(w2 + at).fma(v, s2);
-      s3 = load(w3 + at).fma(v, s3);
+      FloatVector v = FloatVector.fromMemorySegment(S, ALL, x + at, LE);
+      s0 = FloatVector.fromMemorySegment(S, ALL, w + at, LE).fma(v, s0);
+      s1 = FloatVector.fromMemorySegment(S, ALL, w1 + at, LE).fma(v, s1);
+      s2 = FloatVector.fromMemorySegment(S, ALL, w2 + at, LE).fma(v, s2);
+      s3 = FloatVector.fromMemorySegment(S, ALL, w3 + at, LE).fma(v, s3);
     }
-    finish(
-        DType.F32, w, stride, count, whole, k, x, y, accumulate,
-        sum(s0), sum(s1), sum(s2), sum(s3));
+    s0.intoMemorySegment(ALL, sums, LE);
+    s1.intoMemorySegment(ALL, sums + 4L * L, LE);
+    s2.intoMemorySegment(ALL, sums + 8L * L, LE);
+    s3.intoMemorySegment(ALL, sums + 12L * L, LE);
+    return whole;
   }
 
-  private static void bf16(
-      long w, long stride, int count, int k, long x, long y, boolean accumulate) {
-    long w1 = w + Math.min(1, count - 1) * stride;
-    long w2 = w + Math.min(2, count - 1) * stride;
-    long w3 = w + Math.min(3, count - 1) * stride;
+  private static int bf16(long w, long stride, int last, int k, long x, long sums) {
+    long w1 = w + Math.min(1, last) * stride;
+    long w2 = w + Math.min(2, last) * stride;
+    long w3 = w + Math.min(3, last) * stride;
     FloatVector e0 = FloatVector.zero(S);
     FloatVector e1 = FloatVector.zero(S);
     FloatVector e2 = FloatVector.zero(S);
@@ -99,64 +114,47 @@ final class VectorRowDots implements RowDots {
     int whole = k / (2 * L) * (2 * L);
     for (int p = 0; p < whole; p += 2 * L) {
       long at = 2L * p;
-      FloatVector even = load(x + 4L * p);
-      FloatVector odd = load(x + 4L * (p + L));
-      IntVector v0 = ints(w + at);
-      e0 = evenBf16(v0).fma(even, e0);
-      o0 = oddBf16(v0).fma(odd, o0);
-      IntVector v1 = ints(w1 + at);
-      e1 = evenBf16(v1).fma(even, e1);
-      o1 = oddBf16(v1).fma(odd, o1);
-      IntVector v2 = ints(w2 + at);
-      e2 = evenBf16(v2).fma(even, e2);
-      o2 = oddBf16(v2).fma(odd, o2);
-      IntVector v3 = ints(w3 + at);
-      e3 = evenBf16(v3).fma(even, e3);
-      o3 = oddBf16(v3).fma(odd, o3);
+      FloatVector even = FloatVector.fromMemorySegment(S, ALL, x + 4L * p, LE);
+      FloatVector odd = FloatVector.fromMemorySegment(S, ALL, x + 4L * (p + L), LE);
+      IntVector v0 = IntVector.fromMemorySegment(I, ALL, w + at, LE);
+      e0 = v0.lanewise(VectorOperators.LSHL, 16).reinterpretAsFloats().fma(even, e0);
+      o0 = v0.and(HIGH).reinterpretAsFloats().fma(odd, o0);
+      IntVector v1 = IntVector.fromMemorySegment(I, ALL, w1 + at, LE);
+      e1 = v1.lanewise(VectorOperators.LSHL, 16).reinterpretAsFloats().fma(even, e1);
+      o1 = v1.and(HIGH).reinterpretAsFloats().fma(odd, o1);
+      IntVector v2 = IntVector.fromMemorySegment(I, ALL, w2 + at, LE);
+      e2 = v2.lanewise(VectorOperators.LSHL, 16).reinterpretAsFloats().fma(even, e2);
+      o2 = v2.and(HIGH).reinterpretAsFloats().fma(odd, o2);
+      IntVector v3 = IntVector.fromMemorySegment(I, ALL, w3 + at, LE);
+      e3 = v3.lanewise(VectorOperators.LSHL, 16).reinterpretAsFloats().fma(even, e3);
+      o3 = v3.and(HIGH).reinterpretAsFloats().fma(odd, o3);
     }
-    finish(
-        DType.BF16, w, stride, count, whole, k, x, y, accumulate,
-        sum(e0.add(o0)), sum(e1.add(o1)), sum(e2.add(o2)), sum(e3.add(o3)));
+    e0.add(o0).intoMemorySegment(ALL, sums, LE);
+    e1.add(o1).intoMemorySegment(ALL, sums + 4L * L, LE);
+    e2.add(o2).intoMemorySegment(ALL, sums + 8L * L, LE);
+    e3.add(o3).intoMemorySegment(ALL, sums + 12L * L, LE);
+    return whole;
   }
 
-  private static void half(
-      long w, long stride, int count, int k, long x, long y, boolean accumulate) {
-    long w1 = w + Math.min(1, count - 1) * stride;
-    long w2 = w + Math.min(2, count - 1) * stride;
-    long w3 = w + Math.min(3, count - 1) * stride;
-    FloatVector e0 = FloatVector.zero(S);
-    FloatVector e1 = FloatVector.zero(S);
-    FloatVector e2 = FloatVector.zero(S);
-    FloatVector e3 = FloatVector.zero(S);
+  /** One row after the other: halves need a dozen operations each anyway. */
+  private static int half(long w, long stride, int count, int k, long x, long sums) {
     int whole = k / (2 * L) * (2 * L);
-    for (int p = 0; p < whole; p += 2 * L) {
-      long at = 2L * p;
-      FloatVector even = load(x + 4L * p);
-      FloatVector odd = load(x + 4L * (p + L));
-      IntVector v0 = ints(w + at);
-      e0 = oddHalf(v0).fma(odd, evenHalf(v0).fma(even, e0));
-      IntVector v1 = ints(w1 + at);
-      e1 = oddHalf(v1).fma(odd, evenHalf(v1).fma(even, e1));
-      IntVector v2 = ints(w2 + at);
-      e2 = oddHalf(v2).fma(odd, evenHalf(v2).fma(even, e2));
-      IntVector v3 = ints(w3 + at);
-      e3 = oddHalf(v3).fma(odd, evenHalf(v3).fma(even, e3));
+    for (int r = 0; r < count; r++) {
+      halfRow(w + r * stride, whole, x, sums + 4L * L * r);
     }
-    finish(
-        DType.F16, w, stride, count, whole, k, x, y, accumulate,
-        sum(e0), sum(e1), sum(e2), sum(e3));
+    return whole;
   }
 
-  private static void finish(
-      DType weights, long w, long stride, int count, int whole, int k, long x, long y,
-      boolean accumulate, float t0, float t1, float t2, float t3) {
-    for (int r = 0; r < count; r++) {
-      float total = r == 0 ? t0 : r == 1 ? t1 : r == 2 ? t2 : t3;
-      if (whole < k) {
-        total += ScalarRowDots.dot(weights, w + r * stride, x, whole, k);
-      }
-      ScalarRowDots.add(y + 4L * r, total, accumulate);
+  private static void halfRow(long w, int whole, long x, long sum) {
+    FloatVector s = FloatVector.zero(S);
+    for (int p = 0; p < whole; p += 2 * L) {
+      IntVector v = IntVector.fromMemorySegment(I, ALL, w + 2L * p, LE);
+      FloatVector even = FloatVector.fromMemorySegment(S, ALL, x + 4L * p, LE);
+      s = half(v.and(0xFFFF)).fma(even, s);
+      FloatVector odd = FloatVector.fromMemorySegment(S, ALL, x + 4L * (p + L), LE);
+      s = half(v.lanewise(VectorOperators.LSHR, 16)).fma(odd, s);
     }
+    s.intoMemorySegment(ALL, sum, LE);
   }
 
   private static final VectorShuffle<Float> ROTATE_8 = rotate(8);
@@ -184,7 +182,7 @@ final class VectorRowDots implements RowDots {
     long whole = count / L * L;
     for (long i = 0; i < whole; i += L) {
       IntVector v = shorts(from + 2 * i);
-      FloatVector f = weights == DType.BF16 ? evenBf16(v) : evenHalf(v);
+      FloatVector f = weights == DType.BF16 ? bf16(v) : half(v);
       f.intoMemorySegment(ALL, to + 4 * i, LE);
     }
     for (long i = whole; i < count; i++) {
@@ -203,20 +201,8 @@ final class VectorRowDots implements RowDots {
             .convertShape(VectorOperators.ZERO_EXTEND_S2I, I, 0);
   }
 
-  private static FloatVector evenBf16(IntVector v) {
+  private static FloatVector bf16(IntVector v) {
     return v.lanewise(VectorOperators.LSHL, 16).reinterpretAsFloats();
-  }
-
-  private static FloatVector oddBf16(IntVector v) {
-    return v.and(HIGH).reinterpretAsFloats();
-  }
-
-  private static FloatVector evenHalf(IntVector v) {
-    return half(v.and(0xFFFF));
-  }
-
-  private static FloatVector oddHalf(IntVector v) {
-    return half(v.lanewise(VectorOperators.LSHR, 16));
   }
 
   /** Float of the IEEE half in the low 16 bits of each lane, exact for subnormals too. */
@@ -231,10 +217,6 @@ final class VectorRowDots implements RowDots {
             .reinterpretAsInts();
     VectorMask<Integer> special = magnitude.compare(VectorOperators.GE, 0x7C00);
     return wide.lanewise(VectorOperators.OR, 0x7F800000, special).or(sign).reinterpretAsFloats();
-  }
-
-  private static IntVector ints(long address) {
-    return IntVector.fromMemorySegment(I, ALL, address, LE);
   }
 
   private static FloatVector load(long address) {

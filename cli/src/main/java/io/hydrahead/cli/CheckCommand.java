@@ -1,0 +1,144 @@
+package io.hydrahead.cli;
+
+import io.hydrahead.checkpoint.SafetensorsFile;
+import io.hydrahead.model.GoldenCheck;
+import io.hydrahead.model.GoldenCheck.Deviation;
+import io.hydrahead.model.ModelFiles;
+import io.hydrahead.ops.Ops;
+import io.hydrahead.tensor.InputException;
+import java.io.PrintWriter;
+import java.nio.file.Path;
+import java.util.List;
+import java.util.Locale;
+import java.util.concurrent.Callable;
+import picocli.CommandLine.Command;
+import picocli.CommandLine.Mixin;
+import picocli.CommandLine.Model.CommandSpec;
+import picocli.CommandLine.Option;
+import picocli.CommandLine.ParameterException;
+import picocli.CommandLine.Parameters;
+import picocli.CommandLine.Spec;
+import tools.jackson.databind.node.ArrayNode;
+import tools.jackson.databind.node.ObjectNode;
+
+/** {@code hydrahead check}: compares a model, or one operation, with a golden file. */
+@Command(
+    name = "check",
+    description = {
+      "Compare a model with a golden file, tensor by tensor: outputs, gradients, decoding.",
+      "Prints relative L2 and ends with 1 if one is above the tolerance."
+    },
+    customSynopsis = {
+      "hydrahead check [OPTIONS] CHECKPOINT GOLDEN",
+      "hydrahead check [OPTIONS] --op gated-delta GOLDEN"
+    })
+final class CheckCommand implements Callable<Integer> {
+  @Mixin private CommonOptions common;
+  @Spec private CommandSpec spec;
+
+  @Parameters(
+      arity = "1..2",
+      paramLabel = "CHECKPOINT GOLDEN",
+      description = "The checkpoint folder (not with --op) and the golden safetensors file.")
+  private List<Path> paths;
+
+  @Option(
+      names = "--tolerance",
+      paramLabel = "X",
+      defaultValue = "1e-4",
+      description = "Largest relative L2 allowed (default: ${DEFAULT-VALUE}).")
+  private double tolerance;
+
+  @Option(
+      names = "--op",
+      paramLabel = "NAME",
+      description = "Check an operation instead of a model: gated-delta.")
+  private String op;
+
+  @Option(names = "--json", description = "Print JSON instead of text.")
+  private boolean json;
+
+  @Override
+  public Integer call() {
+    if (!(tolerance >= 0)) {
+      throw new InputException("--tolerance must be 0 or more, not " + tolerance);
+    }
+    if (paths.size() != (op == null ? 2 : 1)) {
+      throw new ParameterException(
+          spec.commandLine(),
+          op == null
+              ? "a checkpoint and a golden file are needed (or --op with a golden file alone)"
+              : "--op takes a golden file and no checkpoint");
+    }
+    List<Deviation> found =
+        op == null ? model(paths.get(0), paths.get(1)) : operation(paths.get(0));
+    boolean fine = found.stream().allMatch(d -> d.within(tolerance));
+    if (json) {
+      printJson(found, fine);
+    } else {
+      printText(found, fine);
+    }
+    return fine ? ExitCode.OK : ExitCode.CHECK_FAILED;
+  }
+
+  private List<Deviation> model(Path folder, Path goldenFile) {
+    try (SafetensorsFile golden = SafetensorsFile.open(goldenFile);
+        LoadedModel loaded = LoadedModel.open(folder, common, ModelFiles.LoadOptions.FLOAT32)) {
+      return GoldenCheck.run(loaded.model(), golden.tensors().keySet(), golden::get);
+    }
+  }
+
+  private List<Deviation> operation(Path goldenFile) {
+    if (!op.equals("gated-delta")) {
+      throw new InputException("--op " + op + " is unknown; known is gated-delta");
+    }
+    try (SafetensorsFile golden = SafetensorsFile.open(goldenFile);
+        Ops ops = LoadedModel.ops(common)) {
+      return new DeltaRuleCheck(ops.deltaRule(), golden).run();
+    }
+  }
+
+  private void printText(List<Deviation> found, boolean fine) {
+    PrintWriter out = common.out();
+    Table t = new Table("tensor", "relative L2", "");
+    for (Deviation d : found) {
+      t.row(
+          d.tensor(),
+          String.format(Locale.ROOT, "%.2e", d.relativeL2()),
+          d.within(tolerance) ? "ok" : "ABOVE");
+    }
+    t.print(out);
+    long above = found.stream().filter(d -> !d.within(tolerance)).count();
+    out.printf(
+        Locale.ROOT,
+        "%s: %d tensors, %d above %.1e%n",
+        fine ? "passed" : "FAILED",
+        found.size(),
+        above,
+        tolerance);
+    out.flush();
+  }
+
+  private void printJson(List<Deviation> found, boolean fine) {
+    ObjectNode o = JsonReport.begin("check", common);
+    if (op == null) {
+      o.put("checkpoint", paths.get(0).toString());
+    } else {
+      o.put("op", op);
+    }
+    o.put("golden", paths.getLast().toString());
+    o.put("tolerance", tolerance);
+    o.put("passed", fine);
+    ArrayNode tensors = o.putArray("tensors");
+    for (Deviation d : found) {
+      ObjectNode t = tensors.addObject().put("name", d.tensor());
+      if (Double.isFinite(d.relativeL2())) {
+        t.put("relative_l2", d.relativeL2());
+      } else {
+        t.putNull("relative_l2");
+      }
+      t.put("passed", d.within(tolerance));
+    }
+    JsonReport.print(o, common.out());
+  }
+}

@@ -1,0 +1,178 @@
+package io.hydrahead.cli;
+
+import io.hydrahead.tensor.InputException;
+import io.hydrahead.tensor.Progress;
+import java.io.PrintWriter;
+import java.util.List;
+import picocli.CommandLine.Model.CommandSpec;
+import picocli.CommandLine.Option;
+
+/** Options that every command takes, and what a command needs from its surroundings. */
+final class CommonOptions {
+  /** Arithmetic type of the parameters in memory. */
+  enum DataType {
+    F32,
+    BF16
+  }
+
+  /** Which library multiplies matrices. */
+  enum Blas {
+    AUTO,
+    JAVA,
+    ONEDNN,
+    OPENBLAS
+  }
+
+  @Option(
+      names = {"-h", "--help"},
+      usageHelp = true,
+      description = "Show this help and exit.",
+      order = 100)
+  private boolean help;
+
+  @Option(
+      names = "--device",
+      paramLabel = "DEVICE",
+      defaultValue = "cpu",
+      description = "Where to compute: cpu.",
+      order = 101)
+  private String device;
+
+  @Option(
+      names = "--threads",
+      paramLabel = "N",
+      description = "Compute threads; default: the processors this machine or container allows.",
+      order = 102)
+  private Integer threads;
+
+  @Option(
+      names = "--dtype",
+      paramLabel = "TYPE",
+      description = "Parameters in memory: ${COMPLETION-CANDIDATES}; default: as stored.",
+      order = 103)
+  private DataType dtype;
+
+  @Option(
+      names = "--blas",
+      paramLabel = "NAME",
+      defaultValue = "AUTO",
+      description = "Matrix products: ${COMPLETION-CANDIDATES}.",
+      order = 104)
+  private Blas blas;
+
+  @Option(
+      names = "--deterministic",
+      description = "Same bits on the same machine, build and thread count.",
+      order = 105)
+  private boolean deterministic;
+
+  @Option(
+      names = "--seed",
+      paramLabel = "N",
+      defaultValue = "0",
+      description = "Seed of everything random (default: ${DEFAULT-VALUE}).",
+      order = 106)
+  private long seed;
+
+  @Option(names = "--force", description = "Replace outputs that exist.", order = 107)
+  private boolean force;
+
+  @Option(
+      names = {"-q", "--quiet"},
+      description = "No progress, no notices.",
+      order = 108)
+  private boolean quiet;
+
+  @Option(names = "--debug", description = "Show stack traces and debug messages.", order = 109)
+  private boolean debug;
+
+  private Terminal terminal;
+  private String commandLine = "hydrahead";
+  private ProgressBar progress;
+
+  /** The mixin of a command, or null for those that have none (the root, help). */
+  static CommonOptions of(CommandSpec spec) {
+    CommandSpec mixin = spec.mixins().get("common");
+    return mixin != null && mixin.userObject() instanceof CommonOptions o ? o : null;
+  }
+
+  /** Called before the command runs. */
+  void attach(Terminal terminal, List<String> args) {
+    this.commandLine = ("hydrahead " + String.join(" ", args)).strip();
+    this.terminal = terminal;
+    this.progress = new ProgressBar(terminal, quiet);
+    Logs.attach(terminal, progress, debug);
+    if (threads != null && threads < 1) {
+      throw new InputException("--threads must be at least 1, not " + threads);
+    }
+    if (!device.equalsIgnoreCase("cpu")) {
+      throw new InputException(
+          "--device " + device + " is not available in this build; use --device cpu");
+    }
+  }
+
+  /** The words of this run, for the sources of results. */
+  String commandLine() {
+    return commandLine;
+  }
+
+  /** Data. */
+  PrintWriter out() {
+    return terminal.out();
+  }
+
+  Terminal terminal() {
+    return terminal;
+  }
+
+  /** One line for a person, on stderr; not with {@code --quiet}. */
+  void notice(String line) {
+    if (!quiet) {
+      progress.clear();
+      terminal.err().println(line);
+      terminal.err().flush();
+    }
+  }
+
+  Progress progress() {
+    return progress;
+  }
+
+  void abandonProgress() {
+    if (progress != null) {
+      progress.abandon();
+    }
+  }
+
+  int threads() {
+    return threads != null ? threads : Runtime.getRuntime().availableProcessors();
+  }
+
+  DataType dtype() {
+    return dtype;
+  }
+
+  Blas blas() {
+    return blas;
+  }
+
+  boolean deterministic() {
+    return deterministic;
+  }
+
+  long seed() {
+    return seed;
+  }
+
+  boolean force() {
+    return force;
+  }
+
+  boolean quiet() {
+    return quiet;
+  }
+
+  boolean debug() {
+    return debug;
+  }
+}

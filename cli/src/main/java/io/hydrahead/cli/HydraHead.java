@@ -1,0 +1,127 @@
+package io.hydrahead.cli;
+
+import io.hydrahead.tensor.InputException;
+import java.util.List;
+import picocli.AutoComplete;
+import picocli.CommandLine;
+import picocli.CommandLine.Command;
+import picocli.CommandLine.HelpCommand;
+import picocli.CommandLine.IVersionProvider;
+import picocli.CommandLine.Mixin;
+import picocli.CommandLine.Model.CommandSpec;
+import picocli.CommandLine.Option;
+import picocli.CommandLine.Spec;
+
+/** The root command. One class a command, listed here in the order of the road. */
+@Command(
+    name = "hydrahead",
+    description = {
+      "Turns Transformer checkpoints into head-wise hybrids of full and linear attention,",
+      "transfers the knowledge, and proves the result on long contexts.",
+      ""
+    },
+    versionProvider = HydraHead.Version.class,
+    synopsisSubcommandLabel = "COMMAND",
+    subcommands = {
+      InfoCommand.class,
+      LogitsCommand.class,
+      CheckCommand.class,
+      DoctorCommand.class,
+      HydraHead.Completion.class,
+      HelpCommand.class
+    },
+    footer = {
+      "",
+      "Exit codes: 0 fine, 1 a check failed, 2 bad input, 3 internal error, 130 interrupted.",
+      "Data goes to stdout, everything else to stderr."
+    })
+final class HydraHead implements Runnable {
+  @Option(
+      names = {"-h", "--help"},
+      usageHelp = true,
+      description = "Show this help and exit.")
+  private boolean help;
+
+  @Option(
+      names = {"-V", "--version"},
+      versionHelp = true,
+      description = "Print the version and exit.")
+  private boolean version;
+
+  @Spec private CommandSpec spec;
+
+  /** Runs one command line and returns its exit code; never exits the process. */
+  static int run(Terminal terminal, String... args) {
+    return commandLine(terminal).execute(args);
+  }
+
+  static CommandLine commandLine(Terminal terminal) {
+    CommandLine line = new CommandLine(new HydraHead());
+    line.setOut(terminal.out());
+    line.setErr(terminal.err());
+    line.setCaseInsensitiveEnumValuesAllowed(true);
+    line.setUsageHelpAutoWidth(terminal.interactive());
+    line.setColorScheme(
+        CommandLine.Help.defaultColorScheme(
+            terminal.color() ? CommandLine.Help.Ansi.AUTO : CommandLine.Help.Ansi.OFF));
+    line.registerConverter(TokenCount.class, TokenCount::parse);
+    Errors errors = new Errors(terminal);
+    line.setParameterExceptionHandler(errors);
+    line.setExecutionExceptionHandler(errors);
+    line.setExecutionStrategy(parsed -> {
+      for (CommandLine l : parsed.asCommandLineList()) {
+        CommonOptions o = CommonOptions.of(l.getCommandSpec());
+        if (o != null) {
+          attach(o, l, terminal, parsed.originalArgs());
+        }
+      }
+      return new CommandLine.RunLast().execute(parsed);
+    });
+    return line;
+  }
+
+  private static void attach(
+      CommonOptions o, CommandLine line, Terminal terminal, List<String> args) {
+    try {
+      o.attach(terminal, args);
+    } catch (InputException e) {
+      throw new CommandLine.ParameterException(line, e.getMessage(), e);
+    }
+  }
+
+  @Override
+  public void run() {
+    throw new CommandLine.ParameterException(
+        spec.commandLine(), "no command given; hydrahead --help lists them");
+  }
+
+  /** Version, commit and JVM. */
+  static final class Version implements IVersionProvider {
+    @Override
+    public String[] getVersion() {
+      return new String[] {
+        "hydrahead " + BuildInfo.version(),
+        "commit " + BuildInfo.commit(),
+        "java " + Runtime.version() + " (" + System.getProperty("java.vendor") + ")"
+      };
+    }
+  }
+
+  /** Shell completion for bash and zsh. */
+  @Command(
+      name = "completion",
+      description = {
+        "Print a completion script for bash and zsh.",
+        "Use it with: source <(hydrahead completion)"
+      })
+  static final class Completion implements Runnable {
+    @Mixin private CommonOptions common;
+    @Spec private CommandSpec spec;
+
+    @Override
+    public void run() {
+      common.out().print(AutoComplete.bash("hydrahead", spec.root().commandLine()));
+      common.out().flush();
+    }
+  }
+}

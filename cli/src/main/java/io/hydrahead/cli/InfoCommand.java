@@ -1,0 +1,203 @@
+package io.hydrahead.cli;
+
+import io.hydrahead.checkpoint.Checkpoint;
+import io.hydrahead.checkpoint.TensorInfo;
+import io.hydrahead.json.Json;
+import io.hydrahead.model.CacheSize;
+import io.hydrahead.model.ConfigJson;
+import io.hydrahead.model.HeadPlan;
+import io.hydrahead.model.ModelConfig;
+import io.hydrahead.model.Style;
+import java.io.PrintWriter;
+import java.nio.file.Path;
+import java.util.Arrays;
+import java.util.TreeSet;
+import java.util.concurrent.Callable;
+import java.util.stream.Collectors;
+import picocli.CommandLine.Command;
+import picocli.CommandLine.Mixin;
+import picocli.CommandLine.Option;
+import picocli.CommandLine.Parameters;
+import tools.jackson.databind.node.ArrayNode;
+import tools.jackson.databind.node.ObjectNode;
+
+/** {@code hydrahead info}: what a checkpoint is and what it costs. */
+@Command(
+    name = "info",
+    description = "Shape, head plan, parameters, and memory at 4K…512K tokens of a checkpoint.")
+final class InfoCommand implements Callable<Integer> {
+  @Mixin private CommonOptions common;
+
+  @Parameters(paramLabel = "CHECKPOINT", description = "A Hugging Face folder.")
+  private Path folder;
+
+  @Option(names = "--json", description = "Print JSON instead of text.")
+  private boolean json;
+
+  /** What the folder says about itself. */
+  private record Facts(
+      ModelConfig config,
+      HeadPlan plan,
+      Style style,
+      long parameters,
+      long weightBytes,
+      String dtypes) {}
+
+  @Override
+  public Integer call() {
+    Facts f = read();
+    if (json) {
+      printJson(f);
+    } else {
+      printText(f);
+    }
+    return ExitCode.OK;
+  }
+
+  private Facts read() {
+    try (Checkpoint c = Checkpoint.open(folder)) {
+      Path file = folder.resolve("config.json");
+      ModelConfig config = ConfigJson.read(c.config(), file);
+      long parameters = 0;
+      long bytes = 0;
+      TreeSet<String> dtypes = new TreeSet<>();
+      for (String name : c.names()) {
+        TensorInfo info = c.info(name);
+        parameters += info.shape().stream().reduce(1L, Math::multiplyExact);
+        bytes += info.bytes();
+        dtypes.add(info.type().name());
+      }
+      return new Facts(
+          config,
+          ConfigJson.plan(c.config(), file),
+          ConfigJson.style(c.config(), file),
+          parameters,
+          bytes,
+          String.join(", ", dtypes));
+    }
+  }
+
+  private void printText(Facts f) {
+    PrintWriter out = common.out();
+    ModelConfig c = f.config();
+    out.println("checkpoint  " + folder);
+    out.println("model       " + kind(f));
+    out.printf(
+        "shape       %d layers × %d heads (%d KV heads), head dim %d, hidden %d, MLP %d, vocabulary %d%n",
+        c.layers(),
+        c.heads(),
+        c.kvHeads(),
+        c.headDim(),
+        c.hiddenSize(),
+        c.intermediateSize(),
+        c.vocabSize());
+    out.printf(
+        "context     %s native%s, rotary θ %s%n",
+        TokenCount.format(c.maxPositionEmbeddings()),
+        c.rotary().yarn().factor() > 1 ? ", YaRN × " + c.rotary().yarn().factor() : "",
+        number(c.rotary().theta()));
+    out.printf(
+        "parameters  %,d (%s), %s as %s%s%n",
+        f.parameters(),
+        Table.count(f.parameters()),
+        Table.bytes(f.weightBytes()),
+        f.dtypes(),
+        c.tiedEmbeddings() ? ", tied embeddings" : "");
+    printPlan(out, c, f.plan());
+    out.println();
+    printMemory(out, c, f.plan(), f.style());
+    out.flush();
+  }
+
+  /** The lines about a head plan, shared with {@code plan} and {@code convert}. */
+  static void printPlan(PrintWriter out, ModelConfig c, HeadPlan plan) {
+    out.printf(
+        "heads       %d of %d full (%s), cache share %s%n",
+        plan.fullCount(),
+        plan.layers() * plan.heads(),
+        Table.percent(plan.headShare()),
+        Table.percent(plan.cacheShare(c.kvHeads())));
+    if (!plan.isAllFull()) {
+      for (int l = 0; l < plan.layers(); l++) {
+        String heads =
+            Arrays.stream(plan.fullHeads(l))
+                .mapToObj(String::valueOf)
+                .collect(Collectors.joining(" "));
+        out.printf("  layer %-3d %s%n", l, heads.isEmpty() ? "–" : heads);
+      }
+    }
+  }
+
+  /** Cache memory at 4K…512K, beside that of the same model with every head full. */
+  static void printMemory(PrintWriter out, ModelConfig c, HeadPlan plan, Style style) {
+    CacheSize size = CacheSize.of(c, plan, style);
+    CacheSize full = CacheSize.of(c, HeadPlan.allFull(c.layers(), c.heads()), Style.VANILLA);
+    Table t = new Table("memory a sequence", "keys+values", "state", "total", "all heads full");
+    for (long n = 4096; n <= 524_288; n *= 2) {
+      t.row(
+          TokenCount.format(n),
+          Table.bytes(size.keyValueBytesPerToken() * n),
+          Table.bytes(size.stateBytes()),
+          Table.bytes(size.bytes(n)),
+          Table.bytes(full.bytes(n)));
+    }
+    t.print(out);
+  }
+
+  private void printJson(Facts f) {
+    ModelConfig c = f.config();
+    ObjectNode o = JsonReport.begin("info", common);
+    o.put("checkpoint", folder.toString());
+    o.put("kind", kind(f));
+    o.put("parameters", f.parameters());
+    o.put("weight_bytes", f.weightBytes());
+    o.put("dtypes", f.dtypes());
+    o.put("layers", c.layers());
+    o.put("heads", c.heads());
+    o.put("kv_heads", c.kvHeads());
+    o.put("head_dim", c.headDim());
+    o.put("hidden_size", c.hiddenSize());
+    o.put("intermediate_size", c.intermediateSize());
+    o.put("vocab_size", c.vocabSize());
+    o.put("max_position_embeddings", c.maxPositionEmbeddings());
+    o.put("tied_embeddings", c.tiedEmbeddings());
+    putPlan(o, c, f.plan(), f.style());
+    JsonReport.print(o, common.out());
+  }
+
+  /** Plan and memory fields, shared with {@code plan}. */
+  static void putPlan(ObjectNode o, ModelConfig c, HeadPlan plan, Style style) {
+    o.put("full_heads", plan.fullCount());
+    o.put("head_share", plan.headShare());
+    o.put("cache_share", plan.cacheShare(c.kvHeads()));
+    o.set("full_attention_heads", Json.of(plan.toLists()));
+    CacheSize size = CacheSize.of(c, plan, style);
+    ArrayNode memory = o.putArray("memory");
+    for (long n = 4096; n <= 524_288; n *= 2) {
+      memory
+          .addObject()
+          .put("tokens", n)
+          .put("key_value_bytes", size.keyValueBytesPerToken() * n)
+          .put("state_bytes", size.stateBytes());
+    }
+  }
+
+  private static String kind(Facts f) {
+    if (f.style().isVanilla() && f.plan().isAllFull()) {
+      return "Qwen3 Transformer";
+    }
+    boolean wholeRows = true;
+    for (int l = 0; l < f.plan().layers(); l++) {
+      int n = f.plan().fullHeads(l).length;
+      wholeRows &= n == 0 || n == f.plan().heads();
+    }
+    if (f.plan().fullCount() == 0) {
+      return "hybrid, every head linear";
+    }
+    return wholeRows ? "layer-wise hybrid" : "head-wise hybrid";
+  }
+
+  private static String number(double v) {
+    return v == Math.rint(v) ? String.format("%,d", (long) v) : Double.toString(v);
+  }
+}

@@ -1,0 +1,73 @@
+package io.hydrahead.cli;
+
+import java.io.PrintWriter;
+import java.util.concurrent.atomic.AtomicInteger;
+import sun.misc.Signal;
+
+/**
+ * Ctrl-C and TERM. Work that polls {@link #requested} gets time to end tidily; a second signal, or
+ * work that does not poll, ends the process at once. Unfinished outputs are removed either way (by
+ * their own {@code finally}, or by the engine's shutdown hook), and the exit code is 130.
+ */
+final class Interrupts {
+  private static final long GRACE_MILLIS = 60_000;
+  private static final AtomicInteger POLLING = new AtomicInteger();
+  private static volatile boolean requested;
+
+  private Interrupts() {}
+
+  /** Takes over INT and TERM for this process. */
+  static void install(PrintWriter err) {
+    for (String name : new String[] {"INT", "TERM"}) {
+      try {
+        Signal.handle(new Signal(name), s -> onSignal(err));
+      } catch (IllegalArgumentException e) {
+        // The JVM was started with -Xrs, or the platform lacks this signal: the default stays.
+      }
+    }
+  }
+
+  private static void onSignal(PrintWriter err) {
+    if (requested || POLLING.get() == 0) {
+      abort();
+    }
+    requested = true;
+    err.println();
+    err.println("hydrahead: stopping; interrupt again to stop at once");
+    err.flush();
+    Thread.ofPlatform()
+        .daemon()
+        .name("hydrahead-interrupt-grace")
+        .start(() -> {
+          try {
+            Thread.sleep(GRACE_MILLIS);
+            abort();
+          } catch (InterruptedException e) {
+            Thread.currentThread().interrupt();
+          }
+        });
+  }
+
+  private static void abort() {
+    System.exit(ExitCode.INTERRUPTED);
+  }
+
+  /** Whether the user asked to stop. */
+  static boolean requested() {
+    return requested;
+  }
+
+  /** Says that work which polls has begun; {@link #pollingEnds} says that it is over. */
+  static void pollingBegins() {
+    POLLING.incrementAndGet();
+  }
+
+  static void pollingEnds() {
+    POLLING.decrementAndGet();
+  }
+
+  /** For tests: as if the user had asked to stop, or not. */
+  static void request(boolean value) {
+    requested = value;
+  }
+}

@@ -1,0 +1,138 @@
+package io.hydrahead.cli;
+
+import static org.assertj.core.api.Assertions.assertThat;
+import static org.junit.jupiter.api.Assumptions.assumeTrue;
+
+import java.io.IOException;
+import java.nio.charset.StandardCharsets;
+import java.nio.file.Files;
+import java.nio.file.Path;
+import java.nio.file.attribute.PosixFilePermissions;
+import java.util.ArrayList;
+import java.util.List;
+import java.util.Map;
+import java.util.concurrent.TimeUnit;
+import org.junit.jupiter.api.AfterEach;
+import org.junit.jupiter.api.BeforeAll;
+import org.junit.jupiter.api.Test;
+import org.junit.jupiter.api.io.TempDir;
+
+/** The real {@code ./hydrahead} as a process of its own. */
+class LauncherTest {
+  @TempDir Path temporary;
+  private final List<Path> links = new ArrayList<>();
+
+  @BeforeAll
+  static void needsAShell() {
+    assumeTrue(Files.exists(Path.of("/bin/sh")), "needs a POSIX shell");
+    assumeTrue(Files.exists(Run.home().resolve("cli/target/lib")), "needs the built libraries");
+  }
+
+  private Path link(Path link, Path target) throws IOException {
+    links.add(link);
+    return Files.createSymbolicLink(link, target);
+  }
+
+  @AfterEach
+  void removeLinks() throws IOException {
+    for (Path link : links) {
+      Files.delete(link);
+    }
+  }
+
+  private Run launch(Path cwd, Map<String, String> environment, Object... words) {
+    List<String> command = new ArrayList<>();
+    for (Object w : words) {
+      command.add(w.toString());
+    }
+    try {
+      Path out = temporary.resolve("stdout");
+      Path err = temporary.resolve("stderr");
+      ProcessBuilder b = new ProcessBuilder(command).directory(cwd.toFile());
+      b.redirectOutput(out.toFile()).redirectError(err.toFile());
+      b.environment().put("HYDRAHEAD_NO_BUILD", "1");
+      b.environment().putAll(environment);
+      Process p = b.start();
+      assertThat(p.waitFor(60, TimeUnit.SECONDS)).as("ended in time").isTrue();
+      return new Run(p.exitValue(), Files.readString(out), Files.readString(err));
+    } catch (IOException e) {
+      throw new java.io.UncheckedIOException(e);
+    } catch (InterruptedException e) {
+      throw new IllegalStateException(e);
+    }
+  }
+
+  @Test
+  void worksThroughALinkFromAFolderWithSpaces() throws IOException {
+    Path folder = Files.createDirectory(temporary.resolve("a folder"));
+    Path link = link(folder.resolve("hh"), Run.home().resolve("hydrahead"));
+    Run r = launch(folder, Map.of(), link, "info", Run.tiny(), "--json");
+    assertThat(r.code()).as(r.err()).isZero();
+    assertThat(r.out()).startsWith("{").contains("\"schema_version\"");
+  }
+
+  @Test
+  void passesTheFlagsThatTheEngineWants() {
+    Run r = launch(temporary, Map.of(), Run.home().resolve("hydrahead"), "doctor");
+    assertThat(r.code()).as(r.err()).isZero();
+    assertThat(r.out())
+        .containsPattern("ok +native access")
+        .containsPattern("\\d+ bits, \\d+ float");
+  }
+
+  @Test
+  void handsOnExitCodes() {
+    Run r = launch(temporary, Map.of(), Run.home().resolve("hydrahead"), "info", "no such folder");
+    assertThat(r.code()).isEqualTo(ExitCode.BAD_INPUT);
+    assertThat(r.out()).isEmpty();
+    assertThat(r.err()).contains("hydrahead: no such folder");
+  }
+
+  @Test
+  void worksWhenTheFirstJavaOnThePathIsTooOld() throws IOException {
+    Path bin = Files.createDirectories(temporary.resolve("old jdk/bin"));
+    for (String tool : List.of("java", "javac")) {
+      Path file = bin.resolve(tool);
+      Files.writeString(file, "#!/bin/sh\necho 'openjdk version \"17.0.9\"' >&2\nexit 9\n");
+      Files.setPosixFilePermissions(file, PosixFilePermissions.fromString("rwxr-xr-x"));
+    }
+    // The JDK that runs this test stands in for one that lies in a usual folder.
+    Path jdks = Files.createDirectories(temporary.resolve("home/.jdks"));
+    link(jdks.resolve("jdk-25"), Path.of(System.getProperty("java.home")));
+    Map<String, String> environment =
+        Map.of(
+            "JAVA_HOME", bin.getParent().toString(),
+            "HOME", temporary.resolve("home").toString(),
+            "PATH", bin + ":/usr/bin:/bin");
+    Run r = launch(temporary, environment, Run.home().resolve("hydrahead"), "--version");
+    assertThat(r.code()).as(r.err()).isZero();
+    assertThat(r.out()).contains("java " + Runtime.version().feature());
+  }
+
+  @Test
+  void saysHowToInstallAJdkWhereThereIsNone() throws IOException {
+    // The search alone, with every folder of this machine hidden from it.
+    Path script = Run.home().resolve(".mvn/jdk.sh");
+    String text =
+        Files.readString(script, StandardCharsets.UTF_8)
+            .replaceAll("(?<=[ \\n])/(usr|opt|Library)", "/none$1");
+    Path copy = temporary.resolve("jdk.sh");
+    Files.writeString(copy, text);
+    Map<String, String> environment =
+        Map.of("JAVA_HOME", "", "HOME", temporary.toString(), "SDKMAN_DIR", "", "PATH", "/bin");
+    Path tools = Files.createDirectories(temporary.resolve("tools"));
+    for (String tool : List.of("sh", "sed", "awk", "head", "readlink")) {
+      for (String place : List.of("/bin/", "/usr/bin/")) {
+        if (Files.exists(Path.of(place + tool)) && !Files.exists(tools.resolve(tool))) {
+          link(tools.resolve(tool), Path.of(place + tool));
+        }
+      }
+    }
+    Map<String, String> bare = new java.util.HashMap<>(environment);
+    bare.put("PATH", tools.toString());
+    Run r = launch(temporary, bare, "/bin/sh", "-c", ". " + copy + "; echo found $JAVA_HOME");
+    assertThat(r.code()).isEqualTo(ExitCode.BAD_INPUT);
+    assertThat(r.out()).isEmpty();
+    assertThat(r.err()).contains("needs a JDK 25.0.3", "sdk install java", "JAVA_HOME");
+  }
+}

@@ -1,0 +1,127 @@
+package io.hydrahead.ops;
+
+import jdk.incubator.vector.FloatVector;
+import jdk.incubator.vector.IntVector;
+import jdk.incubator.vector.VectorMask;
+import jdk.incubator.vector.VectorOperators;
+import jdk.incubator.vector.VectorShuffle;
+import jdk.incubator.vector.VectorSpecies;
+
+/**
+ * Elementary functions on vectors of {@link #S}, relative error below 2e-7 where the result is a
+ * normal number. NaN stays NaN. Reached only when {@link io.hydrahead.tensor.Simd#available} says so.
+ */
+public final class VectorMath {
+  /** The shape of every vector in the rooms of {@code ops}. */
+  public static final VectorSpecies<Float> S = FloatVector.SPECIES_PREFERRED;
+
+  private static final int L = S.length();
+  private static final VectorSpecies<Integer> I =
+      VectorSpecies.of(int.class, S.vectorShape());
+
+  private static final float LOG2_E = 1.44269504f;
+  private static final float LN2_HIGH = 0.693359375f; // ten bits: exact times any exponent
+  private static final float LN2_LOW = -2.12194440e-4f;
+  private static final float ROUND = 0x1.8p23f;
+  private static final float EXP_ZERO = -87.5f;
+  private static final float EXP_INFINITE = 89f;
+
+  private VectorMath() {}
+
+  /**
+   * e^x. 0 for x < −86.99 (so e^-∞ is 0), above the float range +∞.
+   *
+   * <p>x = n ln 2 + r with |r| ≤ ln 2 / 2; e^r = 1 + r + r² P(r), P the minimax polynomial of degree 4.
+   * All is doubled and then scaled by 2^(n−1), whose exponent field exists for n = 128 too.
+   */
+  public static FloatVector exp(FloatVector x) {
+    FloatVector c = x.blend(EXP_ZERO, x.compare(VectorOperators.LT, EXP_ZERO));
+    c = c.blend(EXP_INFINITE, c.compare(VectorOperators.GT, EXP_INFINITE));
+    FloatVector magic = FloatVector.broadcast(S, ROUND + 126);
+    FloatVector rounded = c.fma(FloatVector.broadcast(S, LOG2_E), magic); // n + 126 in the low bits
+    FloatVector n = rounded.sub(magic);
+    FloatVector r = n.fma(FloatVector.broadcast(S, -LN2_HIGH), c);
+    r = n.fma(FloatVector.broadcast(S, -LN2_LOW), r);
+    FloatVector p = FloatVector.broadcast(S, 2 * 0.0013814599f);
+    p = p.fma(r, FloatVector.broadcast(S, 2 * 0.008368717f));
+    p = p.fma(r, FloatVector.broadcast(S, 2 * 0.04166839f));
+    p = p.fma(r, FloatVector.broadcast(S, 2 * 0.16666521f));
+    p = p.fma(r, FloatVector.broadcast(S, 2 * 0.49999994f));
+    p = p.fma(r, FloatVector.broadcast(S, 2f));
+    p = p.fma(r, FloatVector.broadcast(S, 2f));
+    IntVector scale = rounded.reinterpretAsInts().lanewise(VectorOperators.LSHL, 23);
+    return p.mul(scale.reinterpretAsFloats());
+  }
+
+  /** σ(x) = 1 / (1 + e^−x). */
+  public static FloatVector sigmoid(FloatVector x) {
+    FloatVector one = FloatVector.broadcast(S, 1f);
+    return one.div(exp(x.neg()).add(one));
+  }
+
+  /** log(1 + e^x), without overflow. */
+  public static FloatVector softplus(FloatVector x) {
+    FloatVector positive = x.blend(0f, x.compare(VectorOperators.LT, 0f));
+    return positive.add(log1p(exp(x.abs().neg())));
+  }
+
+  /**
+   * log x of normal x > 0; −∞ at 0 and below 2^-126, NaN for negative x.
+   *
+   * <p>x = 2^e (1 + f) with √½ ≤ 1 + f &lt; √2; with s = f / (2 + f), log(1 + f) = 2 artanh s = f −
+   * (f²/2 − s (f²/2 + R(s²))), R(z) = 2z/3 + 2z²/5 + ….
+   */
+  public static FloatVector log(FloatVector x) {
+    IntVector bits = x.reinterpretAsInts();
+    IntVector shifted = bits.sub(0x3F3504F3); // √½: the exponent counts from there
+    IntVector e = shifted.lanewise(VectorOperators.ASHR, 23);
+    FloatVector m = shifted.and(0x7FFFFF).add(0x3F3504F3).reinterpretAsFloats();
+    FloatVector f = m.sub(1f);
+    FloatVector s = f.div(f.add(2f));
+    FloatVector z = s.mul(s);
+    FloatVector rest = FloatVector.broadcast(S, 2f / 11);
+    rest = rest.fma(z, FloatVector.broadcast(S, 2f / 9));
+    rest = rest.fma(z, FloatVector.broadcast(S, 2f / 7));
+    rest = rest.fma(z, FloatVector.broadcast(S, 2f / 5));
+    rest = rest.fma(z, FloatVector.broadcast(S, 2f / 3));
+    FloatVector half = f.mul(f).mul(0.5f);
+    FloatVector n = (FloatVector) e.convertShape(VectorOperators.I2F, S, 0);
+    FloatVector low = n.mul(LN2_LOW).add(s.mul(rest.fma(z, half)));
+    FloatVector y = n.mul(LN2_HIGH).add(f.sub(half.sub(low)));
+    y = y.blend(Float.NEGATIVE_INFINITY, x.compare(VectorOperators.LT, Float.MIN_NORMAL));
+    VectorMask<Float> special = x.compare(VectorOperators.EQ, Float.POSITIVE_INFINITY);
+    y = y.blend(x, special);
+    return y.blend(Float.NaN, x.compare(VectorOperators.LT, 0f).or(x.test(VectorOperators.IS_NAN)));
+  }
+
+  /** log(1 + x) of x ≥ 0: log of the rounded sum, corrected for the rounding (Kahan). */
+  public static FloatVector log1p(FloatVector x) {
+    FloatVector w = x.add(1f);
+    FloatVector added = w.sub(1f);
+    FloatVector y = log(w).mul(x.div(added));
+    return y.blend(x, added.compare(VectorOperators.EQ, 0f));
+  }
+
+  /** Sum of the lanes by a fixed tree: the same bits in compiled and interpreted code. */
+  public static float sum(FloatVector v) {
+    if (L > 8) {
+      v = v.add(v.rearrange(ROTATE_8));
+    }
+    if (L > 4) {
+      v = v.add(v.rearrange(ROTATE_4));
+    }
+    if (L > 2) {
+      v = v.add(v.rearrange(ROTATE_2));
+    }
+    return v.add(v.rearrange(ROTATE_1)).lane(0);
+  }
+
+  private static final VectorShuffle<Float> ROTATE_8 = rotate(8);
+  private static final VectorShuffle<Float> ROTATE_4 = rotate(4);
+  private static final VectorShuffle<Float> ROTATE_2 = rotate(2);
+  private static final VectorShuffle<Float> ROTATE_1 = rotate(1);
+
+  private static VectorShuffle<Float> rotate(int by) {
+    return VectorShuffle.iota(S, by, 1, true);
+  }
+}

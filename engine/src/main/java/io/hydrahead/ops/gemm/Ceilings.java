@@ -1,0 +1,95 @@
+package io.hydrahead.ops.gemm;
+
+import io.hydrahead.tensor.ComputePool;
+import io.hydrahead.tensor.NativeMemory;
+import io.hydrahead.tensor.Simd;
+import java.lang.foreign.Arena;
+import java.lang.foreign.MemorySegment;
+import java.util.function.IntConsumer;
+
+/**
+ * What this machine can do at most, measured with the same team as the kernels: the yardstick of
+ * every speed in the project. Each number is the best of several short rounds, since a shared machine
+ * only ever makes rounds slower.
+ *
+ * @param fmaGflops float32 GFLOP/s of a loop of fused multiply-adds that never leaves the registers
+ * @param readGBs GB/s (10⁹ bytes) of the fastest loop that only reads
+ * @param copyGBs GB/s of a copy, counting what is read and what is written
+ */
+public record Ceilings(double fmaGflops, double readGBs, double copyGBs) {
+  private static final long SLICE = 1 << 20;
+
+  /**
+   * Measures all three; takes a second or two.
+   *
+   * @param bytes memory to stream over, to be several times the last-level cache
+   */
+  public static Ceilings measure(ComputePool pool, long bytes) {
+    try (Arena arena = Arena.ofShared()) {
+      MemorySegment memory = arena.allocate(Math.max(2 * SLICE, bytes), 64);
+      memory.fill((byte) 1);
+      return new Ceilings(
+          fmaGflops(pool, 12), readGBs(pool, memory, 6), copyGBs(pool, memory, 4));
+    }
+  }
+
+  /** Best of {@code rounds} of the register-only loop, GFLOP/s. */
+  public static double fmaGflops(ComputePool pool, int rounds) {
+    int steps = 1_000_000;
+    double[] sinks = new double[8 * pool.threads()];
+    Probe probe = Probe.select();
+    IntConsumer task = i -> sinks[8 * i] = probe.fma(steps);
+    double seconds = best(pool, pool.threads(), task, rounds);
+    return pool.threads() * (double) steps * probe.flopsPerStep() / seconds / 1e9;
+  }
+
+  /** Best of {@code rounds} of reading all of {@code memory}, GB/s. */
+  public static double readGBs(ComputePool pool, MemorySegment memory, int rounds) {
+    long start = NativeMemory.address(memory, memory.byteSize());
+    int slices = Math.toIntExact(memory.byteSize() / SLICE);
+    int[] sinks = new int[slices];
+    int parts = pool.threads();
+    Probe probe = Probe.select();
+    IntConsumer task =
+        t -> {
+          for (int i = slices * t / parts; i < slices * (t + 1) / parts; i++) {
+            sinks[i] = probe.read(start + i * SLICE, SLICE);
+          }
+        };
+    return slices * SLICE / best(pool, parts, task, rounds) / 1e9;
+  }
+
+  /** Best of {@code rounds} of copying one half of {@code memory} to the other, GB/s. */
+  public static double copyGBs(ComputePool pool, MemorySegment memory, int rounds) {
+    long half = memory.byteSize() / 2 / SLICE * SLICE;
+    int slices = Math.toIntExact(half / SLICE);
+    IntConsumer task =
+        i -> MemorySegment.copy(memory, i * SLICE, memory, half + i * SLICE, SLICE);
+    return 2.0 * half / best(pool, slices, task, rounds) / 1e9;
+  }
+
+  private static double best(ComputePool pool, int count, IntConsumer task, int rounds) {
+    double best = Double.MAX_VALUE;
+    for (int r = 0; r < rounds; r++) {
+      long from = System.nanoTime();
+      pool.run(count, task);
+      best = Math.min(best, (System.nanoTime() - from) / 1e9);
+    }
+    return best;
+  }
+
+  /** The two inner loops, with or without the Vector API. */
+  interface Probe {
+    double flopsPerStep();
+
+    /** Runs {@code steps} steps on independent sums and returns something that depends on them. */
+    double fma(int steps);
+
+    /** Reads {@code bytes} (a multiple of 1024) from an address and returns something of it. */
+    int read(long address, long bytes);
+
+    static Probe select() {
+      return Simd.available() ? new VectorProbe() : new ScalarProbe();
+    }
+  }
+}

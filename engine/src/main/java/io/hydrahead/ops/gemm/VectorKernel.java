@@ -1,0 +1,45 @@
+package io.hydrahead.ops.gemm;
+
+import static io.hydrahead.tensor.NativeMemory.ALL;
+import static java.lang.foreign.ValueLayout.JAVA_FLOAT_UNALIGNED;
+
+import java.nio.ByteOrder;
+import jdk.incubator.vector.FloatVector;
+import jdk.incubator.vector.VectorSpecies;
+
+/** What the vector kernels share: adding a finished tile to C. */
+abstract class VectorKernel implements MicroKernel {
+  private static final VectorSpecies<Float> S = FloatVector.SPECIES_PREFERRED;
+  private static final ByteOrder LE = ByteOrder.LITTLE_ENDIAN;
+
+  @Override
+  public void merge(
+      long tile, int rows, int columns, float alpha, float beta, long c, long cRow) {
+    int whole = columns / S.length() * S.length();
+    for (int i = 0; i < rows; i++) {
+      if (beta == 0f) {
+        for (int j = 0; j < whole; j += S.length()) {
+          FloatVector.fromMemorySegment(S, ALL, tile + 4L * j, LE)
+              .mul(alpha)
+              .intoMemorySegment(ALL, c + 4L * j, LE);
+        }
+      } else {
+        for (int j = 0; j < whole; j += S.length()) {
+          FloatVector sum = FloatVector.fromMemorySegment(S, ALL, tile + 4L * j, LE).mul(alpha);
+          FloatVector.fromMemorySegment(S, ALL, c + 4L * j, LE)
+              .fma(FloatVector.broadcast(S, beta), sum)
+              .intoMemorySegment(ALL, c + 4L * j, LE);
+        }
+      }
+      for (int j = whole; j < columns; j++) {
+        float value = alpha * ALL.get(JAVA_FLOAT_UNALIGNED, tile + 4L * j);
+        if (beta != 0f) {
+          value = Math.fma(ALL.get(JAVA_FLOAT_UNALIGNED, c + 4L * j), beta, value);
+        }
+        ALL.set(JAVA_FLOAT_UNALIGNED, c + 4L * j, value);
+      }
+      tile += 4L * columns();
+      c += cRow;
+    }
+  }
+}
