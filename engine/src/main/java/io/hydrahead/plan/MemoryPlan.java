@@ -1,0 +1,82 @@
+package io.hydrahead.plan;
+
+import io.hydrahead.model.HeadPlan;
+import io.hydrahead.model.ModelConfig;
+import io.hydrahead.model.ParameterShapes;
+import io.hydrahead.model.Style;
+import io.hydrahead.tensor.DType;
+import java.util.List;
+import java.util.Map;
+
+/**
+ * What a model takes in memory, by arithmetic alone. With L layers, d head dim, p_l kept KV heads and
+ * h_l linear heads of layer l, c bytes a cached number and k taps of the short convolution:
+ *
+ * <ul>
+ *   <li>KV cache of n tokens: n · Σ_l 2·p_l·d·c
+ *   <li>recurrent state, whatever n: Σ_l h_l·d²·4 (float32), and with k &gt; 0 Σ_l 3·(k−1)·h_l·d·4
+ *   <li>parameters: matrices in the weight type; vectors and convolutions in float32
+ * </ul>
+ *
+ * @param parameters number of scalars
+ * @param parameterBytes in the given weight type
+ * @param kvBytesPerToken over all layers
+ * @param stateBytes of one sequence, whatever its length
+ * @param headShare full heads over all heads
+ * @param cacheShare kept KV heads over all KV heads: the KV cache against that of all heads full
+ */
+public record MemoryPlan(
+    long parameters,
+    long parameterBytes,
+    long kvBytesPerToken,
+    long stateBytes,
+    double headShare,
+    double cacheShare) {
+
+  /** The context lengths that commands and reports list: 4K … 512K. */
+  public static final List<Integer> LENGTHS =
+      List.of(1 << 12, 1 << 13, 1 << 14, 1 << 15, 1 << 16, 1 << 17, 1 << 18, 1 << 19);
+
+  /**
+   * @param weights element type of the matrices
+   * @param cache element type of the KV cache; the CPU engine keeps float32
+   */
+  public static MemoryPlan of(
+      ModelConfig config, HeadPlan plan, Style style, DType weights, DType cache) {
+    long d = config.headDim();
+    long kept = 0;
+    long linear = 0;
+    for (int l = 0; l < config.layers(); l++) {
+      kept += plan.keptKvHeads(l, config.kvHeads()).length;
+      linear += plan.linearHeads(l).length;
+    }
+    long state = linear * d * d * Float.BYTES;
+    if (style.convKernel() > 0) {
+      state += 3L * (style.convKernel() - 1) * linear * d * Float.BYTES;
+    }
+    long count = 0;
+    long bytes = 0;
+    for (Map.Entry<String, long[]> p : ParameterShapes.of(config, plan, style).entrySet()) {
+      long size = 1;
+      for (long s : p.getValue()) {
+        size *= s;
+      }
+      boolean matrix = p.getValue().length == 2 && !p.getKey().endsWith("_conv.weight");
+      count += size;
+      bytes += size * (matrix ? weights.bytes() : Float.BYTES);
+    }
+    return new MemoryPlan(
+        count, bytes, 2 * kept * d * cache.bytes(), state, plan.headShare(),
+        plan.cacheShare(config.kvHeads()));
+  }
+
+  /** Bytes of the KV cache of one sequence of {@code tokens}. */
+  public long kvBytes(long tokens) {
+    return Math.multiplyExact(kvBytesPerToken, tokens);
+  }
+
+  /** KV cache and recurrent state of one sequence of {@code tokens}. */
+  public long cacheBytes(long tokens) {
+    return Math.addExact(kvBytes(tokens), stateBytes);
+  }
+}
