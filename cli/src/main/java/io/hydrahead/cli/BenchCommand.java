@@ -111,7 +111,7 @@ final class BenchCommand implements Callable<Integer> {
       split = ",",
       defaultValue = "512",
       description = "Tokens: of context for decode, of text for prefill and train.")
-  private List<String> contexts;
+  private List<TokenCount> contexts;
 
   @Option(names = "--batch", paramLabel = "N", defaultValue = "8", description = "Rows for train.")
   private int batch;
@@ -183,8 +183,8 @@ final class BenchCommand implements Callable<Integer> {
       try (HybridTransformer model =
           ModelShapes.random(config, plan.plan(config), style, dtype, ops)) {
         ModelBench bench = new ModelBench(model, seconds, batch);
-        for (String context : contexts) {
-          int tokens = Math.toIntExact(TokenCount.parse(context));
+        for (TokenCount context : contexts) {
+          int tokens = Math.toIntExact(context.tokens());
           common.progress().begin(what + " " + plan + " " + context, 1, "figure");
           ModelBench.Figure f =
               switch (what) {

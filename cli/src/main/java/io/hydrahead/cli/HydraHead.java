@@ -26,6 +26,7 @@ import picocli.CommandLine.Spec;
       InfoCommand.class,
       LogitsCommand.class,
       CheckCommand.class,
+      BenchCommand.class,
       DoctorCommand.class,
       HydraHead.Completion.class,
       HelpCommand.class
