@@ -1,0 +1,51 @@
+package io.hydrahead.plan;
+
+import io.hydrahead.json.Fields;
+import io.hydrahead.model.Style;
+import io.hydrahead.model.Style.LengthScale;
+import java.nio.file.Path;
+
+/**
+ * A conversion's switches as a file: {@code {"style": {…}, "initialise": {…}}}. Everything has METHOD's
+ * value where the file says nothing.
+ *
+ * @param style how full and linear heads work
+ * @param options how new parameters start
+ */
+public record ConvertRecipe(Style style, ConvertOptions options) {
+  /** METHOD's values. */
+  public static final ConvertRecipe DEFAULT =
+      new ConvertRecipe(Style.HYDRAHEAD, ConvertOptions.DEFAULT);
+
+  /** Reads and checks a recipe file. */
+  public static ConvertRecipe read(Path file) {
+    Fields f = Fields.read(file);
+    ConvertRecipe r = read(f);
+    f.end();
+    return r;
+  }
+
+  /** Reads {@code style} and {@code initialise} of a larger recipe. */
+  public static ConvertRecipe read(Fields f) {
+    Fields style = f.objectOrEmpty("style");
+    Fields initialise = f.objectOrEmpty("initialise");
+    ConvertRecipe r = new ConvertRecipe(style(style), ConvertOptions.read(initialise));
+    style.end();
+    initialise.end();
+    return r;
+  }
+
+  private static Style style(Fields f) {
+    Style d = Style.HYDRAHEAD;
+    return new Style(
+        f.flag("full_rotary", d.fullRotary()),
+        f.flag("fusion_norm", d.fusionNorm()),
+        f.flag("gamma", d.gamma()),
+        f.flag("gate", d.gate()),
+        f.flag("linear_rotary", d.linearRotary()),
+        f.choice("length_scale", LengthScale.class, d.lengthScale()),
+        f.number("log_scale_base", 1.001, 1e9, d.logScaleBase()),
+        f.integer("conv_kernel", 0, 64, d.convKernel()),
+        (float) f.number("beta_max", 1e-3, 2, d.betaMax()));
+  }
+}
