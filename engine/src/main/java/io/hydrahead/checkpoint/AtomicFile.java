@@ -41,7 +41,8 @@ public final class AtomicFile {
    */
   public static void requireFree(Path target, boolean force) {
     if (Files.isDirectory(target)) {
-      throw new InputException(target + ": is a folder, a file is to be written; choose another -o");
+      throw new InputException(
+          target + ": is a folder, a file is to be written; choose another -o");
     }
     if (!force && Files.exists(target)) {
       throw new InputException(target + ": exists already; choose another -o or pass --force");

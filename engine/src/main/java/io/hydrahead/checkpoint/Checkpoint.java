@@ -30,7 +30,10 @@ public final class Checkpoint implements AutoCloseable {
   private final Map<String, SafetensorsFile> byName;
 
   private Checkpoint(
-      Path folder, JsonNode config, List<SafetensorsFile> files, Map<String, SafetensorsFile> byName) {
+      Path folder,
+      JsonNode config,
+      List<SafetensorsFile> files,
+      Map<String, SafetensorsFile> byName) {
     this.folder = folder;
     this.config = config;
     this.files = files;
@@ -56,7 +59,11 @@ public final class Checkpoint implements AutoCloseable {
         openShards(folder, files, byName);
       } else {
         throw new InputException(
-            folder + ": has neither " + SINGLE + " nor " + INDEX
+            folder
+                + ": has neither "
+                + SINGLE
+                + " nor "
+                + INDEX
                 + "; only safetensors checkpoints can be read");
       }
       ready = true;
@@ -77,9 +84,10 @@ public final class Checkpoint implements AutoCloseable {
   public static JsonNode config(Path folder) {
     if (!Files.isDirectory(folder)) {
       throw new InputException(
-          folder + (Files.exists(folder)
-              ? ": a file, expected a checkpoint folder with config.json"
-              : ": no such checkpoint folder; check the path"));
+          folder
+              + (Files.exists(folder)
+                  ? ": a file, expected a checkpoint folder with config.json"
+                  : ": no such checkpoint folder; check the path"));
     }
     JsonNode config = Json.read(folder.resolve(CONFIG));
     if (!config.isObject()) {
@@ -98,7 +106,8 @@ public final class Checkpoint implements AutoCloseable {
     Map<String, Set<String>> expected = new LinkedHashMap<>();
     for (Map.Entry<String, JsonNode> e : map.properties()) {
       if (!e.getValue().isString()) {
-        throw new InputException(indexFile + ": weight_map '" + e.getKey() + "' should be a file name");
+        throw new InputException(
+            indexFile + ": weight_map '" + e.getKey() + "' should be a file name");
       }
       String shard = e.getValue().stringValue();
       expected.computeIfAbsent(shard, _ -> new TreeSet<>()).add(e.getKey());
@@ -119,7 +128,9 @@ public final class Checkpoint implements AutoCloseable {
             && name.chars().noneMatch(c -> c == '/' || c == '\\' || c == ':' || c < ' ');
     if (!plain || !name.endsWith(".safetensors")) {
       throw new InputException(
-          indexFile + ": shard name '" + name.replaceAll("\\p{Cntrl}", "?")
+          indexFile
+              + ": shard name '"
+              + name.replaceAll("\\p{Cntrl}", "?")
               + "' is no safetensors file inside the folder");
     }
     return folder.resolve(name);
@@ -129,7 +140,11 @@ public final class Checkpoint implements AutoCloseable {
     for (String name : expected) {
       if (!f.has(name)) {
         throw new InputException(
-            indexFile + ": promises tensor '" + name + "' in " + f.path().getFileName()
+            indexFile
+                + ": promises tensor '"
+                + name
+                + "' in "
+                + f.path().getFileName()
                 + ", which does not have it");
       }
     }
@@ -183,8 +198,13 @@ public final class Checkpoint implements AutoCloseable {
     List<Long> wanted = Arrays.stream(shape).boxed().toList();
     if (!stored.equals(wanted)) {
       throw new InputException(
-          file(name).path() + ": tensor '" + name + "' has shape " + stored
-              + ", config.json asks for " + wanted);
+          file(name).path()
+              + ": tensor '"
+              + name
+              + "' has shape "
+              + stored
+              + ", config.json asks for "
+              + wanted);
     }
     return get(name);
   }

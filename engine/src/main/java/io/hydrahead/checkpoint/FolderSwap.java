@@ -12,9 +12,9 @@ import java.nio.file.Path;
 import java.util.Optional;
 
 /**
- * Exchanges two folders in one step with Linux's {@code renameat2(…, RENAME_EXCHANGE)}; where that is
- * missing, with two renames, which {@link OutputFolder} repairs at its next start if a crash falls
- * between them.
+ * Exchanges two folders in one step with Linux's {@code renameat2(…, RENAME_EXCHANGE)}; where that
+ * is missing, with two renames, which {@link OutputFolder} repairs at its next start if a crash
+ * falls between them.
  */
 final class FolderSwap {
   private static final int AT_FDCWD = -100;
@@ -32,12 +32,10 @@ final class FolderSwap {
       return linker
           .defaultLookup()
           .find("renameat2")
-          .map(
-              f ->
-                  linker.downcallHandle(
-                      f,
-                      FunctionDescriptor.of(
-                          JAVA_INT, JAVA_INT, ADDRESS, JAVA_INT, ADDRESS, JAVA_INT)));
+          .map(f ->
+              linker.downcallHandle(
+                  f,
+                  FunctionDescriptor.of(JAVA_INT, JAVA_INT, ADDRESS, JAVA_INT, ADDRESS, JAVA_INT)));
     } catch (UnsupportedOperationException | IllegalCallerException e) {
       return Optional.empty();
     }

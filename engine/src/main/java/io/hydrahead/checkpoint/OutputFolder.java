@@ -37,14 +37,15 @@ public final class OutputFolder implements AutoCloseable {
   }
 
   /**
-   * Refuses an existing {@code target} unless {@code force}; an empty folder counts as free. Commands
-   * call it before they start to compute.
+   * Refuses an existing {@code target} unless {@code force}; an empty folder counts as free.
+   * Commands call it before they start to compute.
    *
    * @throws InputException naming the folder and {@code --force}
    */
   public static void requireFree(Path target, boolean force) {
     if (Files.isRegularFile(target)) {
-      throw new InputException(target + ": is a file, a folder is to be written; choose another -o");
+      throw new InputException(
+          target + ": is a file, a folder is to be written; choose another -o");
     }
     if (!Files.exists(target) || isEmpty(target)) {
       return;
@@ -56,7 +57,8 @@ public final class OutputFolder implements AutoCloseable {
     for (String property : List.of("user.dir", "user.home")) {
       if (Path.of(System.getProperty(property, "/")).toAbsolutePath().startsWith(place)) {
         throw new InputException(
-            target + ": holds the working or the home folder and is not replaced; choose another -o");
+            target
+                + ": holds the working or the home folder and is not replaced; choose another -o");
       }
     }
   }
@@ -72,8 +74,8 @@ public final class OutputFolder implements AutoCloseable {
   /**
    * Locks {@code target} and creates the temporary folder, and what is missing of the parents.
    *
-   * @throws InputException if the target exists and {@code force} is false, if another run is writing
-   *     it, or if it cannot be written
+   * @throws InputException if the target exists and {@code force} is false, if another run is
+   *     writing it, or if it cannot be written
    */
   public static OutputFolder begin(Path target, boolean force) {
     Path place = target.toAbsolutePath().normalize();
@@ -154,7 +156,11 @@ public final class OutputFolder implements AutoCloseable {
     }
     if (free < bytes) {
       throw new InputException(
-          target + ": needs " + bytes + " bytes, its file system has " + free
+          target
+              + ": needs "
+              + bytes
+              + " bytes, its file system has "
+              + free
               + " left; free some space or choose another -o");
     }
   }

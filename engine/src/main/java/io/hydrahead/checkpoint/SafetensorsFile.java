@@ -71,12 +71,20 @@ public final class SafetensorsFile implements AutoCloseable {
     long n = first.getLong(0);
     if (n < 0 || n > SafetensorsHeader.MAX_BYTES) {
       throw new InputException(
-          path + ": header length " + Long.toUnsignedString(n) + " is above the format's "
-              + SafetensorsHeader.MAX_BYTES + " bytes: not a safetensors file, or damaged");
+          path
+              + ": header length "
+              + Long.toUnsignedString(n)
+              + " is above the format's "
+              + SafetensorsHeader.MAX_BYTES
+              + " bytes: not a safetensors file, or damaged");
     }
     if (n > size - 8) {
       throw new InputException(
-          path + ": the header should have " + n + " bytes, the file has only " + (size - 8)
+          path
+              + ": the header should have "
+              + n
+              + " bytes, the file has only "
+              + (size - 8)
               + " more: truncated, fetch it again");
     }
     return n;
@@ -123,9 +131,13 @@ public final class SafetensorsFile implements AutoCloseable {
     DType dtype =
         t.type()
             .dtype()
-            .orElseThrow(
-                () -> new InputException(
-                    path + ": tensor '" + name + "' has dtype " + t.type()
+            .orElseThrow(() ->
+                new InputException(
+                    path
+                        + ": tensor '"
+                        + name
+                        + "' has dtype "
+                        + t.type()
                         + ", which is not supported; convert it to F32, BF16 or F16"));
     long[] shape = t.shape().stream().mapToLong(Long::longValue).toArray();
     return Tensor.of(data.asSlice(t.begin(), t.bytes()), dtype, shape);

@@ -33,7 +33,8 @@ record SafetensorsHeader(Map<String, TensorInfo> tensors, Map<String, String> me
    */
   static SafetensorsHeader parse(ByteBuffer bytes, long dataBytes, String source) {
     if (!bytes.hasRemaining() || bytes.get(bytes.position()) != '{') {
-      throw new InputException(source + ": the header does not begin with '{': not a safetensors file");
+      throw new InputException(
+          source + ": the header does not begin with '{': not a safetensors file");
     }
     String json = Json.utf8(bytes, source + " header");
     SafetensorsHeader header;
@@ -77,15 +78,25 @@ record SafetensorsHeader(Map<String, TensorInfo> tensors, Map<String, String> me
     for (TensorInfo t : sorted) {
       if (t.begin() != at) {
         throw new InputException(
-            source + ": tensor '" + t.name() + "' starts at byte " + t.begin()
+            source
+                + ": tensor '"
+                + t.name()
+                + "' starts at byte "
+                + t.begin()
                 + (t.begin() < at ? ", inside the tensor before it" : ", leaving a hole")
-                + " (expected " + at + ")");
+                + " (expected "
+                + at
+                + ")");
       }
       at = t.end();
     }
     if (at != dataBytes) {
       throw new InputException(
-          source + ": the tensors take " + at + " bytes, the file holds " + dataBytes
+          source
+              + ": the tensors take "
+              + at
+              + " bytes, the file holds "
+              + dataBytes
               + (at > dataBytes ? ": truncated, fetch it again" : ": trailing bytes"));
     }
   }
@@ -154,7 +165,9 @@ record SafetensorsHeader(Map<String, TensorInfo> tensors, Map<String, String> me
             offsets = numbers(value, what + " data_offsets");
             seen |= 4;
           }
-          default -> throw new InputException(source + ": " + what + " has an unknown field '" + key + "'");
+          default ->
+              throw new InputException(
+                  source + ": " + what + " has an unknown field '" + key + "'");
         }
       }
       if (seen != 7) {
@@ -163,23 +176,35 @@ record SafetensorsHeader(Map<String, TensorInfo> tensors, Map<String, String> me
       String unknown = dtype;
       ElementType type =
           ElementType.named(dtype)
-              .orElseThrow(
-                  () -> new InputException(source + ": " + what + " has the unknown dtype '" + unknown + "'"));
+              .orElseThrow(() ->
+                  new InputException(
+                      source + ": " + what + " has the unknown dtype '" + unknown + "'"));
       return checked(name, type, shape, offsets, what);
     }
 
     private TensorInfo checked(
         String name, ElementType type, List<Long> shape, List<Long> offsets, String what) {
       if (offsets.size() != 2 || offsets.get(0) > offsets.get(1)) {
-        throw new InputException(source + ": " + what + " data_offsets " + offsets + " is no [begin, end]");
+        throw new InputException(
+            source + ": " + what + " data_offsets " + offsets + " is no [begin, end]");
       }
       long bytes = bytesOf(type, shape);
       TensorInfo t = new TensorInfo(name, type, shape, offsets.get(0), offsets.get(1));
       if (bytes != t.bytes()) {
         throw new InputException(
-            source + ": " + what + " of dtype " + type + " and shape " + shape + " takes "
-                + (bytes < 0 ? "no valid number of" : Long.toString(bytes)) + " bytes, data_offsets "
-                + offsets + " give " + t.bytes());
+            source
+                + ": "
+                + what
+                + " of dtype "
+                + type
+                + " and shape "
+                + shape
+                + " takes "
+                + (bytes < 0 ? "no valid number of" : Long.toString(bytes))
+                + " bytes, data_offsets "
+                + offsets
+                + " give "
+                + t.bytes());
       }
       return t;
     }
@@ -200,7 +225,8 @@ record SafetensorsHeader(Map<String, TensorInfo> tensors, Map<String, String> me
 
     private void expect(JsonToken got, JsonToken wanted, String what) {
       if (got != wanted) {
-        throw new InputException(source + ": " + what + " should be " + kind(wanted) + ", not " + kind(got));
+        throw new InputException(
+            source + ": " + what + " should be " + kind(wanted) + ", not " + kind(got));
       }
     }
 

@@ -25,7 +25,8 @@ import tools.jackson.databind.node.ObjectNode;
 
 /**
  * Writes tensors as safetensors: one file, or a folder of shards with their index. Every file is
- * written atomically ({@link AtomicFile}); for a whole checkpoint, write into an {@link OutputFolder}.
+ * written atomically ({@link AtomicFile}); for a whole checkpoint, write into an {@link
+ * OutputFolder}.
  *
  * <p>The header is padded so that the data starts at a multiple of 64 bytes, and wide elements come
  * first, so that every tensor is aligned to its element.
@@ -46,7 +47,9 @@ public final class SafetensorsWriter {
     }
   }
 
-  /** A writer of {@code tensors} in their map's order, with the metadata that transformers expects. */
+  /**
+   * A writer of {@code tensors} in their map's order, with the metadata that transformers expects.
+   */
   public static SafetensorsWriter of(Map<String, Tensor> tensors) {
     return new SafetensorsWriter(tensors).metadata("format", "pt");
   }
@@ -89,8 +92,8 @@ public final class SafetensorsWriter {
   }
 
   /**
-   * Writes {@code model.safetensors} into {@code folder}, or, where the tensors take more than {@code
-   * maxShardBytes}, shards {@code model-00001-of-….safetensors} with {@code
+   * Writes {@code model.safetensors} into {@code folder}, or, where the tensors take more than
+   * {@code maxShardBytes}, shards {@code model-00001-of-….safetensors} with {@code
    * model.safetensors.index.json}.
    */
   public void writeFolder(Path folder, long maxShardBytes) {
@@ -103,7 +106,8 @@ public final class SafetensorsWriter {
     index.putObject("metadata").put("total_size", dataBytes());
     ObjectNode weights = index.putObject("weight_map");
     for (int i = 0; i < shards.size(); i++) {
-      String name = String.format(Locale.ROOT, "model-%05d-of-%05d.safetensors", i + 1, shards.size());
+      String name =
+          String.format(Locale.ROOT, "model-%05d-of-%05d.safetensors", i + 1, shards.size());
       shards.get(i).keySet().forEach(tensor -> weights.put(tensor, name));
       writeFile(folder.resolve(name), shards.get(i));
     }
@@ -202,9 +206,10 @@ public final class SafetensorsWriter {
         out.putDouble(t.get(from + i));
         continue;
       }
-      float v = t.dtype() == DType.F32
-          ? t.segment().get(ValueLayout.JAVA_FLOAT_UNALIGNED, (from + i) * 4)
-          : t.get(from + i);
+      float v =
+          t.dtype() == DType.F32
+              ? t.segment().get(ValueLayout.JAVA_FLOAT_UNALIGNED, (from + i) * 4)
+              : t.get(from + i);
       if (to == DType.F32) {
         out.putFloat(v);
       } else {

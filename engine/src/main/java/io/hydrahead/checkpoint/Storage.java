@@ -28,7 +28,9 @@ final class Storage {
 
   static InputException cannotRead(Path path, IOException e) {
     return new InputException(
-        path + ": cannot be read: " + reason(e)
+        path
+            + ": cannot be read: "
+            + reason(e)
             + (e instanceof NoSuchFileException ? "; check the path" : ""));
   }
 

@@ -37,7 +37,10 @@ final class Unfinished {
   static Path sibling(Path target) {
     long id = ThreadLocalRandom.current().nextLong() & 0xFFFFFFFFFFL;
     String name =
-        prefix(target) + ProcessHandle.current().pid() + "-" + Long.toString(id, Character.MAX_RADIX);
+        prefix(target)
+            + ProcessHandle.current().pid()
+            + "-"
+            + Long.toString(id, Character.MAX_RADIX);
     Path path = Storage.parent(target).resolve(name);
     PATHS.add(path);
     return path;
@@ -48,7 +51,10 @@ final class Unfinished {
     return "." + target.toAbsolutePath().normalize().getFileName() + ".tmp-";
   }
 
-  /** Runs the last renames unless the JVM is going down; {@code temporary} is then no longer watched. */
+  /**
+   * Runs the last renames unless the JVM is going down; {@code temporary} is then no longer
+   * watched.
+   */
   static void finish(Path temporary, Finish steps) throws IOException {
     synchronized (LOCK) {
       if (ending) {

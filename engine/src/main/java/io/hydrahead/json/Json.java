@@ -63,8 +63,11 @@ public final class Json {
       bytes = Files.readAllBytes(file);
     } catch (IOException e) {
       throw new InputException(
-          file + ": cannot be read: "
-              + (e instanceof NoSuchFileException ? "no such file; check the path" : e.getMessage()),
+          file
+              + ": cannot be read: "
+              + (e instanceof NoSuchFileException
+                  ? "no such file; check the path"
+                  : e.getMessage()),
           e);
     }
     return parse(utf8(ByteBuffer.wrap(bytes), file.toString()), file.toString());
@@ -115,8 +118,12 @@ public final class Json {
     String where =
         e.getLocation() == null
             ? ""
-            : " at line " + e.getLocation().getLineNr() + ", column " + e.getLocation().getColumnNr();
+            : " at line "
+                + e.getLocation().getLineNr()
+                + ", column "
+                + e.getLocation().getColumnNr();
     String what = e.getOriginalMessage() == null ? "malformed" : e.getOriginalMessage();
-    return new InputException(source + ": invalid JSON" + where + ": " + what.lines().findFirst().orElse(""));
+    return new InputException(
+        source + ": invalid JSON" + where + ": " + what.lines().findFirst().orElse(""));
   }
 }

@@ -113,7 +113,8 @@ record ConfigFields(JsonNode json, String prefix, String source) {
   List<List<Integer>> lists(String field) {
     JsonNode n = json.path(field);
     if (!n.isArray()) {
-      throw wrong(field, n.isMissingNode() ? "is missing" : "should be a list of lists, one a layer");
+      throw wrong(
+          field, n.isMissingNode() ? "is missing" : "should be a list of lists, one a layer");
     }
     List<List<Integer>> out = new ArrayList<>();
     for (JsonNode row : n) {

@@ -16,9 +16,10 @@ import tools.jackson.databind.node.ObjectNode;
 
 /**
  * {@code config.json}, both ways. Reads {@code model_type} {@code qwen3} in either spelling of the
- * rotary fields ({@code rope_theta} and {@code rope_scaling} at the top, or {@code rope_parameters})
- * and {@code hydrahead}, which adds {@code full_attention_heads} and an object {@code hydrahead} with
- * the style, a format version and the producer. What this engine cannot compute is refused by name.
+ * rotary fields ({@code rope_theta} and {@code rope_scaling} at the top, or {@code
+ * rope_parameters}) and {@code hydrahead}, which adds {@code full_attention_heads} and an object
+ * {@code hydrahead} with the style, a format version and the producer. What this engine cannot
+ * compute is refused by name.
  */
 public final class ConfigJson {
   /** Version of the {@code hydrahead} fields that this class writes. */
@@ -47,8 +48,12 @@ public final class ConfigJson {
     int headDim = f.positive("head_dim", MANY, 0);
     if (headDim == 0) {
       if (hidden % heads != 0) {
-        throw f.wrong("head_dim", "is missing, and hidden_size " + hidden
-            + " is not a multiple of num_attention_heads " + heads);
+        throw f.wrong(
+            "head_dim",
+            "is missing, and hidden_size "
+                + hidden
+                + " is not a multiple of num_attention_heads "
+                + heads);
       }
       headDim = hidden / heads;
     }
@@ -99,7 +104,9 @@ public final class ConfigJson {
     return plan(config, UNNAMED);
   }
 
-  /** How the heads work: {@link Style#VANILLA} for {@code qwen3}, else the object {@code hydrahead}. */
+  /**
+   * How the heads work: {@link Style#VANILLA} for {@code qwen3}, else the object {@code hydrahead}.
+   */
   public static Style style(JsonNode config, Path forErrors) {
     ConfigFields f = fields(config, forErrors);
     return modelType(f).equals(QWEN3) ? Style.VANILLA : style(f.object(HYDRAHEAD));
@@ -122,7 +129,8 @@ public final class ConfigJson {
     if (type.equals(QWEN3) || type.equals(HYDRAHEAD)) {
       return type;
     }
-    throw f.wrong("model_type",
+    throw f.wrong(
+        "model_type",
         (type.isEmpty() ? "is missing" : "'" + type + "' is not supported")
             + "; supported are 'qwen3' and 'hydrahead'");
   }
@@ -172,8 +180,9 @@ public final class ConfigJson {
         yield RotaryConfig.plain(theta);
       }
       case "yarn" -> new RotaryConfig(theta, yarn(inner, positions));
-      default -> throw inner.wrong("rope_type", "'" + type
-          + "' is not supported; supported are 'default' and 'yarn'");
+      default ->
+          throw inner.wrong(
+              "rope_type", "'" + type + "' is not supported; supported are 'default' and 'yarn'");
     };
   }
 
@@ -206,14 +215,28 @@ public final class ConfigJson {
   }
 
   private static final Set<String> SWITCHES =
-      Set.of("format_version", "producer", "full_rotary", "fusion_norm", "gamma", "gate",
-          "linear_rotary", "length_scale", "log_scale_base", "conv_kernel", "beta_max");
+      Set.of(
+          "format_version",
+          "producer",
+          "full_rotary",
+          "fusion_norm",
+          "gamma",
+          "gate",
+          "linear_rotary",
+          "length_scale",
+          "log_scale_base",
+          "conv_kernel",
+          "beta_max");
 
   private static Style style(ConfigFields f) {
     int version = f.positive("format_version", Integer.MAX_VALUE);
     if (version > FORMAT_VERSION) {
-      throw f.wrong("format_version", version + " is newer than " + FORMAT_VERSION
-          + ", which this version reads; update HydraHead");
+      throw f.wrong(
+          "format_version",
+          version
+              + " is newer than "
+              + FORMAT_VERSION
+              + ", which this version reads; update HydraHead");
     }
     for (String name : f.json().propertyNames()) {
       if (!SWITCHES.contains(name)) {
@@ -221,8 +244,8 @@ public final class ConfigJson {
       }
     }
     Style d = Style.HYDRAHEAD;
-    int conv = f.has("conv_kernel") && f.number("conv_kernel", 0) != 0
-        ? f.positive("conv_kernel", 64) : 0;
+    int conv =
+        f.has("conv_kernel") && f.number("conv_kernel", 0) != 0 ? f.positive("conv_kernel", 64) : 0;
     double betaMax = f.positiveNumber("beta_max", d.betaMax());
     if (betaMax > 2) {
       throw f.wrong("beta_max", "should be at most 2, not " + betaMax);
@@ -256,8 +279,8 @@ public final class ConfigJson {
    * The {@code config.json} of a model: {@code qwen3}, loadable by transformers, if every head is
    * full and the style is that of a plain Transformer, else {@code hydrahead}.
    *
-   * @param extras further top-level fields (strings, numbers, truth values, lists, maps, JSON nodes);
-   *     they cannot replace the model's own
+   * @param extras further top-level fields (strings, numbers, truth values, lists, maps, JSON
+   *     nodes); they cannot replace the model's own
    */
   public static ObjectNode write(
       ModelConfig config, HeadPlan plan, Style style, Map<String, ?> extras) {
@@ -296,7 +319,8 @@ public final class ConfigJson {
     }
     for (Map.Entry<String, ?> e : extras.entrySet()) {
       if (out.has(e.getKey())) {
-        throw new IllegalArgumentException("extra field " + e.getKey() + " is one of the model's own");
+        throw new IllegalArgumentException(
+            "extra field " + e.getKey() + " is one of the model's own");
       }
       out.set(e.getKey(), Json.of(e.getValue()));
     }

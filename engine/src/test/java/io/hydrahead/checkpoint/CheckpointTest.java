@@ -71,7 +71,8 @@ class CheckpointTest {
     refused("does not list there");
     Files.writeString(index, "{\"weight_map\": {}}");
     refused("weight_map");
-    Files.writeString(index, "{\"weight_map\": {\"a\": \"x.safetensors\", \"a\": \"y.safetensors\"}}");
+    Files.writeString(
+        index, "{\"weight_map\": {\"a\": \"x.safetensors\", \"a\": \"y.safetensors\"}}");
     refused("uplicate");
     Files.writeString(index, good);
     Files.delete(dir.resolve("model-00002-of-00003.safetensors"));
@@ -80,11 +81,19 @@ class CheckpointTest {
 
   @ParameterizedTest
   @ValueSource(
-      strings = {"../x.safetensors", "/etc/x.safetensors", "a/b.safetensors", "..", "", "a\\\\b.safetensors",
-        "C:x.safetensors", "x.bin", "x\\n.safetensors"})
+      strings = {
+        "../x.safetensors",
+        "/etc/x.safetensors",
+        "a/b.safetensors",
+        "..",
+        "",
+        "a\\\\b.safetensors",
+        "C:x.safetensors",
+        "x.bin",
+        "x\\n.safetensors"
+      })
   void shardOutsideTheFolder(String name) throws IOException {
-    Files.writeString(
-        dir.resolve(Checkpoint.INDEX), "{\"weight_map\": {\"a\": \"" + name + "\"}}");
+    Files.writeString(dir.resolve(Checkpoint.INDEX), "{\"weight_map\": {\"a\": \"" + name + "\"}}");
     refused("inside the folder");
   }
 

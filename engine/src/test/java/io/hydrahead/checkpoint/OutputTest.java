@@ -42,26 +42,24 @@ class OutputTest {
   void failedFileLeavesTheOldAndNothingElse() throws IOException {
     Path f = dir.resolve("x");
     AtomicFile.write(f, "old");
-    assertThatThrownBy(
-            () ->
-                AtomicFile.write(
-                    f,
-                    out -> {
-                      out.write(new byte[100_000]);
-                      throw new FileSystemException("x", null, "No space left on device");
-                    }))
+    assertThatThrownBy(() ->
+            AtomicFile.write(
+                f,
+                out -> {
+                  out.write(new byte[100_000]);
+                  throw new FileSystemException("x", null, "No space left on device");
+                }))
         .isInstanceOf(InputException.class)
         .hasMessageContaining("No space left")
         .hasMessageContaining("free some space");
     assertThat(f).hasContent("old");
     Path nested = dir.resolve("p/q/y");
-    assertThatThrownBy(
-            () ->
-                AtomicFile.write(
-                    nested,
-                    out -> {
-                      throw new IllegalStateException("bug");
-                    }))
+    assertThatThrownBy(() ->
+            AtomicFile.write(
+                nested,
+                out -> {
+                  throw new IllegalStateException("bug");
+                }))
         .isInstanceOf(IllegalStateException.class);
     assertThat(names()).containsExactly("x");
   }
@@ -174,8 +172,7 @@ class OutputTest {
             .start();
     assertThat(p.getInputStream().read()).isEqualTo('r');
     assertThat(names()).anyMatch(n -> n.startsWith(".model.tmp-"));
-    assertThatThrownBy(() -> OutputFolder.begin(target, true))
-        .hasMessageContaining("another run");
+    assertThatThrownBy(() -> OutputFolder.begin(target, true)).hasMessageContaining("another run");
     p.destroy(); // SIGTERM runs the same hooks as Ctrl-C
     assertThat(p.waitFor(20, TimeUnit.SECONDS)).isTrue();
     assertThat(names()).noneMatch(n -> n.startsWith(".model.tmp-") || n.equals("model"));

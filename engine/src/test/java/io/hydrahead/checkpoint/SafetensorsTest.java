@@ -60,7 +60,9 @@ class SafetensorsTest {
       assertThat(s.get("scalar").rank()).isZero();
       assertThat(s.get("scalar").toFloats()).containsExactly(42);
       assertThat(s.get("empty").size()).isZero();
-      assertThatThrownBy(() -> s.get("b")).isInstanceOf(InputException.class).hasMessageContaining("'b'");
+      assertThatThrownBy(() -> s.get("b"))
+          .isInstanceOf(InputException.class)
+          .hasMessageContaining("'b'");
     }
   }
 
@@ -191,9 +193,15 @@ class SafetensorsTest {
   void mapsFilesAboveTwoGigabytes() throws IOException {
     long rows = 700_000_000L;
     String header =
-        "{\"big\":{\"dtype\":\"F32\",\"shape\":[" + rows + "],\"data_offsets\":[0," + rows * 4
-            + "]},\"last\":{\"dtype\":\"F32\",\"shape\":[1],\"data_offsets\":[" + rows * 4 + ","
-            + (rows * 4 + 4) + "]}}";
+        "{\"big\":{\"dtype\":\"F32\",\"shape\":["
+            + rows
+            + "],\"data_offsets\":[0,"
+            + rows * 4
+            + "]},\"last\":{\"dtype\":\"F32\",\"shape\":[1],\"data_offsets\":["
+            + rows * 4
+            + ","
+            + (rows * 4 + 4)
+            + "]}}";
     byte[] start = file(header, 0);
     Path f = dir.resolve("big.safetensors");
     try (RandomAccessFile r = new RandomAccessFile(f.toFile(), "rw")) {

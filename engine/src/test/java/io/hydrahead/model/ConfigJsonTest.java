@@ -23,7 +23,8 @@ class ConfigJsonTest {
        "num_hidden_layers": 2, "num_attention_heads": 8, "num_key_value_heads": 4,
        "max_position_embeddings": 512, "rms_norm_eps": 1e-6, "tie_word_embeddings": true,
        "eos_token_id": [2, 0], "hidden_act": "silu", "use_sliding_window": false,
-       "sliding_window": 100, "attention_bias": false%s}""";
+       "sliding_window": 100, "attention_bias": false%s}\
+      """;
 
   private static JsonNode json(String more) {
     return Json.parse(String.format(QWEN3, more.isEmpty() ? "" : ", " + more), "test");
@@ -43,24 +44,27 @@ class ConfigJsonTest {
     assertThat(old.tiedEmbeddings()).isTrue();
     assertThat(read("\"rope_parameters\": {\"rope_theta\": 1e6, \"rope_type\": \"default\"}"))
         .isEqualTo(old);
-    assertThat(read("\"rope_theta\": 1e6, \"eos_token_id\": 2".replace(", \"eos_token_id\": 2", "")))
+    assertThat(
+            read("\"rope_theta\": 1e6, \"eos_token_id\": 2".replace(", \"eos_token_id\": 2", "")))
         .isEqualTo(old);
   }
 
   @Test
   void bothSpellingsOfYarn() {
     ModelConfig old =
-        read("\"rope_theta\": 1e6, \"rope_scaling\": {\"type\": \"yarn\", \"factor\": 4.0,"
-            + " \"original_max_position_embeddings\": 128}");
-    assertThat(old.rotary().yarn())
-        .isEqualTo(new RotaryConfig.Yarn(4, 128, 32, 1, 0, true));
+        read(
+            "\"rope_theta\": 1e6, \"rope_scaling\": {\"type\": \"yarn\", \"factor\": 4.0,"
+                + " \"original_max_position_embeddings\": 128}");
+    assertThat(old.rotary().yarn()).isEqualTo(new RotaryConfig.Yarn(4, 128, 32, 1, 0, true));
     assertThat(
-            read("\"rope_parameters\": {\"rope_theta\": 1e6, \"rope_type\": \"yarn\","
-                + " \"factor\": 4.0, \"original_max_position_embeddings\": 128}"))
+            read(
+                "\"rope_parameters\": {\"rope_theta\": 1e6, \"rope_type\": \"yarn\","
+                    + " \"factor\": 4.0, \"original_max_position_embeddings\": 128}"))
         .isEqualTo(old);
     assertThat(
-            read("\"rope_theta\": 1e6, \"rope_scaling\": {\"rope_type\": \"yarn\","
-                + " \"original_max_position_embeddings\": 128}"))
+            read(
+                "\"rope_theta\": 1e6, \"rope_scaling\": {\"rope_type\": \"yarn\","
+                    + " \"original_max_position_embeddings\": 128}"))
         .as("factor from the ratio of lengths")
         .isEqualTo(old);
   }
@@ -107,8 +111,9 @@ class ConfigJsonTest {
   @Test
   void vanillaRoundTripIsQwen3() {
     ModelConfig c =
-        read("\"rope_theta\": 1e6, \"rope_scaling\": {\"type\": \"yarn\", \"factor\": 4.0,"
-            + " \"original_max_position_embeddings\": 128}");
+        read(
+            "\"rope_theta\": 1e6, \"rope_scaling\": {\"type\": \"yarn\", \"factor\": 4.0,"
+                + " \"original_max_position_embeddings\": 128}");
     HeadPlan plan = HeadPlan.allFull(2, 8);
     ObjectNode out =
         ConfigJson.write(c, plan, Style.VANILLA, Map.of("dtype", "bfloat16", "n", List.of(1)));
