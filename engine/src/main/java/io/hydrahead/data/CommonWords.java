@@ -1,0 +1,75 @@
+package io.hydrahead.data;
+
+import java.util.ArrayList;
+import java.util.List;
+import java.util.Map;
+
+/**
+ * Common words extraction: a numbered list in which ten words (three in short style) occur more often
+ * than the others. Size = different words. RULER puts one solved example first.
+ */
+final class CommonWords implements TaskGenerator {
+  private final TaskOptions options;
+  private final int common;
+
+  CommonWords(TaskOptions options) {
+    this.options = options;
+    common = options.ruler() || options.longContext() ? 10 : 3;
+  }
+
+  @Override
+  public int smallest() {
+    return common + 1;
+  }
+
+  @Override
+  public TaskText build(int size, Dice dice) {
+    boolean big = options.longContext();
+    String shot = "";
+    if (options.ruler()) {
+      TaskText e =
+          big ? list(40, 10, 3, dice.fork(20)) : list(20, 3, 1, dice.fork(20));
+      shot = e.transcript() + "\n";
+    }
+    TaskText asked = list(size, big ? 30 : 6, big ? 3 : 1, dice);
+    return new TaskText(shot + asked.context(), Part.FILLER, asked.asks());
+  }
+
+  private TaskText list(int words, int often, int seldom, Dice dice) {
+    List<String> frequent = options.words().single(common, options.invented(), dice.fork(1));
+    List<String> rare = options.words().single(words, options.invented(), dice.fork(2));
+    rare.removeAll(frequent);
+    List<String> all = new ArrayList<>();
+    for (String w : frequent) {
+      all.addAll(java.util.Collections.nCopies(often, w));
+    }
+    for (String w : rare.subList(0, words - common)) {
+      all.addAll(java.util.Collections.nCopies(seldom, w));
+    }
+    dice.fork(3).shuffle(all);
+    StringBuilder context = new StringBuilder();
+    for (int i = 0; i < all.size(); i++) {
+      context.append(i == 0 ? "" : " ").append(i + 1).append(". ").append(all.get(i));
+    }
+    String template =
+        options.ruler()
+            ? Templates.CWE + Templates.CWE_ANSWER
+            : Templates.SHORT_CWE + Templates.SHORT_CWE_ANSWER;
+    int split = template.indexOf("{context}") + "{context}".length();
+    Map<String, String> values =
+        Map.of("context", context.toString(), "num_cw", Integer.toString(common));
+    List<String> answers = new ArrayList<>();
+    for (int i = 0; i < common; i++) {
+      answers.add(" " + (i + 1) + ". " + frequent.get(i));
+    }
+    return new TaskText(
+        Templates.fill(template.substring(0, split), values),
+        Part.FILLER,
+        List.of(
+            new TaskText.Ask(
+                Templates.fill(template.substring(split), values),
+                answers,
+                frequent,
+                Part.ANSWER)));
+  }
+}

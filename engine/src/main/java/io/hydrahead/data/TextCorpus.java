@@ -1,0 +1,340 @@
+package io.hydrahead.data;
+
+import io.hydrahead.json.Json;
+import io.hydrahead.tensor.InputException;
+import java.io.IOException;
+import java.io.InputStream;
+import java.nio.ByteBuffer;
+import java.nio.charset.CharacterCodingException;
+import java.nio.charset.CodingErrorAction;
+import java.nio.charset.StandardCharsets;
+import java.nio.file.FileSystems;
+import java.nio.file.Files;
+import java.nio.file.Path;
+import java.nio.file.PathMatcher;
+import java.security.MessageDigest;
+import java.security.NoSuchAlgorithmException;
+import java.util.ArrayList;
+import java.util.Comparator;
+import java.util.HexFormat;
+import java.util.List;
+import java.util.stream.Stream;
+import java.util.zip.ZipEntry;
+import java.util.zip.ZipFile;
+import tools.jackson.databind.JsonNode;
+
+/**
+ * Documents in memory, cut into blocks of about 8 KB that are divided among the {@link Split}s by
+ * their names. A corpus too small to spare blocks uses all of them for every split, and says so.
+ */
+public final class TextCorpus implements PlainText {
+  private static final int BLOCK_CHARS = 8192;
+
+  /** A named document. */
+  public record Document(String name, String text) {}
+
+  private record Block(int document, int start, int end) {}
+
+  private final List<Document> documents;
+  private final List<List<Block>> blocks = new ArrayList<>();
+  private final List<long[]> ends = new ArrayList<>();
+  private final List<String> notices;
+  private final String fingerprint;
+
+  private TextCorpus(String source, List<Document> found, List<String> notices) {
+    documents = found.stream().filter(d -> !d.text().isBlank()).toList();
+    if (documents.isEmpty()) {
+      throw new InputException(
+          source + ": no text in it (" + found.size() + " files read); name files that have some");
+    }
+    List<String> said = new ArrayList<>(notices);
+    List<Block> all = cut();
+    for (Split split : Split.values()) {
+      List<Block> own = all.stream().filter(b -> split(b) == split).toList();
+      if (own.isEmpty()) {
+        said.add(source + ": too small to keep text apart for " + split + "; all of it is used");
+        own = all;
+      }
+      blocks.add(own);
+      long[] cumulative = new long[own.size()];
+      long sum = 0;
+      for (int i = 0; i < cumulative.length; i++) {
+        sum += own.get(i).end() - own.get(i).start();
+        cumulative[i] = sum;
+      }
+      ends.add(cumulative);
+    }
+    this.notices = List.copyOf(said);
+    MessageDigest sha = sha256();
+    for (Document d : documents) {
+      sha.update(d.name().getBytes(StandardCharsets.UTF_8));
+      sha.update((byte) 0);
+      sha.update(d.text().getBytes(StandardCharsets.UTF_8));
+      sha.update((byte) 0);
+    }
+    fingerprint = HexFormat.of().formatHex(sha.digest());
+  }
+
+  /** A corpus of documents at hand; {@code source} names it in errors. */
+  public static TextCorpus of(String source, List<Document> documents) {
+    return new TextCorpus(source, documents, List.of());
+  }
+
+  /**
+   * UTF-8 files under {@code folder} whose relative paths match the glob, in the order of their paths;
+   * files that are not text are left out.
+   *
+   * @throws InputException if the folder is missing or no file has text
+   */
+  public static TextCorpus files(Path folder, String glob) {
+    String source = folder.resolve(".").normalize() + "/" + glob;
+    PathMatcher matcher;
+    try {
+      matcher = FileSystems.getDefault().getPathMatcher("glob:" + glob);
+    } catch (IllegalArgumentException e) {
+      throw new InputException(source + ": not a glob pattern: " + e.getMessage(), e);
+    }
+    List<Path> paths;
+    try (Stream<Path> walk = Files.walk(folder)) {
+      paths =
+          walk.filter(Files::isRegularFile)
+              .filter(p -> matcher.matches(folder.relativize(p)))
+              .sorted(Comparator.comparing(p -> slashed(folder.relativize(p))))
+              .toList();
+    } catch (IOException | java.io.UncheckedIOException e) {
+      throw new InputException(source + ": cannot be read (" + e.getMessage() + ")", e);
+    }
+    List<Document> out = new ArrayList<>();
+    for (Path p : paths) {
+      String text = text(read(p));
+      if (text != null) {
+        out.add(new Document(slashed(folder.relativize(p)), text));
+      }
+    }
+    return new TextCorpus(source, out, List.of());
+  }
+
+  /** One text file as a single document. */
+  public static TextCorpus file(Path file) {
+    String text = text(read(file));
+    if (text == null) {
+      throw new InputException(file + ": not UTF-8 text");
+    }
+    return of(file.toString(), List.of(new Document(file.getFileName().toString(), text)));
+  }
+
+  /**
+   * A file with a JSON object on each line and the text in {@code field}.
+   *
+   * @throws InputException naming the line that is not such an object
+   */
+  public static TextCorpus jsonLines(Path file, String field) {
+    String text = text(read(file));
+    if (text == null) {
+      throw new InputException(file + ": not UTF-8 text");
+    }
+    List<Document> out = new ArrayList<>();
+    int line = 0;
+    for (String json : (Iterable<String>) text.lines()::iterator) {
+      line++;
+      if (json.isBlank()) {
+        continue;
+      }
+      JsonNode value = Json.parse(json, file + " line " + line).path(field);
+      if (!value.isString()) {
+        throw new InputException(
+            file + " line " + line + ": no text in field \"" + field + "\"; name the right field");
+      }
+      out.add(new Document(file.getFileName() + "#" + line, value.stringValue()));
+    }
+    return new TextCorpus(file.toString(), out, List.of());
+  }
+
+  /** Where the running JDK would keep its sources. */
+  public static Path jdkSources() {
+    return Path.of(System.getProperty("java.home"), "lib", "src.zip");
+  }
+
+  /**
+   * Java sources from a JDK's {@code src.zip}, module java.base first, up to {@code maxChars}. The
+   * notices record the archive's SHA-256.
+   *
+   * @throws InputException if the archive is missing or broken
+   */
+  public static TextCorpus javaSources(Path zip, long maxChars) {
+    if (!Files.isRegularFile(zip)) {
+      throw new InputException(
+          zip
+              + ": this JDK has no sources; install its source package, point JAVA_HOME at a JDK that"
+              + " has them, or take \"jdk_sources\" out of the recipe");
+    }
+    List<Document> out = new ArrayList<>();
+    try (ZipFile archive = new ZipFile(zip.toFile())) {
+      List<? extends ZipEntry> entries =
+          archive.stream()
+              .filter(e -> e.getName().endsWith(".java") && !e.getName().endsWith("-info.java"))
+              .sorted(
+                  Comparator.comparing((ZipEntry e) -> !e.getName().startsWith("java.base/"))
+                      .thenComparing(ZipEntry::getName))
+              .toList();
+      long chars = 0;
+      for (ZipEntry e : entries) {
+        if (chars >= maxChars) {
+          break;
+        }
+        try (InputStream in = archive.getInputStream(e)) {
+          String text = text(in.readAllBytes());
+          if (text != null) {
+            out.add(new Document(e.getName(), text));
+            chars += text.length();
+          }
+        }
+      }
+    } catch (IOException e) {
+      throw new InputException(zip + ": cannot be read (" + e.getMessage() + ")", e);
+    }
+    return new TextCorpus(zip.toString(), out, List.of(zip + ": sha256 " + sha256(zip)));
+  }
+
+  private List<Block> cut() {
+    List<Block> out = new ArrayList<>();
+    for (int d = 0; d < documents.size(); d++) {
+      String text = documents.get(d).text();
+      for (int start = 0; start < text.length(); ) {
+        int end = lineEnd(text, Math.min(text.length(), start + BLOCK_CHARS) - 1);
+        out.add(new Block(d, start, end));
+        start = end;
+      }
+    }
+    return out;
+  }
+
+  private static int lineEnd(String text, int from) {
+    int newline = text.indexOf('\n', from);
+    return newline < 0 ? text.length() : newline + 1;
+  }
+
+  private Split split(Block b) {
+    return Split.ofBlock(documents.get(b.document()).name() + "@" + b.start());
+  }
+
+  @Override
+  public String excerpt(Split split, int chars, Dice dice) {
+    Dice own = new Dice(dice.next(), split.ordinal());
+    List<Block> from = blocks.get(split.ordinal());
+    long[] cumulative = ends.get(split.ordinal());
+    StringBuilder out = new StringBuilder(chars + 256);
+    while (out.length() < chars) {
+      long place =
+          Math.unsignedMultiplyHigh(own.next(), cumulative[cumulative.length - 1]);
+      int i = java.util.Arrays.binarySearch(cumulative, place + 1);
+      i = i < 0 ? -i - 1 : i;
+      Block b = from.get(i);
+      int at = b.end() - (int) (cumulative[i] - place);
+      append(out, chars, from, i, lineStart(documents.get(b.document()).text(), at));
+      if (out.length() < chars) {
+        out.append(TextCodec.END_OF_TEXT);
+      }
+    }
+    return out.toString();
+  }
+
+  private static int lineStart(String text, int at) {
+    return text.lastIndexOf('\n', Math.max(0, at - 1)) + 1;
+  }
+
+  /** Appends whole lines from {@code at} on, through neighbouring blocks of the same document. */
+  private void append(StringBuilder out, int chars, List<Block> from, int i, int at) {
+    Document d = documents.get(from.get(i).document());
+    if (at == 0 && d.name().endsWith(".java")) {
+      out.append("// ").append(d.name()).append('\n');
+    }
+    int end = from.get(i).end();
+    while (i + 1 < from.size()
+        && from.get(i + 1).document() == from.get(i).document()
+        && from.get(i + 1).start() == end) {
+      end = from.get(++i).end();
+    }
+    while (at < end && out.length() < chars) {
+      int next = Math.min(end, lineEnd(d.text(), at));
+      out.append(d.text(), at, next);
+      at = next;
+    }
+  }
+
+  @Override
+  public String fingerprint() {
+    return fingerprint;
+  }
+
+  @Override
+  public long chars(Split split) {
+    long[] cumulative = ends.get(split.ordinal());
+    return cumulative[cumulative.length - 1];
+  }
+
+  @Override
+  public List<String> notices() {
+    return notices;
+  }
+
+  /** All documents, in order. */
+  public List<Document> documents() {
+    return documents;
+  }
+
+  private static byte[] read(Path file) {
+    try {
+      return Files.readAllBytes(file);
+    } catch (IOException e) {
+      throw new InputException(
+          file + ": cannot be read (" + e + "); give the path of a readable file", e);
+    }
+  }
+
+  /** The text with line feeds only, or null if the bytes are not UTF-8 text. */
+  private static String text(byte[] bytes) {
+    for (int i = 0; i < Math.min(bytes.length, 4096); i++) {
+      if (bytes[i] == 0) {
+        return null;
+      }
+    }
+    try {
+      String s =
+          StandardCharsets.UTF_8
+              .newDecoder()
+              .onMalformedInput(CodingErrorAction.REPORT)
+              .onUnmappableCharacter(CodingErrorAction.REPORT)
+              .decode(ByteBuffer.wrap(bytes))
+              .toString();
+      return s.indexOf('\r') < 0 ? s : s.replace("\r\n", "\n");
+    } catch (CharacterCodingException e) {
+      return null;
+    }
+  }
+
+  private static String slashed(Path p) {
+    return p.toString().replace('\\', '/');
+  }
+
+  private static String sha256(Path file) {
+    MessageDigest sha = sha256();
+    byte[] buffer = new byte[1 << 16];
+    try (InputStream in = Files.newInputStream(file)) {
+      for (int n = in.read(buffer); n >= 0; n = in.read(buffer)) {
+        sha.update(buffer, 0, n);
+      }
+    } catch (IOException e) {
+      throw new InputException(file + ": cannot be read (" + e.getMessage() + ")", e);
+    }
+    return HexFormat.of().formatHex(sha.digest());
+  }
+
+  static MessageDigest sha256() {
+    try {
+      return MessageDigest.getInstance("SHA-256");
+    } catch (NoSuchAlgorithmException e) {
+      throw new IllegalStateException("every JDK has SHA-256", e);
+    }
+  }
+}

@@ -1,0 +1,80 @@
+package io.hydrahead.data;
+
+import java.util.ArrayList;
+import java.util.List;
+import java.util.Map;
+
+/**
+ * Variable tracking: one chain of assignments hidden in noise lines; every variable with the value is
+ * asked for. Size = noise lines. RULER's wording begins with a solved example of its own.
+ */
+final class VariableTracking implements TaskGenerator {
+  private static final int EXAMPLE_LINES = 10;
+
+  private final TaskOptions options;
+  private final int hops;
+
+  VariableTracking(TaskOptions options) {
+    this.options = options;
+    hops = options.ruler() || options.longContext() ? 4 : 2;
+  }
+
+  @Override
+  public int smallest() {
+    return 0;
+  }
+
+  @Override
+  public TaskText build(int size, Dice dice) {
+    if (!options.ruler()) {
+      TaskText bare = chain(size, 3, Templates.SHORT_VT + Templates.SHORT_VT_ANSWER, dice);
+      TaskText.Ask ask = bare.asks().get(0);
+      return new TaskText(
+          bare.context(),
+          Part.FILLER,
+          List.of(
+              new TaskText.Ask(
+                  ask.question(),
+                  Needles.separated(ask.references(), " "),
+                  ask.references(),
+                  Part.ANSWER)));
+    }
+    String template = Templates.VT + Templates.VT_ANSWER;
+    TaskText example = chain(EXAMPLE_LINES, 3, template, dice.fork(20));
+    TaskText.Ask solved = example.asks().get(0);
+    String shot =
+        example.context() + solved.question() + " " + String.join(" ", solved.references()) + "\n\n";
+    TaskText asked = chain(size, 5, template, dice);
+    TaskText.Ask ask = asked.asks().get(0);
+    List<String> answers = new ArrayList<>();
+    for (String v : ask.references()) {
+      answers.add((answers.isEmpty() ? "" : " ") + v);
+    }
+    return new TaskText(
+        shot + asked.context(),
+        Part.FILLER,
+        List.of(new TaskText.Ask(ask.question(), answers, ask.references(), Part.ANSWER)));
+  }
+
+  private TaskText chain(int lines, int letters, String template, Dice dice) {
+    List<String> vars = options.words().letters(hops + 1, letters, 'A', dice.fork(1));
+    String value = Integer.toString(dice.fork(2).range(10000, 99998));
+    List<String> chain = new ArrayList<>();
+    chain.add("VAR " + vars.get(0) + " = " + value);
+    for (int j = 0; j < hops; j++) {
+      chain.add("VAR " + vars.get(j + 1) + " = VAR " + vars.get(j) + " ");
+    }
+    String context =
+        Needles.hide(chain, Haystack.NOISE.units(lines, dice.fork(3)), "\n", dice.fork(4))
+            .replace(". \n", ".\n");
+    int split = template.indexOf("{context}") + "{context}".length();
+    Map<String, String> values =
+        Map.of("context", context, "query", value, "num_v", Integer.toString(hops + 1));
+    return new TaskText(
+        Templates.fill(template.substring(0, split), values),
+        Part.FILLER,
+        List.of(
+            new TaskText.Ask(
+                Templates.fill(template.substring(split), values), vars, vars, Part.ANSWER)));
+  }
+}
