@@ -46,13 +46,17 @@ final class FolderSwap {
     if (exchange(fresh, target)) {
       Storage.move(fresh, old);
     } else {
-      Storage.move(target, old);
-      try {
-        Storage.move(fresh, target);
-      } catch (IOException e) {
-        Storage.move(old, target);
-        throw e;
-      }
+      renameTwice(fresh, target, old);
+    }
+  }
+
+  static void renameTwice(Path fresh, Path target, Path old) throws IOException {
+    Storage.move(target, old);
+    try {
+      Storage.move(fresh, target);
+    } catch (IOException e) {
+      Storage.move(old, target);
+      throw e;
     }
   }
 

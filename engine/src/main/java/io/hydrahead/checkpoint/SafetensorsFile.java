@@ -13,17 +13,19 @@ import java.nio.file.Files;
 import java.nio.file.Path;
 import java.nio.file.StandardOpenOption;
 import java.util.Map;
+import java.util.concurrent.ConcurrentHashMap;
 
 /**
  * A safetensors file, memory-mapped read-only. The whole header is checked before anything is
- * mapped. Tensors are views that live until {@link #close()}; their alignment is that of the file
- * (8 bytes in files of the usual writers, but the format promises none).
+ * mapped. Tensors are views that live until {@link #close()}, aligned to their element type: the few
+ * files that are not laid out so have the tensors that need it copied once.
  */
 public final class SafetensorsFile implements AutoCloseable {
   private final Path path;
   private final SafetensorsHeader header;
   private final Arena arena;
   private final MemorySegment data;
+  private final Map<String, MemorySegment> copies = new ConcurrentHashMap<>();
 
   private SafetensorsFile(Path path, SafetensorsHeader header, Arena arena, MemorySegment data) {
     this.path = path;
@@ -119,7 +121,7 @@ public final class SafetensorsFile implements AutoCloseable {
   }
 
   /**
-   * A view of the tensor called {@code name}: no copy, no conversion.
+   * A read-only view of the tensor called {@code name}, in its stored type.
    *
    * @throws InputException if there is none, or its element type is not one that {@link DType} has
    */
@@ -140,7 +142,18 @@ public final class SafetensorsFile implements AutoCloseable {
                         + t.type()
                         + ", which is not supported; convert it to F32, BF16 or F16"));
     long[] shape = t.shape().stream().mapToLong(Long::longValue).toArray();
-    return Tensor.of(data.asSlice(t.begin(), t.bytes()), dtype, shape);
+    MemorySegment view = data.asSlice(t.begin(), t.bytes());
+    if (view.address() % dtype.bytes() != 0) {
+      view = copies.computeIfAbsent(name, _ -> copy(data.asSlice(t.begin(), t.bytes())));
+    }
+    return Tensor.of(view, dtype, shape);
+  }
+
+  private MemorySegment copy(MemorySegment unaligned) {
+    MemorySegment fresh =
+        arena.allocate(Math.max(unaligned.byteSize(), 1), Tensor.ALIGNMENT)
+            .asSlice(0, unaligned.byteSize());
+    return fresh.copyFrom(unaligned).asReadOnly();
   }
 
   /** Unmaps the file; its tensors must not be used any more. */

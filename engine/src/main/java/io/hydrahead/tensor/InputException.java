@@ -12,11 +12,30 @@ public class InputException extends IllegalArgumentException {
 
   /** Creates the error from its one-line message. */
   public InputException(String message) {
-    super(message);
+    super(oneLine(message));
   }
 
   /** Creates the error with the lower-level failure that revealed it. */
   public InputException(String message, Throwable cause) {
-    super(message, cause);
+    super(oneLine(message), cause);
+  }
+
+  /** Names out of damaged files may hold anything: control characters become visible escapes. */
+  private static String oneLine(String message) {
+    if (message == null || message.chars().noneMatch(Character::isISOControl)) {
+      return message;
+    }
+    StringBuilder out = new StringBuilder();
+    message
+        .chars()
+        .forEach(
+            c -> {
+              if (Character.isISOControl(c)) {
+                out.append(String.format("\\u%04x", c));
+              } else {
+                out.append((char) c);
+              }
+            });
+    return out.toString();
   }
 }

@@ -10,6 +10,7 @@ import java.nio.file.FileSystemException;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.List;
+import java.util.Random;
 import java.util.concurrent.TimeUnit;
 import java.util.stream.Stream;
 import org.junit.jupiter.api.Test;
@@ -147,6 +148,21 @@ class OutputTest {
   }
 
   @Test
+  void swapWithoutTheSystemsHelp() throws IOException {
+    Path target = Files.createDirectory(dir.resolve("model"));
+    Path fresh = Files.createDirectory(dir.resolve("fresh"));
+    Path old = dir.resolve("old");
+    Files.writeString(target.resolve("f"), "old");
+    assertThatThrownBy(() -> FolderSwap.renameTwice(dir.resolve("missing"), target, old))
+        .isInstanceOf(IOException.class);
+    assertThat(target.resolve("f")).hasContent("old");
+    Files.writeString(fresh.resolve("f"), "new");
+    FolderSwap.renameTwice(fresh, target, old);
+    assertThat(target.resolve("f")).hasContent("new");
+    assertThat(old.resolve("f")).hasContent("old");
+  }
+
+  @Test
   void spaceIsCheckedBefore() {
     try (OutputFolder out = OutputFolder.begin(dir.resolve("m"), false)) {
       out.requireSpace(1);
@@ -159,17 +175,7 @@ class OutputTest {
   @Test
   void interruptedProcessLeavesNothing() throws Exception {
     Path target = dir.resolve("model");
-    Process p =
-        new ProcessBuilder(
-                Path.of(System.getProperty("java.home"), "bin", "java").toString(),
-                "-XX:TieredStopAtLevel=1",
-                "--enable-native-access=ALL-UNNAMED",
-                "-cp",
-                System.getProperty("java.class.path"),
-                Endless.class.getName(),
-                target.toString())
-            .redirectError(ProcessBuilder.Redirect.DISCARD)
-            .start();
+    Process p = start(Endless.class, target);
     assertThat(p.getInputStream().read()).isEqualTo('r');
     assertThat(names()).anyMatch(n -> n.startsWith(".model.tmp-"));
     assertThatThrownBy(() -> OutputFolder.begin(target, true)).hasMessageContaining("another run");
@@ -178,6 +184,61 @@ class OutputTest {
     assertThat(names()).noneMatch(n -> n.startsWith(".model.tmp-") || n.equals("model"));
     OutputFolder.begin(target, false).close(); // its lock went with it
     assertThat(names()).isEmpty();
+  }
+
+  private static Process start(Class<?> program, Path target) throws IOException {
+    return new ProcessBuilder(
+            Path.of(System.getProperty("java.home"), "bin", "java").toString(),
+            "-XX:TieredStopAtLevel=1",
+            "-XX:+UseSerialGC",
+            "--enable-native-access=ALL-UNNAMED",
+            "-cp",
+            System.getProperty("java.class.path"),
+            program.getName(),
+            target.toString())
+        .redirectError(ProcessBuilder.Redirect.DISCARD)
+        .start();
+  }
+
+  /** Killed at any moment of a forced overwrite, the target is there and all of one version. */
+  @Test
+  void killedProcessLeavesOldOrNew() throws Exception {
+    Path target = dir.resolve("model");
+    Random random = new Random();
+    for (int kill = 0; kill < 4; kill++) {
+      Process p = start(Overwriter.class, target);
+      assertThat(p.getInputStream().read()).isEqualTo('r');
+      Thread.sleep(random.nextInt(60));
+      p.destroyForcibly();
+      assertThat(p.waitFor(20, TimeUnit.SECONDS)).isTrue();
+      String version = Files.readString(target.resolve("f0"));
+      assertThat(version).isNotEmpty();
+      for (int i = 1; i < Overwriter.FILES; i++) {
+        assertThat(target.resolve("f" + i)).hasContent(version);
+      }
+    }
+    OutputFolder.begin(target, true).close();
+    assertThat(names()).containsExactly("model");
+  }
+
+  /** Overwrites a folder with ever new versions of a few files. */
+  static final class Overwriter {
+    static final int FILES = 5;
+
+    public static void main(String[] args) {
+      for (int version = 0; ; version++) {
+        try (OutputFolder out = OutputFolder.begin(Path.of(args[0]), true)) {
+          for (int i = 0; i < FILES; i++) {
+            AtomicFile.write(out.path().resolve("f" + i), "version " + version);
+          }
+          out.commit();
+        }
+        if (version == 0) {
+          System.out.print('r');
+          System.out.flush();
+        }
+      }
+    }
   }
 
   /** Writes into an output folder until it is stopped. */

@@ -9,6 +9,7 @@ import io.hydrahead.tensor.InputException;
 import java.nio.file.Path;
 import java.util.List;
 import java.util.Map;
+import java.util.Random;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.CsvSource;
@@ -170,5 +171,33 @@ class ConfigJsonTest {
         .isInstanceOf(InputException.class)
         .hasMessageContaining("full_attention_heads")
         .hasMessageContaining(message);
+  }
+
+  /** Random damage: the config is read, or refused in one line; nothing else. */
+  @Test
+  void damagedConfig() {
+    ModelConfig c =
+        read("\"rope_theta\": 1e6, \"rope_scaling\": {\"type\": \"yarn\", \"factor\": 4.0}");
+    HeadPlan plan = HeadPlan.of(List.of(List.of(3), List.of()), 2, 8);
+    String good = ConfigJson.write(c, plan, Style.HYDRAHEAD, Map.of()).toString();
+    String other = "0123456789-.eE\"[]{},:truefalsn";
+    Random random = new Random(5);
+    int refused = 0;
+    for (int i = 0; i < 5000; i++) {
+      StringBuilder bad = new StringBuilder(good);
+      for (int k = random.nextInt(3); k >= 0; k--) {
+        bad.setCharAt(random.nextInt(bad.length()), other.charAt(random.nextInt(other.length())));
+      }
+      try {
+        JsonNode json = Json.parse(bad.toString(), "test");
+        ConfigJson.read(json, FILE);
+        ConfigJson.plan(json);
+        ConfigJson.style(json);
+      } catch (InputException e) {
+        refused++;
+        assertThat(e.getMessage()).hasLineCount(1);
+      }
+    }
+    assertThat(refused).isBetween(1000, 4999);
   }
 }

@@ -229,4 +229,28 @@ class TokenizerTest {
       assertThatThrownBy(() -> Tokenizer.parse(json, "x")).isInstanceOf(InputException.class);
     }
   }
+
+  /** Random damage: the file is read, or refused in one line; nothing else. */
+  @Test
+  void damagedFile() {
+    String good =
+        BpeTrainer.train(List.of("ab ab"), 262, BpeTrainer.CHATML_TOKENS)
+            .tokenizerJson()
+            .replaceAll("\\s*\n\\s*", " ");
+    String other = "0123456789-.eE\"[]{},:truefalsn\\\\?*+(|)";
+    Random random = new Random(6);
+    int refused = 0;
+    for (int i = 0; i < 3000; i++) {
+      StringBuilder bad = new StringBuilder(good);
+      int at = random.nextInt(i % 2 == 0 ? bad.length() : 1500); // the options are at the start
+      bad.setCharAt(at, other.charAt(random.nextInt(other.length())));
+      try {
+        Tokenizer.parse(bad.toString(), "t").encode("ab 'S <|im_end|>\u00a0\n 12");
+      } catch (InputException e) {
+        refused++;
+        assertThat(e.getMessage()).hasLineCount(1);
+      }
+    }
+    assertThat(refused).isBetween(500, 2999);
+  }
 }
