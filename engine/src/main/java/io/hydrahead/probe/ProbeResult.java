@@ -1,6 +1,9 @@
 package io.hydrahead.probe;
 
+import io.hydrahead.plan.HeadScores;
+import java.util.LinkedHashMap;
 import java.util.List;
+import java.util.Map;
 
 /**
  * What a probe found; all matrices are [L][H].
@@ -27,6 +30,41 @@ public record ProbeResult(
     double splitHalf,
     double splitHalfOverlap,
     List<SubProbe> subProbes) {
+
+  /**
+   * What {@code heads.json} holds.
+   *
+   * @param details further fields, such as the checkpoint and the command
+   */
+  public HeadScores toHeadScores(Map<String, ?> details) {
+    Map<String, double[][]> matrices = new LinkedHashMap<>();
+    matrices.put(HeadScores.EFFECT, larger(receiver, sender));
+    matrices.put(HeadScores.RECEIVER, receiver);
+    matrices.put(HeadScores.SENDER, sender);
+    matrices.put(HeadScores.KAPPA, kappa);
+    if (general != null) {
+      matrices.put(HeadScores.GENERAL, general);
+    }
+    matrices.put(HeadScores.ATTENTION, attentionScore);
+    Map<String, Object> all = new LinkedHashMap<>(details);
+    if (Double.isFinite(splitHalf)) {
+      all.put("split_half_spearman", splitHalf);
+    }
+    all.put("split_half_top_overlap", splitHalfOverlap);
+    all.put("sub_probes", subProbes);
+    return HeadScores.of(score, matrices, all);
+  }
+
+  private static double[][] larger(double[][] a, double[][] b) {
+    double[][] out = new double[a.length][];
+    for (int l = 0; l < a.length; l++) {
+      out[l] = new double[a[l].length];
+      for (int h = 0; h < a[l].length; h++) {
+        out[l][h] = Math.max(a[l][h], b[l][h]);
+      }
+    }
+    return out;
+  }
 
   /** Pairs of a sub-probe that were given, answered rightly, and used (gap wide enough). */
   public record SubProbe(String name, int pairs, int correct, int used, double meanGap) {}
