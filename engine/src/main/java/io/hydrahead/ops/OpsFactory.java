@@ -1,19 +1,33 @@
 package io.hydrahead.ops;
 
 import io.hydrahead.ops.attention.ReferenceCausalAttention;
+import io.hydrahead.ops.conv.CpuShortConv;
 import io.hydrahead.ops.conv.ReferenceShortConv;
+import io.hydrahead.ops.decay.CpuDecayGate;
 import io.hydrahead.ops.decay.ReferenceDecayGate;
 import io.hydrahead.ops.deltarule.ReferenceGatedDeltaRule;
+import io.hydrahead.ops.embedding.CpuEmbedding;
 import io.hydrahead.ops.embedding.ReferenceEmbedding;
+import io.hydrahead.ops.fusion.CpuHeadFusion;
 import io.hydrahead.ops.fusion.ReferenceHeadFusion;
+import io.hydrahead.ops.gemm.CpuLinear;
+import io.hydrahead.ops.gemm.Gemm;
+import io.hydrahead.ops.gemm.Gemms;
 import io.hydrahead.ops.gemm.ReferenceLinear;
+import io.hydrahead.ops.loss.CpuTokenLoss;
 import io.hydrahead.ops.loss.ReferenceTokenLoss;
+import io.hydrahead.ops.norm.CpuL2Norm;
+import io.hydrahead.ops.norm.CpuRmsNorm;
 import io.hydrahead.ops.norm.ReferenceL2Norm;
 import io.hydrahead.ops.norm.ReferenceRmsNorm;
+import io.hydrahead.ops.optim.CpuOptim;
 import io.hydrahead.ops.optim.ReferenceOptim;
+import io.hydrahead.ops.rotary.CpuRotary;
 import io.hydrahead.ops.rotary.ReferenceRotary;
+import io.hydrahead.ops.swiglu.CpuSwiGlu;
 import io.hydrahead.ops.swiglu.ReferenceSwiGlu;
 import io.hydrahead.tensor.ComputePool;
+import io.hydrahead.tensor.Simd;
 
 /** Bundles one backend of every operation. */
 public final class OpsFactory {
@@ -42,6 +56,31 @@ public final class OpsFactory {
 
   /** The fastest backends that work on this machine. */
   public static Ops cpu(OpsOptions options) {
-    return reference(options.threads());
+    ComputePool pool = new ComputePool(options.threads());
+    Gemm gemm = Gemms.select(options.deterministic() ? "java" : options.blas(), pool);
+    return new Ops(
+        pool,
+        describe(options, gemm),
+        options.deterministic(),
+        new CpuLinear(gemm, pool, options.deterministic()),
+        new ReferenceCausalAttention(),
+        new ReferenceGatedDeltaRule(),
+        new CpuRmsNorm(pool),
+        new CpuL2Norm(pool),
+        new CpuRotary(pool),
+        new CpuSwiGlu(pool),
+        new CpuHeadFusion(pool),
+        new CpuShortConv(pool),
+        new CpuDecayGate(pool),
+        new CpuTokenLoss(pool),
+        new CpuEmbedding(pool),
+        new CpuOptim(pool));
+  }
+
+  private static String describe(OpsOptions options, Gemm gemm) {
+    String lanes =
+        Simd.available() ? Simd.floatLanes() + " float lanes" : "scalar Java";
+    String mode = options.deterministic() ? ", deterministic" : "";
+    return "cpu: " + options.threads() + " threads, " + lanes + ", GEMM " + gemm.name() + mode;
   }
 }

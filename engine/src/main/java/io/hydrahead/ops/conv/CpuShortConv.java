@@ -1,0 +1,139 @@
+package io.hydrahead.ops.conv;
+
+import static io.hydrahead.ops.Floats.get;
+import static io.hydrahead.ops.Floats.set;
+
+import io.hydrahead.ops.Floats;
+import io.hydrahead.ops.Rows;
+import io.hydrahead.ops.Scratch;
+import io.hydrahead.ops.Slices;
+import io.hydrahead.ops.TensorChecks;
+import io.hydrahead.tensor.ComputePool;
+import io.hydrahead.tensor.NativeMemory;
+import io.hydrahead.tensor.Tensor;
+import java.lang.foreign.MemorySegment;
+import java.util.function.IntConsumer;
+
+/** {@link ShortConv} on the CPU: rows are sums of k products with the rows of wᵀ [k, C]. */
+public final class CpuShortConv implements ShortConv {
+  private final ComputePool pool;
+  private final Scratch transposed = new Scratch();
+  private final Scratch partials = new Scratch();
+  private final IntConsumer forwardTask = this::forwardSlice;
+  private final IntConsumer backwardTask = this::backwardSlice;
+
+  // The work under way; the tensors are fields so that their memory stays alive.
+  private Tensor x;
+  private Tensor y;
+  private Tensor dx;
+  private Tensor state;
+  private int tokens;
+  private int channels;
+  private int k;
+  private long rows;
+  private int slices;
+  private long weights;
+  private long sums;
+
+  public CpuShortConv(ComputePool pool) {
+    this.pool = pool;
+  }
+
+  @Override
+  public synchronized void forward(
+      int batch, int tokens, Tensor x, Tensor w, Tensor state, Tensor y) {
+    prepare(batch, tokens, x, w, y);
+    ConvShape.checkState(batch, w, state);
+    this.state = state;
+    pool.run(slices, forwardTask);
+    for (int b = 0; b < batch; b++) {
+      remember(b);
+    }
+  }
+
+  private void prepare(int batch, int tokens, Tensor x, Tensor w, Tensor y) {
+    k = ConvShape.check(batch, tokens, x, w, y);
+    this.tokens = tokens;
+    this.x = x;
+    this.y = y;
+    channels = w.size(0);
+    rows = (long) batch * tokens;
+    slices = Slices.count(rows, (long) channels * k);
+    weights = transposed.floats(w.size());
+    long from = Floats.address(w);
+    for (int c = 0; c < channels; c++) {
+      for (int j = 0; j < k; j++) {
+        set(weights + 4L * (j * channels + c), get(from + 4L * (c * k + j)));
+      }
+    }
+  }
+
+  private void forwardSlice(int slice) {
+    long row = 4L * channels;
+    long in = Floats.address(x);
+    long out = Floats.address(y);
+    long end = Slices.first(slice + 1, slices, rows);
+    for (long r = Slices.first(slice, slices, rows); r < end; r++) {
+      long b = r / tokens;
+      long t = r % tokens;
+      for (int j = 0; j < k; j++) {
+        long earlier = t + j - (k - 1);
+        long source = earlier < 0 ? history(b, earlier + k - 1) : in + (r - t + earlier) * row;
+        Rows.multiply(weights + j * row, source, out + r * row, channels, j > 0);
+      }
+    }
+  }
+
+  private long history(long b, long i) {
+    return Floats.address(state) + 4L * (b * (k - 1) + i) * channels;
+  }
+
+  /** The last k − 1 inputs become the state; short pieces push older ones forward. */
+  private void remember(int b) {
+    long row = 4L * channels;
+    long in = Floats.address(x) + (long) b * tokens * row;
+    for (int i = 0; i < k - 1; i++) {
+      int t = tokens + i - (k - 1);
+      long source = t < 0 ? history(b, tokens + i) : in + t * row;
+      MemorySegment.copy(NativeMemory.ALL, source, NativeMemory.ALL, history(b, i), row);
+    }
+  }
+
+  @Override
+  public synchronized void backward(
+      int batch, int tokens, Tensor x, Tensor w, Tensor dy, Tensor dx, Tensor dw) {
+    prepare(batch, tokens, x, w, dy);
+    TensorChecks.floats("dx", dx, x.size());
+    TensorChecks.floats("dw", dw, w.size());
+    this.dx = dx;
+    sums = partials.zeros(slices * w.size());
+    pool.run(slices, backwardTask);
+    long to = Floats.address(dw);
+    for (int c = 0; c < channels; c++) {
+      for (int j = 0; j < k; j++) {
+        long partial = sums + 4L * (j * channels + c);
+        Rows.reduce(partial, slices, w.size(), to + 4L * (c * k + j), 1);
+      }
+    }
+  }
+
+  private void backwardSlice(int slice) {
+    long row = 4L * channels;
+    long in = Floats.address(x);
+    long upstream = Floats.address(y);
+    long out = Floats.address(dx);
+    long dw = sums + slice * k * row;
+    long end = Slices.first(slice + 1, slices, rows);
+    for (long r = Slices.first(slice, slices, rows); r < end; r++) {
+      long t = r % tokens;
+      for (int j = k - 1; j >= 0; j--) {
+        long later = r + k - 1 - j; // the output that saw this input through w[c, j]
+        if (t + k - 1 - j < tokens) {
+          long g = upstream + later * row;
+          Rows.multiply(in + r * row, g, dw + j * row, channels, true);
+          Rows.multiply(weights + j * row, g, out + r * row, channels, j < k - 1);
+        }
+      }
+    }
+  }
+}

@@ -1,0 +1,97 @@
+package io.hydrahead.ops.norm;
+
+import static io.hydrahead.ops.Floats.get;
+import static io.hydrahead.ops.Floats.set;
+
+import io.hydrahead.ops.Floats;
+import io.hydrahead.ops.Rows;
+import io.hydrahead.ops.Slices;
+import io.hydrahead.tensor.ComputePool;
+import io.hydrahead.tensor.Simd;
+import io.hydrahead.tensor.Tensor;
+import java.util.function.IntConsumer;
+
+/** {@link L2Norm} on the CPU: slices of rows. */
+public final class CpuL2Norm implements L2Norm {
+  private static final boolean SIMD = Simd.available();
+
+  private final ComputePool pool;
+  private final IntConsumer forwardTask = this::forwardSlice;
+  private final IntConsumer backwardTask = this::backwardSlice;
+
+  // The work under way; the tensors are fields so that their memory stays alive.
+  private Tensor x;
+  private Tensor y;
+  private Tensor dx;
+  private Tensor rnorm;
+  private float eps;
+  private int d;
+  private int n;
+  private int slices;
+
+  public CpuL2Norm(ComputePool pool) {
+    this.pool = pool;
+  }
+
+  @Override
+  public synchronized void forward(Tensor x, float eps, Tensor y, Tensor rnorm) {
+    prepare(NormShape.checkL2(x, y, rnorm), x, y, rnorm);
+    this.eps = eps;
+    pool.run(slices, forwardTask);
+  }
+
+  private void prepare(int d, Tensor x, Tensor y, Tensor rnorm) {
+    this.d = d;
+    this.x = x;
+    this.y = y;
+    this.rnorm = rnorm;
+    n = d == 0 ? 0 : (int) (x.size() / d);
+    slices = Slices.count(n, d);
+  }
+
+  private void forwardSlice(int slice) {
+    long end = Slices.first(slice + 1, slices, n);
+    long in = Floats.address(x);
+    long out = Floats.address(y);
+    long reciprocals = Floats.address(rnorm);
+    for (long r = Slices.first(slice, slices, n); r < end; r++) {
+      long at = 4 * r * d;
+      float squares = Rows.dot(in + at, in + at, d);
+      float reciprocal = (float) (1 / Math.sqrt((double) squares + eps));
+      Rows.scale(reciprocal, in + at, out + at, d);
+      if (reciprocals != 0) {
+        set(reciprocals + 4 * r, reciprocal);
+      }
+    }
+  }
+
+  @Override
+  public synchronized void backward(Tensor y, Tensor rnorm, Tensor dy, Tensor dx) {
+    prepare(NormShape.checkL2Backward(y, rnorm, dy, dx), dy, y, rnorm);
+    this.dx = dx;
+    pool.run(slices, backwardTask);
+  }
+
+  private void backwardSlice(int slice) {
+    long end = Slices.first(slice + 1, slices, n);
+    long output = Floats.address(y);
+    long upstream = Floats.address(x);
+    long to = Floats.address(dx);
+    long reciprocals = Floats.address(rnorm);
+    for (long r = Slices.first(slice, slices, n); r < end; r++) {
+      long at = 4 * r * d;
+      float projection = Rows.dot(output + at, upstream + at, d);
+      float reciprocal = get(reciprocals + 4 * r);
+      combine(reciprocal, upstream + at, -reciprocal * projection, output + at, to + at);
+    }
+  }
+
+  private void combine(float a, long dy, float b, long y, long dx) {
+    if (SIMD) {
+      VectorNorm.combine(a, dy, b, y, dx, d);
+    }
+    for (long i = 4 * Rows.whole(d); i < 4L * d; i += 4) {
+      set(dx + i, Math.fma(b, get(y + i), a * get(dy + i)));
+    }
+  }
+}

@@ -1,0 +1,109 @@
+package io.hydrahead.ops.optim;
+
+import static io.hydrahead.ops.OpsTesting.assertClose;
+import static io.hydrahead.ops.OpsTesting.assertSameBits;
+import static io.hydrahead.ops.OpsTesting.copy;
+import static io.hydrahead.ops.OpsTesting.onEverySize;
+import static io.hydrahead.ops.OpsTesting.onEveryTeam;
+import static io.hydrahead.ops.OpsTesting.random;
+import static io.hydrahead.ops.OpsTesting.zeros;
+import static org.assertj.core.api.Assertions.assertThat;
+import static org.assertj.core.api.Assertions.assertThatThrownBy;
+import static org.assertj.core.api.Assertions.within;
+
+import io.hydrahead.tensor.Tensor;
+import java.util.Random;
+import org.junit.jupiter.api.Tag;
+import org.junit.jupiter.api.Test;
+
+class OptimTest {
+  private final Random random = new Random(10);
+  private final Optim reference = new ReferenceOptim();
+
+  /** The first step moves every element by lr, whatever the size of its gradient. */
+  @Test
+  void firstStepByHand() {
+    Tensor p = Tensor.of(new float[] {1, -2, 3}, 3);
+    Tensor m = zeros(3);
+    Tensor v = zeros(3);
+    Tensor g = Tensor.of(new float[] {4, -0.5f, 0}, 3);
+    reference.adamW(p, g, m, v, 0.1f, 0.9f, 0.95f, 1e-12f, 0.5f, 1, 2f);
+    assertThat(p.get(0)).isCloseTo(0.95f - 0.1f, within(1e-6f));
+    assertThat(p.get(1)).isCloseTo(-1.9f + 0.1f, within(1e-6f));
+    assertThat(p.get(2)).isCloseTo(2.85f, within(1e-6f));
+    assertThat(m.get(0)).isCloseTo(0.8f, within(1e-6f));
+    assertThat(v.get(0)).isCloseTo(3.2f, within(1e-5f));
+  }
+
+  @Test
+  @Tag("scalar")
+  void cpuEqualsReferenceOverSteps() {
+    onEverySize(
+        (n, c) -> {
+          Tensor p = random(random, 1, n, c);
+          Tensor m = zeros(n, c);
+          Tensor v = zeros(n, c);
+          Tensor[] gradients = new Tensor[3];
+          for (int i = 0; i < gradients.length; i++) {
+            gradients[i] = random(random, 1e-3, n, c);
+          }
+          Tensor start = copy(p);
+          steps(reference, p, gradients, m, v);
+          Tensor[] first = {null};
+          onEveryTeam(
+              pool -> {
+                String what = "n " + n + ", c " + c + ", threads " + pool.threads();
+                Tensor pCpu = copy(start);
+                Tensor mCpu = zeros(n, c);
+                Tensor vCpu = zeros(n, c);
+                steps(new CpuOptim(pool), pCpu, gradients, mCpu, vCpu);
+                assertClose(what + " param", pCpu, p, 1e-6);
+                assertClose(what + " m", mCpu, m, 1e-6);
+                assertClose(what + " v", vCpu, v, 1e-6);
+                first[0] = first[0] == null ? pCpu : first[0];
+                assertSameBits(what, pCpu, first[0]);
+              });
+        });
+  }
+
+  private static void steps(Optim op, Tensor p, Tensor[] gradients, Tensor m, Tensor v) {
+    for (int i = 0; i < gradients.length; i++) {
+      op.adamW(p, gradients[i], m, v, 0.01f, 0.9f, 0.95f, 1e-8f, 0.1f, i + 1, 0.7f);
+    }
+  }
+
+  @Test
+  @Tag("scalar")
+  void sumOfSquaresAndAxpy() {
+    onEverySize(
+        (n, c) -> {
+          Tensor x = random(random, 1, n, c);
+          Tensor y = random(random, 1, n, c);
+          double squares = reference.sumOfSquares(x);
+          Tensor expected = copy(y);
+          reference.axpy(-0.3f, x, expected);
+          double[] first = {Double.NaN};
+          onEveryTeam(
+              pool -> {
+                String what = "n " + n + ", c " + c + ", threads " + pool.threads();
+                Optim cpu = new CpuOptim(pool);
+                double sum = cpu.sumOfSquares(x);
+                assertThat(sum).as(what).isCloseTo(squares, within(1e-13 * squares));
+                first[0] = Double.isNaN(first[0]) ? sum : first[0];
+                assertThat(sum).as(what).isEqualTo(first[0]);
+                Tensor yCpu = copy(y);
+                cpu.axpy(-0.3f, x, yCpu);
+                assertClose(what, yCpu, expected, 1e-7);
+              });
+        });
+  }
+
+  @Test
+  void stepsCountFromOne() {
+    assertThatThrownBy(
+            () ->
+                reference.adamW(
+                    zeros(1), zeros(1), zeros(1), zeros(1), 1f, 0.9f, 0.95f, 1e-8f, 0f, 0, 1f))
+        .hasMessageContaining("steps from 1");
+  }
+}
