@@ -1,0 +1,98 @@
+package io.hydrahead.ops.attention;
+
+import io.hydrahead.ops.attention.CausalAttention.Layout;
+import io.hydrahead.ops.attention.CausalAttention.Shape;
+import io.hydrahead.ops.lanes.Lanes;
+import io.hydrahead.tensor.NativeMemory;
+import io.hydrahead.tensor.Tensor;
+
+/** Sizes, addresses and strides (in bytes) of the call in progress. */
+final class AttentionCall {
+  int batch;
+  int queries;
+  int heads;
+  int kvHeads;
+  int d;
+
+  /** Absolute position of query row 0. */
+  int offset;
+
+  int[] kvOf;
+  float scale;
+
+  /** The scale of scores whose softmax is taken in base 2. */
+  float scale2;
+
+  private long q;
+  private long k;
+  private long v;
+  private long o;
+  private long lse;
+  private long kvBatch;
+  private long kvHead;
+
+  /** From one position to the next in keys and values. */
+  long kvToken;
+
+  /** From one row to the next in q and o. */
+  long row;
+
+  void set(
+      Shape s, int[] kvHeadOf, int start, Tensor query, Tensor key, Tensor value, Layout kv,
+      Tensor out, Tensor logSumExp) {
+    AttentionShape.check(s, kvHeadOf, start, query, key, value, kv, out, logSumExp);
+    batch = s.batch();
+    queries = s.queries();
+    heads = s.heads();
+    kvHeads = s.kvHeads();
+    d = s.headDim();
+    offset = start;
+    kvOf = kvHeadOf;
+    scale = s.scale();
+    scale2 = (float) (s.scale() * Lanes.LOG2_E);
+    q = address(query);
+    k = address(key);
+    v = address(value);
+    o = address(out);
+    lse = logSumExp == null ? 0 : address(logSumExp);
+    kvBatch = 4 * kv.batchStride();
+    kvHead = 4 * kv.headStride();
+    kvToken = 4 * kv.tokenStride();
+    row = 4L * heads * d;
+  }
+
+  static long address(Tensor t) {
+    return NativeMemory.address(t.segment(), t.bytes());
+  }
+
+  /** Byte offset of row t of head h of sequence b in q, o and their gradients. */
+  long queryAt(int b, int h, int t) {
+    return ((long) b * queries + t) * row + 4L * h * d;
+  }
+
+  /** Byte offset of position 0 of KV head g of sequence b in keys, values and their gradients. */
+  long kvAt(int b, int g) {
+    return b * kvBatch + g * kvHead;
+  }
+
+  long query(int b, int h, int t) {
+    return q + queryAt(b, h, t);
+  }
+
+  long out(int b, int h, int t) {
+    return o + queryAt(b, h, t);
+  }
+
+  long keys(int b, int g) {
+    return k + kvAt(b, g);
+  }
+
+  long values(int b, int g) {
+    return v + kvAt(b, g);
+  }
+
+  /** Address of the log-sum-exp of row t of head h of sequence b, 0 if none is asked for. */
+  long lse(int b, int h, int t) {
+    return lse == 0 ? 0 : lse + 4 * (((long) b * heads + h) * queries + t);
+  }
+}

@@ -1,0 +1,132 @@
+package io.hydrahead.ops.attention;
+
+import static org.assertj.core.api.Assertions.assertThat;
+
+import io.hydrahead.ops.Samples;
+import io.hydrahead.ops.attention.CausalAttention.Layout;
+import io.hydrahead.ops.attention.CausalAttention.Shape;
+import io.hydrahead.tensor.ComputePool;
+import io.hydrahead.tensor.Tensor;
+import org.junit.jupiter.api.AfterAll;
+import org.junit.jupiter.api.Tag;
+import org.junit.jupiter.api.Test;
+import org.junit.jupiter.params.ParameterizedTest;
+import org.junit.jupiter.params.provider.CsvSource;
+import org.junit.jupiter.params.provider.ValueSource;
+
+/** The contract of {@link CausalAttention}: the CPU backend against the reference. */
+class CausalAttentionTest {
+  private static final ComputePool POOL = new ComputePool(2);
+  private static final ComputePool ALONE = new ComputePool(1);
+  private static final CausalAttention REFERENCE = new ReferenceCausalAttention();
+  private static final CausalAttention CPU = new CpuCausalAttention(POOL);
+
+  @AfterAll
+  static void close() {
+    POOL.close();
+    ALONE.close();
+  }
+
+  @ParameterizedTest
+  @CsvSource({
+    "1, 1, 32, 1", "2, 13, 6, 1", "1, 63, 20, 1", "2, 64, 32, 1", "1, 65, 2, 1", "1, 130, 64, 1",
+    "1, 207, 48, 1", "9, 130, 16, 1", "1, 207, 128, 12", "1, 70, 256, 1", "1, 2, 1, 1"
+  })
+  @Tag("scalar")
+  void outputsAndGradients(int batch, int tokens, int d, double spread) {
+    AttentionCase c =
+        AttentionCase.random(tokens + d, batch, tokens, 4, d, spread, 0, 2, 2, 0, 2); // 1 and 3 idle
+    AttentionCase.Result expected = c.run(REFERENCE);
+    AttentionCase.Result actual = c.run(CPU);
+    assertThat(Samples.relativeL2(actual.o(), expected.o())).as("o").isLessThan(2e-6);
+    assertThat(Samples.relativeL2(actual.lse(), expected.lse())).as("lse").isLessThan(2e-6);
+    String[] names = {"dq", "dk", "dv"};
+    for (int i = 0; i < 3; i++) {
+      assertThat(Samples.relativeL2(actual.gradients().get(i), expected.gradients().get(i)))
+          .as(names[i])
+          .isLessThan(spread > 1 ? 1e-4 : 5e-6);
+    }
+  }
+
+  /** Queries in pieces against a cache of more capacity than is filled; the rest is NaN. */
+  @ParameterizedTest
+  @CsvSource({"207, 32", "130, 20", "300, 64", "1500, 6"})
+  void cacheInPiecesIsTheSameBits(int tokens, int d) {
+    int[] kvOf = {0, 0, 1};
+    AttentionCase c = AttentionCase.random(3, 1, tokens, 2, d, 1, kvOf);
+    Tensor whole = c.run(CPU).o();
+    int capacity = tokens + 5;
+    Tensor keys = cache(c.k(), tokens, capacity, d);
+    Tensor values = cache(c.v(), tokens, capacity, d);
+    Layout layout = Layout.cache(capacity, d);
+    int[] cuts = {0, 1, 5, 64, 69, 70, 128, tokens - 3, tokens};
+    CausalAttention one = new CpuCausalAttention(POOL, true);
+    for (int i = 0; i + 1 < cuts.length; i++) {
+      int n = cuts[i + 1] - cuts[i];
+      if (n <= 0) {
+        continue;
+      }
+      Shape s = new Shape(1, n, 3, 2, d, c.shape().scale());
+      Tensor o = Samples.unwritten(n, 3L * d);
+      one.forward(s, kvOf, cuts[i], c.q().rows(cuts[i], n), keys, values, layout, o, null);
+      assertThat(o.toFloats())
+          .as("rows %d to %d", cuts[i], cuts[i + 1])
+          .isEqualTo(whole.rows(cuts[i], n).toFloats());
+    }
+  }
+
+  @ParameterizedTest
+  @CsvSource({"0, 32", "12, 64", "63, 20", "64, 16", "1023, 32", "1024, 32", "5000, 6", "3000, 128"})
+  void singleQueriesStreamTheCache(int offset, int d) {
+    int[] kvOf = {0, 2, 2, 0, 2, 2, 2, 2};
+    AttentionCase c = AttentionCase.random(offset, 1, offset + 1, 3, d, 1, kvOf);
+    Shape s = new Shape(1, 1, kvOf.length, 3, d, c.shape().scale());
+    Tensor q = c.q().rows(offset, 1);
+    Tensor expected = Samples.unwritten(1, (long) kvOf.length * d);
+    Tensor actual = Samples.unwritten(1, (long) kvOf.length * d);
+    Tensor expectedLse = Samples.unwritten(kvOf.length);
+    Tensor lse = Samples.unwritten(kvOf.length);
+    REFERENCE.forward(s, kvOf, offset, q, c.k(), c.v(), c.layout(), expected, expectedLse);
+    CPU.forward(s, kvOf, offset, q, c.k(), c.v(), c.layout(), actual, lse);
+    assertThat(Samples.relativeL2(actual, expected)).isLessThan(2e-6);
+    assertThat(Samples.relativeL2(lse, expectedLse)).isLessThan(2e-6);
+    new CpuCausalAttention(ALONE)
+        .forward(s, kvOf, offset, q, c.k(), c.v(), c.layout(), expected, null);
+    assertThat(actual.toFloats()).isEqualTo(expected.toFloats());
+  }
+
+  @ParameterizedTest
+  @ValueSource(ints = {63, 200})
+  void threadsChangeNoBit(int tokens) {
+    AttentionCase c = AttentionCase.random(8, 2, tokens, 2, 32, 1, 0, 1, 1);
+    AttentionCase.Result two = c.run(CPU);
+    AttentionCase.Result one = c.run(new CpuCausalAttention(ALONE));
+    assertThat(two.o().toFloats()).isEqualTo(one.o().toFloats());
+    for (int i = 0; i < 3; i++) {
+      assertThat(two.gradients().get(i).toFloats()).isEqualTo(one.gradients().get(i).toFloats());
+    }
+  }
+
+  /** Scores that differ by hundreds: the largest wins, hidden larger ones do not matter. */
+  @Test
+  void extremeScores() {
+    AttentionCase c = AttentionCase.random(21, 1, 100, 1, 32, 300, 0);
+    AttentionCase.Result expected = c.run(REFERENCE);
+    AttentionCase.Result actual = c.run(CPU);
+    assertThat(Samples.relativeL2(actual.o(), expected.o())).isLessThan(1e-3);
+    assertThat(Samples.relativeL2(actual.gradients().get(2), expected.gradients().get(2)))
+        .isLessThan(1e-3);
+  }
+
+  private static Tensor cache(Tensor tokens, int n, int capacity, int d) {
+    Tensor cache = Samples.unwritten(2, capacity, d);
+    for (int g = 0; g < 2; g++) {
+      for (int t = 0; t < n; t++) {
+        for (int i = 0; i < d; i++) {
+          cache.set(((long) g * capacity + t) * d + i, tokens.get(((long) t * 2 + g) * d + i));
+        }
+      }
+    }
+    return cache;
+  }
+}
