@@ -90,6 +90,7 @@ public final class AtomicFile {
     try {
       Path folder = Storage.parent(target);
       created = Storage.createFolders(folder);
+      Unfinished.trace(created);
       temporary = Unfinished.sibling(target);
       try (FileChannel channel =
           FileChannel.open(temporary, StandardOpenOption.CREATE_NEW, StandardOpenOption.WRITE)) {
@@ -110,6 +111,7 @@ public final class AtomicFile {
         }
         Storage.removeFolders(created);
       }
+      Unfinished.forget(created);
     }
   }
 }

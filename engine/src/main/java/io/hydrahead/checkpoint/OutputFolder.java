@@ -86,6 +86,7 @@ public final class OutputFolder implements AutoCloseable {
     boolean ready = false;
     try {
       created = Storage.createFolders(Storage.parent(target));
+      Unfinished.trace(created);
       lock = OutputLock.acquire(target);
       recover(place);
       requireFree(target, force); // somebody may have finished it while we were on the way
@@ -104,6 +105,7 @@ public final class OutputFolder implements AutoCloseable {
           lock.close();
         }
         Storage.removeFolders(created);
+        Unfinished.forget(created);
       }
     }
   }
@@ -209,5 +211,6 @@ public final class OutputFolder implements AutoCloseable {
     if (!committed) {
       Storage.removeFolders(created);
     }
+    Unfinished.forget(created);
   }
 }

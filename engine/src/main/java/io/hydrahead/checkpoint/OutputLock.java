@@ -9,6 +9,7 @@ import java.nio.file.NoSuchFileException;
 import java.nio.file.Path;
 import java.nio.file.StandardOpenOption;
 import java.nio.file.attribute.BasicFileAttributes;
+import java.util.List;
 import java.util.Optional;
 
 /**
@@ -24,6 +25,7 @@ public final class OutputLock implements AutoCloseable {
   private OutputLock(Path file, FileChannel channel) {
     this.file = file;
     this.channel = channel;
+    Unfinished.trace(List.of(file));
   }
 
   /**
@@ -92,6 +94,7 @@ public final class OutputLock implements AutoCloseable {
       if (channel.isOpen()) {
         Files.deleteIfExists(file);
         channel.close();
+        Unfinished.forget(List.of(file));
       }
     } catch (IOException e) {
       // The lock goes with the process at the latest; a left file does no harm.

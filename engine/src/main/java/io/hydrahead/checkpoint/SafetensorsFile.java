@@ -17,8 +17,8 @@ import java.util.concurrent.ConcurrentHashMap;
 
 /**
  * A safetensors file, memory-mapped read-only. The whole header is checked before anything is
- * mapped. Tensors are views that live until {@link #close()}, aligned to their element type: the few
- * files that are not laid out so have the tensors that need it copied once.
+ * mapped. Tensors are views that live until {@link #close()}, aligned to their element type: the
+ * few files that are not laid out so have the tensors that need it copied once.
  */
 public final class SafetensorsFile implements AutoCloseable {
   private final Path path;
@@ -151,7 +151,8 @@ public final class SafetensorsFile implements AutoCloseable {
 
   private MemorySegment copy(MemorySegment unaligned) {
     MemorySegment fresh =
-        arena.allocate(Math.max(unaligned.byteSize(), 1), Tensor.ALIGNMENT)
+        arena
+            .allocate(Math.max(unaligned.byteSize(), 1), Tensor.ALIGNMENT)
             .asSlice(0, unaligned.byteSize());
     return fresh.copyFrom(unaligned).asReadOnly();
   }

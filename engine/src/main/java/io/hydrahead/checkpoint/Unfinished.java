@@ -1,7 +1,12 @@
 package io.hydrahead.checkpoint;
 
 import java.io.IOException;
+import java.nio.file.Files;
 import java.nio.file.Path;
+import java.util.ArrayList;
+import java.util.Collection;
+import java.util.Comparator;
+import java.util.List;
 import java.util.Set;
 import java.util.concurrent.CancellationException;
 import java.util.concurrent.ConcurrentHashMap;
@@ -14,6 +19,7 @@ import java.util.concurrent.ThreadLocalRandom;
  */
 final class Unfinished {
   private static final Set<Path> PATHS = ConcurrentHashMap.newKeySet();
+  private static final Set<Path> TRACES = ConcurrentHashMap.newKeySet();
   private static final Object LOCK = new Object();
   private static volatile boolean ending;
 
@@ -65,6 +71,17 @@ final class Unfinished {
     }
   }
 
+  /**
+   * Has lock files, and folders as far as they are then empty, removed too if the JVM goes down.
+   */
+  static void trace(Collection<Path> paths) {
+    TRACES.addAll(paths);
+  }
+
+  static void forget(Collection<Path> paths) {
+    TRACES.removeAll(paths);
+  }
+
   /** Removes {@code temporary} if it is still there. */
   static void discard(Path temporary) {
     try {
@@ -86,6 +103,15 @@ final class Unfinished {
           } catch (IOException e) {
             // a writer is still adding files: try again
           }
+        }
+      }
+      List<Path> traces = new ArrayList<>(TRACES);
+      traces.sort(Comparator.reverseOrder()); // what lies deeper first
+      for (Path p : traces) {
+        try {
+          Files.deleteIfExists(p);
+        } catch (IOException e) {
+          // not empty, or not ours any more
         }
       }
     }

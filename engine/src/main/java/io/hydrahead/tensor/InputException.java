@@ -28,14 +28,13 @@ public class InputException extends IllegalArgumentException {
     StringBuilder out = new StringBuilder();
     message
         .chars()
-        .forEach(
-            c -> {
-              if (Character.isISOControl(c)) {
-                out.append(String.format("\\u%04x", c));
-              } else {
-                out.append((char) c);
-              }
-            });
+        .forEach(c -> {
+          if (Character.isISOControl(c)) {
+            out.append(String.format("\\u%04x", c));
+          } else {
+            out.append((char) c);
+          }
+        });
     return out.toString();
   }
 }

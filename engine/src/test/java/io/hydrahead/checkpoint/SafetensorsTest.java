@@ -132,8 +132,9 @@ class SafetensorsTest {
   /** The format promises no alignment, kernels want their element's. */
   @Test
   void unalignedTensorsAreAligned() throws IOException {
-    String header = "{\"a\":{\"dtype\":\"U8\",\"shape\":[3],\"data_offsets\":[0,3]},"
-        + "\"b\":{\"dtype\":\"F32\",\"shape\":[2],\"data_offsets\":[3,11]}}";
+    String header =
+        "{\"a\":{\"dtype\":\"U8\",\"shape\":[3],\"data_offsets\":[0,3]},"
+            + "\"b\":{\"dtype\":\"F32\",\"shape\":[2],\"data_offsets\":[3,11]}}";
     for (int pad = 0; pad < 8; pad++) {
       byte[] bytes = file(header + " ".repeat(pad), 11);
       ByteBuffer.wrap(bytes).order(ByteOrder.LITTLE_ENDIAN).putFloat(bytes.length - 4, 1.25f);

@@ -29,6 +29,10 @@ class OracleTest {
 
   @BeforeAll
   static void offline() {
+    boolean intelMac =
+        System.getProperty("os.name").startsWith("Mac")
+            && System.getProperty("os.arch").equals("x86_64");
+    assumeTrue(!intelMac, "the oracle has no native library for this platform");
     System.setProperty("RUST_FLAVOR", "cpu");
     System.setProperty("ai.djl.offline", "true");
     System.setProperty("DJL_CACHE_DIR", cache.toString());
