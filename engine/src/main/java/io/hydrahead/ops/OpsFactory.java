@@ -1,5 +1,6 @@
 package io.hydrahead.ops;
 
+import io.hydrahead.ops.attention.CpuCausalAttention;
 import io.hydrahead.ops.attention.ReferenceCausalAttention;
 import io.hydrahead.ops.conv.CpuShortConv;
 import io.hydrahead.ops.conv.ReferenceShortConv;
@@ -63,7 +64,7 @@ public final class OpsFactory {
         describe(options, gemm),
         options.deterministic(),
         new CpuLinear(gemm, pool, options.deterministic()),
-        new ReferenceCausalAttention(),
+        new CpuCausalAttention(pool, options.deterministic()),
         new ReferenceGatedDeltaRule(),
         new CpuRmsNorm(pool),
         new CpuL2Norm(pool),
