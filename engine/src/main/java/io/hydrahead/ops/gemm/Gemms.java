@@ -1,6 +1,7 @@
 package io.hydrahead.ops.gemm;
 
 import io.hydrahead.tensor.ComputePool;
+import io.hydrahead.tensor.InputException;
 import io.hydrahead.tensor.Simd;
 import java.lang.System.Logger.Level;
 
@@ -11,25 +12,42 @@ public final class Gemms {
   private Gemms() {}
 
   /**
-   * The backend that {@code blas} names.
+   * The backend that {@code blas} names; a library that cannot be loaded gives the built-in kernels
+   * and a warning that says why.
    *
    * @param blas {@code auto} (the fastest that works), {@code java}, {@code onednn} or {@code
    *     openblas}
-   * @throws IllegalArgumentException for another name
+   * @throws InputException for another name
    */
   public static Gemm select(String blas, ComputePool pool) {
     return switch (blas) {
-      case "auto", "java", "onednn", "openblas" -> java(pool, "the built-in kernels");
+      case "java" -> chosen(new JavaGemm(pool), "as asked");
+      case "auto", "onednn" -> oneDnn(blas, pool);
+      case "openblas" -> openBlas(pool);
       default ->
-          throw new IllegalArgumentException(
+          throw new InputException(
               "blas \"" + blas + "\" is unknown; take auto, java, onednn or openblas");
     };
   }
 
-  private static Gemm java(ComputePool pool, String why) {
-    Gemm gemm = new JavaGemm(pool);
-    LOG.log(
-        Simd.available() ? Level.DEBUG : Level.INFO, "GEMM: {0} ({1})", gemm.name(), why);
+  private static Gemm oneDnn(String blas, ComputePool pool) {
+    try {
+      Gemm gemm = new OneDnnGemm(pool);
+      return chosen(gemm, OneDnnLibrary.source());
+    } catch (IllegalArgumentException e) {
+      Level level = blas.equals("auto") ? Level.INFO : Level.WARNING;
+      LOG.log(level, "no oneDNN, Java kernels instead: {0}", e.getMessage());
+      return chosen(new JavaGemm(pool), "the fallback");
+    }
+  }
+
+  private static Gemm openBlas(ComputePool pool) {
+    LOG.log(Level.WARNING, "no OpenBLAS, Java kernels instead");
+    return chosen(new JavaGemm(pool), "the fallback");
+  }
+
+  private static Gemm chosen(Gemm gemm, String why) {
+    LOG.log(Level.DEBUG, "GEMM: {0} ({1}), {2} float lanes", gemm.name(), why, Simd.floatLanes());
     return gemm;
   }
 }

@@ -10,8 +10,11 @@ import io.hydrahead.tensor.Simd;
  * neither on its place in the tile nor on the tile's neighbours.
  */
 interface MicroKernel {
-  /** Bytes that a dense tile of any kernel takes at most. */
-  int TILE_BYTES = 6 * 64 * Float.BYTES;
+  /** Bytes that a row of a tile takes at most. */
+  int ROW_BYTES = 64 * Float.BYTES;
+
+  /** Bytes that a dense tile takes at most. */
+  int TILE_BYTES = 6 * ROW_BYTES;
 
   /** Rows of a tile. */
   int rows();
@@ -28,6 +31,9 @@ interface MicroKernel {
 
   /** C = alpha · tile + beta · C for the part of a tile that lies in C; beta = 0 does not read C. */
   void merge(long tile, int rows, int columns, float alpha, float beta, long c, long cRow);
+
+  /** Copies {@code count} rows of {@link #columns} floats to dense rows. */
+  void copy(long from, long fromStride, int count, long to);
 
   /** The fastest one for this machine. */
   static MicroKernel select() {

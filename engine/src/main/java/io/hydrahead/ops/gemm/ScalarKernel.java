@@ -51,6 +51,15 @@ final class ScalarKernel implements MicroKernel {
   }
 
   @Override
+  public void copy(long from, long fromStride, int count, long to) {
+    for (int p = 0; p < count; p++) {
+      for (int j = 0; j < 4; j++) {
+        put(to + 16L * p + 4L * j, get(from + p * fromStride + 4L * j));
+      }
+    }
+  }
+
+  @Override
   public void merge(
       long tile, int rows, int columns, float alpha, float beta, long c, long cRow) {
     for (int i = 0; i < rows; i++) {

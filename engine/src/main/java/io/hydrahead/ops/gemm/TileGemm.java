@@ -1,7 +1,6 @@
 package io.hydrahead.ops.gemm;
 
 import io.hydrahead.tensor.NativeMemory;
-import java.lang.foreign.Arena;
 import java.lang.foreign.MemorySegment;
 import java.lang.ref.Reference;
 
@@ -12,10 +11,8 @@ import java.lang.ref.Reference;
  */
 public final class TileGemm {
   private static final MicroKernel KERNEL = MicroKernel.select();
-  private static final Packing PACKING = new Packing(KERNEL.rows(), KERNEL.columns());
-  private static final int K_BLOCK = 256;
-  private static final ThreadLocal<MemorySegment> PANEL =
-      ThreadLocal.withInitial(() -> Arena.ofAuto().allocate(4L * K_BLOCK * KERNEL.columns(), 64));
+  private static final Packing PACKING = new Packing(KERNEL);
+  private static final int K_BLOCK = JavaGemm.K_BLOCK;
 
   private TileGemm() {}
 
@@ -76,12 +73,12 @@ public final class TileGemm {
         int columns = Math.min(KERNEL.columns(), n - j);
         long aAt = a + 4 * kFrom * aStep;
         if (transB) {
-          long panel = PANEL.get().address();
+          long panel = JavaGemm.Scratch.panel();
           PACKING.transposed(bAt + 4 * j * ldb, ldb, columns, kCount, panel);
           strip(m, columns, kCount, alpha, aAt, aRow, aStep, panel, KERNEL.columns(), beta,
               c + 4L * j, ldc);
         } else if (columns < KERNEL.columns()) {
-          long panel = PANEL.get().address();
+          long panel = JavaGemm.Scratch.panel();
           PACKING.columns(bAt + 4L * j, ldb, columns, kCount, panel);
           strip(m, columns, kCount, alpha, aAt, aRow, aStep, panel, KERNEL.columns(), beta,
               c + 4L * j, ldc);

@@ -7,10 +7,23 @@ import java.nio.ByteOrder;
 import jdk.incubator.vector.FloatVector;
 import jdk.incubator.vector.VectorSpecies;
 
-/** What the vector kernels share: adding a finished tile to C. */
+/** What the vector kernels share: copying rows and adding a finished tile to C. */
 abstract class VectorKernel implements MicroKernel {
   private static final VectorSpecies<Float> S = FloatVector.SPECIES_PREFERRED;
   private static final ByteOrder LE = ByteOrder.LITTLE_ENDIAN;
+
+  @Override
+  public void copy(long from, long fromStride, int count, long to) {
+    int columns = columns();
+    for (int p = 0; p < count; p++) {
+      for (int j = 0; j < columns; j += S.length()) {
+        FloatVector.fromMemorySegment(S, ALL, from + 4L * j, LE)
+            .intoMemorySegment(ALL, to + 4L * j, LE);
+      }
+      from += fromStride;
+      to += 4L * columns;
+    }
+  }
 
   @Override
   public void merge(

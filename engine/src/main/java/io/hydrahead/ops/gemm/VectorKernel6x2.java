@@ -30,6 +30,10 @@ final class VectorKernel6x2 extends VectorKernel {
   @Override
   public void sums(
       int k, long a, long aRow, long aStep, int valid, long b, long bStep, long tile) {
+    if (valid == 1) {
+      row(k, a, aStep, b, bStep, tile);
+      return;
+    }
     long a0 = a;
     long a1 = a + Math.min(1, valid - 1) * aRow;
     long a2 = a + Math.min(2, valid - 1) * aRow;
@@ -85,5 +89,19 @@ final class VectorKernel6x2 extends VectorKernel {
     c41.intoMemorySegment(ALL, tile + 9 * L, LE);
     c50.intoMemorySegment(ALL, tile + 10 * L, LE);
     c51.intoMemorySegment(ALL, tile + 11 * L, LE);
+  }
+
+  private static void row(int k, long a, long aStep, long b, long bStep, long tile) {
+    FloatVector c0 = FloatVector.zero(S);
+    FloatVector c1 = FloatVector.zero(S);
+    for (int p = 0; p < k; p++) {
+      FloatVector x = FloatVector.broadcast(S, ALL.get(JAVA_FLOAT_UNALIGNED, a));
+      c0 = x.fma(FloatVector.fromMemorySegment(S, ALL, b, LE), c0);
+      c1 = x.fma(FloatVector.fromMemorySegment(S, ALL, b + L, LE), c1);
+      a += aStep;
+      b += bStep;
+    }
+    c0.intoMemorySegment(ALL, tile, LE);
+    c1.intoMemorySegment(ALL, tile + L, LE);
   }
 }

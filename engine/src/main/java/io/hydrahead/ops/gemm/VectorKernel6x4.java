@@ -30,6 +30,10 @@ final class VectorKernel6x4 extends VectorKernel {
   @Override
   public void sums(
       int k, long a, long aRow, long aStep, int valid, long b, long bStep, long tile) {
+    if (valid == 1) {
+      row(k, a, aStep, b, bStep, tile);
+      return;
+    }
     long a0 = a;
     long a1 = a + Math.min(1, valid - 1) * aRow;
     long a2 = a + Math.min(2, valid - 1) * aRow;
@@ -123,5 +127,25 @@ final class VectorKernel6x4 extends VectorKernel {
     c51.intoMemorySegment(ALL, tile + 21 * L, LE);
     c52.intoMemorySegment(ALL, tile + 22 * L, LE);
     c53.intoMemorySegment(ALL, tile + 23 * L, LE);
+  }
+
+  private static void row(int k, long a, long aStep, long b, long bStep, long tile) {
+    FloatVector c0 = FloatVector.zero(S);
+    FloatVector c1 = FloatVector.zero(S);
+    FloatVector c2 = FloatVector.zero(S);
+    FloatVector c3 = FloatVector.zero(S);
+    for (int p = 0; p < k; p++) {
+      FloatVector x = FloatVector.broadcast(S, ALL.get(JAVA_FLOAT_UNALIGNED, a));
+      c0 = x.fma(FloatVector.fromMemorySegment(S, ALL, b, LE), c0);
+      c1 = x.fma(FloatVector.fromMemorySegment(S, ALL, b + L, LE), c1);
+      c2 = x.fma(FloatVector.fromMemorySegment(S, ALL, b + 2 * L, LE), c2);
+      c3 = x.fma(FloatVector.fromMemorySegment(S, ALL, b + 3 * L, LE), c3);
+      a += aStep;
+      b += bStep;
+    }
+    c0.intoMemorySegment(ALL, tile, LE);
+    c1.intoMemorySegment(ALL, tile + L, LE);
+    c2.intoMemorySegment(ALL, tile + 2 * L, LE);
+    c3.intoMemorySegment(ALL, tile + 3 * L, LE);
   }
 }

@@ -14,7 +14,7 @@ import jdk.incubator.vector.VectorShuffle;
 import jdk.incubator.vector.VectorSpecies;
 
 /**
- * {@link RowDots} with the Vector API, four rows at once. 16-bit weights are loaded as ints, two
+ * {@link RowDots} with the Vector API, four rows at once. bfloat16 is loaded as ints, two
  * weights each: the low half is the even element, the high half the odd one, so x is kept as blocks of
  * even elements followed by odd ones. Sums over lanes follow a fixed tree.
  */
@@ -26,10 +26,11 @@ final class VectorRowDots implements RowDots {
   private static final int HIGH = 0xFFFF0000;
   private static final float HALF_SCALE = 0x1p112f;
   private static final int BLOCK = 4;
+  private static final int WIDENED = 4096; // elements a row in the scratch
 
   @Override
   public void prepare(DType weights, long x, int k, long to) {
-    int whole = weights == DType.F32 ? 0 : k / (2 * L) * (2 * L);
+    int whole = weights == DType.BF16 ? k / (2 * L) * (2 * L) : 0;
     for (int p = 0; p < whole; p += 2 * L) {
       for (int i = 0; i < L; i++) {
         put(to + 4L * (p + i), get(x + 4L * (p + 2 * i)));
@@ -44,27 +45,47 @@ final class VectorRowDots implements RowDots {
       DType weights, long w, int rows, int k, long x, int n, long y, long yStride,
       boolean accumulate) {
     long stride = (long) k * weights.bytes();
-    long sums = JavaGemm.Scratch.tile();
     for (int r = 0; r < rows; r += BLOCK) {
       int count = Math.min(BLOCK, rows - r);
-      long row = w + r * stride;
       for (int i = 0; i < n; i++) {
         long vector = x + 4L * i * k;
-        int whole =
-            switch (weights) {
-              case F32 -> full(row, stride, count - 1, k, vector, sums);
-              case BF16 -> bf16(row, stride, count - 1, k, vector, sums);
-              case F16 -> half(row, stride, count, k, vector, sums);
-              default -> throw new IllegalArgumentException("weights of " + weights);
-            };
-        for (int c = 0; c < count; c++) {
-          float sum = sum(load(sums + 4L * L * c));
-          if (whole < k) {
-            sum += ScalarRowDots.dot(weights, row + c * stride, vector, whole, k);
-          }
-          ScalarRowDots.add(y + 4 * (i * yStride + r + c), sum, accumulate);
+        long out = y + 4 * (i * yStride + r);
+        switch (weights) {
+          case F32, BF16 ->
+              block(weights, w + r * stride, stride, count, k, vector, out, accumulate);
+          case F16 -> widened(weights, w + r * stride, count, k, vector, out, accumulate);
+          default -> throw new IllegalArgumentException("weights of " + weights);
         }
       }
+    }
+  }
+
+  /** Halves take a dozen operations each to widen: they go through a piece of scratch first. */
+  private void widened(
+      DType weights, long w, int count, int k, long x, long y, boolean accumulate) {
+    long scratch = JavaGemm.Scratch.panel();
+    for (int p = 0; p < k; p += WIDENED) {
+      int part = Math.min(WIDENED, k - p);
+      for (int c = 0; c < count; c++) {
+        widen(weights, w + 2 * ((long) c * k + p), part, scratch + 4L * c * part);
+      }
+      block(DType.F32, scratch, 4L * part, count, part, x + 4L * p, y, accumulate || p > 0);
+    }
+  }
+
+  private static void block(
+      DType weights, long w, long stride, int count, int k, long x, long y, boolean accumulate) {
+    long sums = JavaGemm.Scratch.tile();
+    int whole =
+        weights == DType.F32
+            ? full(w, stride, count - 1, k, x, sums)
+            : bf16(w, stride, count - 1, k, x, sums);
+    for (int c = 0; c < count; c++) {
+      float sum = sum(sums + 4L * L * c);
+      if (whole < k) {
+        sum += ScalarRowDots.dot(weights, w + c * stride, x, whole, k);
+      }
+      ScalarRowDots.add(y + 4L * c, sum, accumulate);
     }
   }
 
@@ -136,27 +157,6 @@ final class VectorRowDots implements RowDots {
     return whole;
   }
 
-  /** One row after the other: halves need a dozen operations each anyway. */
-  private static int half(long w, long stride, int count, int k, long x, long sums) {
-    int whole = k / (2 * L) * (2 * L);
-    for (int r = 0; r < count; r++) {
-      halfRow(w + r * stride, whole, x, sums + 4L * L * r);
-    }
-    return whole;
-  }
-
-  private static void halfRow(long w, int whole, long x, long sum) {
-    FloatVector s = FloatVector.zero(S);
-    for (int p = 0; p < whole; p += 2 * L) {
-      IntVector v = IntVector.fromMemorySegment(I, ALL, w + 2L * p, LE);
-      FloatVector even = FloatVector.fromMemorySegment(S, ALL, x + 4L * p, LE);
-      s = half(v.and(0xFFFF)).fma(even, s);
-      FloatVector odd = FloatVector.fromMemorySegment(S, ALL, x + 4L * (p + L), LE);
-      s = half(v.lanewise(VectorOperators.LSHR, 16)).fma(odd, s);
-    }
-    s.intoMemorySegment(ALL, sum, LE);
-  }
-
   private static final VectorShuffle<Float> ROTATE_8 = rotate(8);
   private static final VectorShuffle<Float> ROTATE_4 = rotate(4);
   private static final VectorShuffle<Float> ROTATE_2 = rotate(2);
@@ -166,7 +166,8 @@ final class VectorRowDots implements RowDots {
     return VectorShuffle.iota(S, by, 1, true);
   }
 
-  private static float sum(FloatVector v) {
+  private static float sum(long address) {
+    FloatVector v = FloatVector.fromMemorySegment(S, ALL, address, LE);
     if (L > 8) {
       v = v.add(v.rearrange(ROTATE_8));
     }
@@ -180,10 +181,17 @@ final class VectorRowDots implements RowDots {
   @Override
   public void widen(DType weights, long from, long count, long to) {
     long whole = count / L * L;
-    for (long i = 0; i < whole; i += L) {
-      IntVector v = shorts(from + 2 * i);
-      FloatVector f = weights == DType.BF16 ? bf16(v) : half(v);
-      f.intoMemorySegment(ALL, to + 4 * i, LE);
+    if (weights == DType.BF16) {
+      for (long i = 0; i < whole; i += L) {
+        shorts(from + 2 * i)
+            .lanewise(VectorOperators.LSHL, 16)
+            .reinterpretAsFloats()
+            .intoMemorySegment(ALL, to + 4 * i, LE);
+      }
+    } else {
+      for (long i = 0; i < whole; i += L) {
+        half(shorts(from + 2 * i)).intoMemorySegment(ALL, to + 4 * i, LE);
+      }
     }
     for (long i = whole; i < count; i++) {
       short bits = ALL.get(java.lang.foreign.ValueLayout.JAVA_SHORT_UNALIGNED, from + 2 * i);
@@ -201,10 +209,6 @@ final class VectorRowDots implements RowDots {
             .convertShape(VectorOperators.ZERO_EXTEND_S2I, I, 0);
   }
 
-  private static FloatVector bf16(IntVector v) {
-    return v.lanewise(VectorOperators.LSHL, 16).reinterpretAsFloats();
-  }
-
   /** Float of the IEEE half in the low 16 bits of each lane, exact for subnormals too. */
   private static FloatVector half(IntVector bits) {
     IntVector magnitude = bits.and(0x7FFF);
@@ -217,10 +221,6 @@ final class VectorRowDots implements RowDots {
             .reinterpretAsInts();
     VectorMask<Integer> special = magnitude.compare(VectorOperators.GE, 0x7C00);
     return wide.lanewise(VectorOperators.OR, 0x7F800000, special).or(sign).reinterpretAsFloats();
-  }
-
-  private static FloatVector load(long address) {
-    return FloatVector.fromMemorySegment(S, ALL, address, LE);
   }
 
   private static float get(long address) {

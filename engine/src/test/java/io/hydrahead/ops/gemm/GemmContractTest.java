@@ -5,6 +5,7 @@ import static org.assertj.core.api.Assertions.assertThatThrownBy;
 import static org.assertj.core.api.Assertions.fail;
 
 import io.hydrahead.tensor.ComputePool;
+import io.hydrahead.tensor.InputException;
 import io.hydrahead.tensor.Simd;
 import io.hydrahead.tensor.Tensor;
 import java.util.ArrayList;
@@ -13,11 +14,13 @@ import java.util.List;
 import java.util.Random;
 import java.util.stream.Stream;
 import org.junit.jupiter.api.AfterAll;
+import org.junit.jupiter.api.Tag;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.MethodSource;
 
 /** Every backend of {@link Gemm} against {@link ReferenceGemm}, bitwise promises included. */
+@Tag("scalar")
 class GemmContractTest {
   private static final ComputePool ONE = new ComputePool(1);
   private static final ComputePool TWO = new ComputePool(2);
@@ -74,6 +77,11 @@ class GemmContractTest {
     if (Simd.available()) {
       all.add(new JavaGemm(TWO, new VectorKernel6x2()));
       all.add(new JavaGemm(ONE, new VectorKernel6x4()));
+    }
+    Gemm oneDnn = Gemms.select("onednn", THREE); // Java again where there is no library
+    if (oneDnn instanceof OneDnnGemm) {
+      all.add(oneDnn);
+      all.add(new OneDnnGemm(ONE));
     }
     return all.stream();
   }
@@ -170,6 +178,21 @@ class GemmContractTest {
       assertThat(p.run(new JavaGemm(TWO)).toFloats()).as("%s", p).isEqualTo(one);
       assertThat(p.run(new JavaGemm(THREE)).toFloats()).as("%s", p).isEqualTo(one);
     }
+  }
+
+  @Test
+  void theLookupKnowsItsNames() {
+    assertThat(Gemms.select("java", ONE)).isInstanceOf(JavaGemm.class);
+    assertThat(Gemms.select("auto", ONE).name()).startsWith(onLinux64() ? "onednn" : "");
+    assertThatThrownBy(() -> Gemms.select("mkl", ONE))
+        .isInstanceOf(InputException.class)
+        .hasMessageContaining("\"mkl\"")
+        .hasMessageContaining("auto, java, onednn or openblas");
+  }
+
+  private static boolean onLinux64() {
+    return System.getProperty("os.name").equals("Linux")
+        && System.getProperty("os.arch").equals("amd64");
   }
 
   @Test
