@@ -53,7 +53,8 @@ final class Errors implements IParameterExceptionHandler, IExecutionExceptionHan
       terminal.err().flush();
     }
     if (e instanceof CancellationException || Interrupts.requested()) {
-      say("interrupted");
+      boolean said = e instanceof CancellationException && e.getMessage() != null;
+      say(said ? e.getMessage() : "interrupted");
       return ExitCode.INTERRUPTED;
     }
     String input = inputMessage(e);

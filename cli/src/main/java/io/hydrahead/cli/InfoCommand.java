@@ -2,23 +2,18 @@ package io.hydrahead.cli;
 
 import io.hydrahead.checkpoint.Checkpoint;
 import io.hydrahead.checkpoint.TensorInfo;
-import io.hydrahead.json.Json;
-import io.hydrahead.model.CacheSize;
 import io.hydrahead.model.ConfigJson;
 import io.hydrahead.model.HeadPlan;
 import io.hydrahead.model.ModelConfig;
 import io.hydrahead.model.Style;
 import java.io.PrintWriter;
 import java.nio.file.Path;
-import java.util.Arrays;
 import java.util.TreeSet;
 import java.util.concurrent.Callable;
-import java.util.stream.Collectors;
 import picocli.CommandLine.Command;
 import picocli.CommandLine.Mixin;
 import picocli.CommandLine.Option;
 import picocli.CommandLine.Parameters;
-import tools.jackson.databind.node.ArrayNode;
 import tools.jackson.databind.node.ObjectNode;
 
 /** {@code hydrahead info}: what a checkpoint is and what it costs. */
@@ -103,45 +98,11 @@ final class InfoCommand implements Callable<Integer> {
         Table.bytes(f.weightBytes()),
         f.dtypes(),
         c.tiedEmbeddings() ? ", tied embeddings" : "");
-    printPlan(out, c, f.plan());
+    Summary summary = new Summary(c, f.plan(), f.style());
+    summary.printPlan(out);
     out.println();
-    printMemory(out, c, f.plan(), f.style());
+    summary.printMemory(out);
     out.flush();
-  }
-
-  /** The lines about a head plan, shared with {@code plan} and {@code convert}. */
-  static void printPlan(PrintWriter out, ModelConfig c, HeadPlan plan) {
-    out.printf(
-        "heads       %d of %d full (%s), cache share %s%n",
-        plan.fullCount(),
-        plan.layers() * plan.heads(),
-        Table.percent(plan.headShare()),
-        Table.percent(plan.cacheShare(c.kvHeads())));
-    if (!plan.isAllFull()) {
-      for (int l = 0; l < plan.layers(); l++) {
-        String heads =
-            Arrays.stream(plan.fullHeads(l))
-                .mapToObj(String::valueOf)
-                .collect(Collectors.joining(" "));
-        out.printf("  layer %-3d %s%n", l, heads.isEmpty() ? "–" : heads);
-      }
-    }
-  }
-
-  /** Cache memory at 4K…512K, beside that of the same model with every head full. */
-  static void printMemory(PrintWriter out, ModelConfig c, HeadPlan plan, Style style) {
-    CacheSize size = CacheSize.of(c, plan, style);
-    CacheSize full = CacheSize.of(c, HeadPlan.allFull(c.layers(), c.heads()), Style.VANILLA);
-    Table t = new Table("memory a sequence", "keys+values", "state", "total", "all heads full");
-    for (long n = 4096; n <= 524_288; n *= 2) {
-      t.row(
-          TokenCount.format(n),
-          Table.bytes(size.keyValueBytesPerToken() * n),
-          Table.bytes(size.stateBytes()),
-          Table.bytes(size.bytes(n)),
-          Table.bytes(full.bytes(n)));
-    }
-    t.print(out);
   }
 
   private void printJson(Facts f) {
@@ -161,25 +122,8 @@ final class InfoCommand implements Callable<Integer> {
     o.put("vocab_size", c.vocabSize());
     o.put("max_position_embeddings", c.maxPositionEmbeddings());
     o.put("tied_embeddings", c.tiedEmbeddings());
-    putPlan(o, c, f.plan(), f.style());
+    new Summary(c, f.plan(), f.style()).put(o);
     JsonReport.print(o, common.out());
-  }
-
-  /** Plan and memory fields, shared with {@code plan}. */
-  static void putPlan(ObjectNode o, ModelConfig c, HeadPlan plan, Style style) {
-    o.put("full_heads", plan.fullCount());
-    o.put("head_share", plan.headShare());
-    o.put("cache_share", plan.cacheShare(c.kvHeads()));
-    o.set("full_attention_heads", Json.of(plan.toLists()));
-    CacheSize size = CacheSize.of(c, plan, style);
-    ArrayNode memory = o.putArray("memory");
-    for (long n = 4096; n <= 524_288; n *= 2) {
-      memory
-          .addObject()
-          .put("tokens", n)
-          .put("key_value_bytes", size.keyValueBytesPerToken() * n)
-          .put("state_bytes", size.stateBytes());
-    }
   }
 
   private static String kind(Facts f) {

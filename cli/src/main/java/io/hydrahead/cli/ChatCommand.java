@@ -1,0 +1,119 @@
+package io.hydrahead.cli;
+
+import io.hydrahead.model.ModelConfig;
+import io.hydrahead.model.Session;
+import io.hydrahead.tokenizer.Tokenizer;
+import java.io.BufferedReader;
+import java.io.IOException;
+import java.io.InputStreamReader;
+import java.nio.charset.StandardCharsets;
+import java.nio.file.Path;
+import java.util.concurrent.Callable;
+import picocli.CommandLine.Command;
+import picocli.CommandLine.Mixin;
+import picocli.CommandLine.Option;
+import picocli.CommandLine.Parameters;
+
+/** {@code hydrahead chat}: turns in ChatML; the caches keep what was said. */
+@Command(
+    name = "chat",
+    description = {
+      "Talk with a model, line by line.",
+      "A line is a turn; /reset forgets, /exit or end of input leaves. In a pipe only replies are",
+      "printed."
+    })
+final class ChatCommand implements Callable<Integer> {
+  @Mixin private CommonOptions common;
+  @Mixin private SamplingOptions sampling;
+
+  @Parameters(paramLabel = "CHECKPOINT", description = "A Hugging Face folder.")
+  private Path folder;
+
+  @Option(names = "--system", paramLabel = "TEXT", description = "What the model is told first.")
+  private String system;
+
+  @Option(
+      names = "--max-context",
+      paramLabel = "N",
+      description = "Room for the conversation in tokens; default: the model's native context.")
+  private TokenCount maxContext;
+
+  @Override
+  public Integer call() throws IOException {
+    ChatMl chat = new ChatMl(Tokenizer.load(folder));
+    BufferedReader in =
+        new BufferedReader(new InputStreamReader(System.in, StandardCharsets.UTF_8));
+    try (LoadedModel loaded = LoadedModel.open(folder, common)) {
+      ModelConfig config = loaded.model().config();
+      int capacity =
+          maxContext == null
+              ? config.maxPositionEmbeddings()
+              : (int) Math.min(maxContext.tokens(), Integer.MAX_VALUE / 2);
+      GenerateCommand.warnBeyondNative(common, config, capacity);
+      Reply.Voice voice =
+          new Reply.Voice(config, chat.tokenizer(), sampling.sampler(common.seed()));
+      try (Session session = loaded.model().newSession(capacity)) {
+        return talk(in, chat, voice, session);
+      }
+    }
+  }
+
+  private int talk(BufferedReader in, ChatMl chat, Reply.Voice voice, Session session)
+      throws IOException {
+    while (true) {
+      prompt();
+      String line = in.readLine();
+      if (line == null || line.strip().equals("/exit")) {
+        return ExitCode.OK;
+      }
+      if (line.strip().equals("/reset")) {
+        session.reset();
+        continue;
+      }
+      if (line.isBlank()) {
+        continue;
+      }
+      boolean first = session.position() == 0;
+      int[] ids = first ? chat.opening(system, line) : chat.next(line);
+      int room = session.capacity() - session.position() - ids.length;
+      if (room < 1) {
+        common.notice(
+            "hydrahead: the conversation's "
+                + session.capacity()
+                + " tokens are used up; /reset forgets it, --max-context gives more room");
+        if (!common.terminal().interactive()) {
+          return ExitCode.BAD_INPUT;
+        }
+        continue;
+      }
+      Reply reply =
+          Reply.make(
+              session,
+              ids,
+              voice,
+              Math.min(sampling.maxTokens(), room),
+              common.progress(),
+              this::show);
+      common.out().println();
+      common.out().flush();
+      if (common.terminal().interactive()) {
+        common.notice(reply.speeds());
+      }
+      if (reply.finish().equals("interrupted")) {
+        return ExitCode.INTERRUPTED;
+      }
+    }
+  }
+
+  private void prompt() {
+    if (common.terminal().interactive() && !common.quiet()) {
+      common.terminal().err().print("> ");
+      common.terminal().err().flush();
+    }
+  }
+
+  private void show(String piece) {
+    common.out().print(piece);
+    common.out().flush();
+  }
+}

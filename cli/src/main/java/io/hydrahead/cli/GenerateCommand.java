@@ -1,0 +1,97 @@
+package io.hydrahead.cli;
+
+import io.hydrahead.json.Json;
+import io.hydrahead.model.ModelConfig;
+import io.hydrahead.model.Session;
+import io.hydrahead.tensor.InputException;
+import io.hydrahead.tokenizer.Tokenizer;
+import java.nio.file.Path;
+import java.util.concurrent.Callable;
+import picocli.CommandLine.Command;
+import picocli.CommandLine.Mixin;
+import picocli.CommandLine.Option;
+import picocli.CommandLine.Parameters;
+import tools.jackson.databind.node.ObjectNode;
+
+/** {@code hydrahead generate}: continues a text. */
+@Command(
+    name = "generate",
+    description = {
+      "Continue a text, printing it as it comes.",
+      "Reads the prompt from PROMPT, a --file, or stdin."
+    })
+final class GenerateCommand implements Callable<Integer> {
+  @Mixin private CommonOptions common;
+  @Mixin private SamplingOptions sampling;
+
+  @Parameters(index = "0", paramLabel = "CHECKPOINT", description = "A Hugging Face folder.")
+  private Path folder;
+
+  @Parameters(index = "1", arity = "0..1", paramLabel = "PROMPT", description = "The text.")
+  private String words;
+
+  @Option(names = "--file", paramLabel = "FILE", description = "Read the prompt here; - is stdin.")
+  private Path file;
+
+  @Option(names = "--json", description = "Print JSON at the end instead of streaming the text.")
+  private boolean json;
+
+  @Override
+  public Integer call() {
+    Tokenizer tokenizer = Tokenizer.load(folder);
+    String prompt = TextSource.read(words, file, System.in, "prompt");
+    int[] ids = tokenizer.encode(prompt);
+    try (LoadedModel loaded = LoadedModel.open(folder, common)) {
+      ModelConfig config = loaded.model().config();
+      int limit = sampling.maxTokens();
+      warnBeyondNative(common, config, ids.length + (long) limit);
+      try (Session session = loaded.model().newSession(capacity(ids.length, limit))) {
+        Reply.Voice voice = new Reply.Voice(config, tokenizer, sampling.sampler(common.seed()));
+        Reply reply =
+            Reply.make(session, ids, voice, limit, common.progress(), json ? s -> {} : this::show);
+        return finish(reply);
+      }
+    }
+  }
+
+  private int finish(Reply reply) {
+    if (json) {
+      ObjectNode o = JsonReport.begin("generate", common);
+      o.put("checkpoint", folder.toString());
+      o.put("text", reply.text());
+      o.set("ids", Json.of(reply.ids()));
+      o.put("prompt_tokens", reply.promptTokens());
+      o.put("finish", reply.finish());
+      JsonReport.print(o, common.out());
+    } else {
+      common.out().println();
+      common.out().flush();
+    }
+    common.notice(reply.speeds());
+    return reply.finish().equals("interrupted") ? ExitCode.INTERRUPTED : ExitCode.OK;
+  }
+
+  private void show(String piece) {
+    common.out().print(piece);
+    common.out().flush();
+  }
+
+  static int capacity(int prompt, int limit) {
+    long all = (long) prompt + limit;
+    if (all > Integer.MAX_VALUE / 2) {
+      throw new InputException("a prompt of " + prompt + " and " + limit + " tokens do not fit");
+    }
+    return (int) all;
+  }
+
+  static void warnBeyondNative(CommonOptions common, ModelConfig config, long tokens) {
+    if (tokens > config.maxPositionEmbeddings()) {
+      common.notice(
+          "hydrahead: up to "
+              + tokens
+              + " tokens, the model's native context is "
+              + config.maxPositionEmbeddings()
+              + "; a plain Transformer gets worse beyond it");
+    }
+  }
+}

@@ -1,0 +1,138 @@
+package io.hydrahead.cli;
+
+import io.hydrahead.checkpoint.AtomicFile;
+import io.hydrahead.model.HeadPlan;
+import io.hydrahead.model.ModelConfig;
+import io.hydrahead.model.Style;
+import io.hydrahead.plan.HeadScores;
+import io.hydrahead.plan.HeadShape;
+import io.hydrahead.plan.PlanChoices;
+import io.hydrahead.plan.PlanChoices.Align;
+import io.hydrahead.plan.PlanChoices.Axis;
+import io.hydrahead.plan.PlanChoices.Floor;
+import io.hydrahead.plan.PlanChoices.Quota;
+import io.hydrahead.plan.PlanChoices.Rule;
+import io.hydrahead.plan.PlanFile;
+import io.hydrahead.plan.PlanRequest;
+import io.hydrahead.plan.PlanRules;
+import io.hydrahead.plan.Ratio;
+import java.io.PrintWriter;
+import java.nio.file.Path;
+import java.util.concurrent.Callable;
+import picocli.CommandLine.Command;
+import picocli.CommandLine.Mixin;
+import picocli.CommandLine.Option;
+import picocli.CommandLine.Parameters;
+import tools.jackson.databind.node.ObjectNode;
+
+/** {@code hydrahead plan}: from scores and a budget to the heads that stay full. */
+@Command(
+    name = "plan",
+    description = {
+      "Choose the heads that keep full attention, and say what that costs.",
+      "Writes plan.json to -o, or to stdout."
+    })
+final class PlanCommand implements Callable<Integer> {
+  @Mixin private CommonOptions common;
+
+  @Parameters(paramLabel = "CHECKPOINT", description = "The teacher's folder.")
+  private Path folder;
+
+  @Option(names = "--heads", paramLabel = "FILE", description = "Scores from hydrahead probe.")
+  private Path heads;
+
+  @Option(
+      names = "--ratio",
+      required = true,
+      paramLabel = "R:1",
+      description = "Linear heads to one full head, such as 7:1; or full, or all-linear.")
+  private String ratio;
+
+  @Option(
+      names = "--axis",
+      defaultValue = "HEAD",
+      description = "Single heads or whole layers: ${COMPLETION-CANDIDATES}.")
+  private Axis axis;
+
+  @Option(
+      names = "--rule",
+      description = {
+        "What ranks them: ${COMPLETION-CANDIDATES};",
+        "default: causal for heads, fixed for layers."
+      })
+  private Rule rule;
+
+  @Option(
+      names = "--align",
+      defaultValue = "GROUP",
+      description = "Spend heads on whole KV groups, or one by one: ${COMPLETION-CANDIDATES}.")
+  private Align align;
+
+  @Option(
+      names = "--floor",
+      defaultValue = "HEAD",
+      description = "What every layer gets at least: ${COMPLETION-CANDIDATES}.")
+  private Floor floor;
+
+  @Option(
+      names = "--quota",
+      defaultValue = "GLOBAL",
+      description = "Whether layers compete or share evenly: ${COMPLETION-CANDIDATES}.")
+  private Quota quota;
+
+  @Option(
+      names = {"-o", "--output"},
+      paramLabel = "FILE",
+      description = "Where to write plan.json; default: stdout.")
+  private Path output;
+
+  @Option(names = "--json", description = "With -o: print the summary as JSON.")
+  private boolean json;
+
+  @Override
+  public Integer call() {
+    if (output != null) {
+      AtomicFile.requireFree(output, common.force());
+    }
+    ModelConfig config = Sources.config(folder);
+    HeadShape shape = HeadShape.of(config);
+    HeadScores scores = heads == null ? HeadScores.none(shape) : HeadScores.read(heads);
+    PlanChoices choices =
+        new PlanChoices(axis, rule == null ? Rule.defaultFor(axis) : rule, align, floor, quota);
+    PlanRequest request =
+        new PlanRequest(shape, Ratio.parse(ratio), choices, scores, common.seed());
+    HeadPlan plan = PlanRules.select(request);
+    PlanFile file = PlanFile.of(request, plan, Sources.provenance(folder, common));
+    Summary summary = new Summary(config, plan, Style.HYDRAHEAD);
+    if (output == null) {
+      common.out().println(file.toText().strip());
+      common.out().flush();
+      if (!common.quiet()) {
+        print(summary, common.terminal().err());
+      }
+    } else {
+      AtomicFile.write(output, file.toText());
+      if (json) {
+        ObjectNode o = JsonReport.begin("plan", common);
+        o.put("checkpoint", folder.toString());
+        o.put("output", output.toString());
+        o.put("parameters", summary.parameters());
+        summary.put(o);
+        JsonReport.print(o, common.out());
+      } else {
+        print(summary, common.out());
+      }
+    }
+    return ExitCode.OK;
+  }
+
+  private static void print(Summary summary, PrintWriter out) {
+    summary.printPlan(out);
+    out.printf(
+        "parameters  %,d, the Transformer has %,d%n",
+        summary.parameters(), summary.parametersAllFull());
+    out.println();
+    summary.printMemory(out);
+    out.flush();
+  }
+}

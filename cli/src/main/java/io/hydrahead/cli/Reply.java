@@ -1,0 +1,114 @@
+package io.hydrahead.cli;
+
+import io.hydrahead.model.ModelConfig;
+import io.hydrahead.model.Sampler;
+import io.hydrahead.model.Session;
+import io.hydrahead.tensor.Progress;
+import io.hydrahead.tensor.Tensor;
+import io.hydrahead.tokenizer.StreamingDecoder;
+import io.hydrahead.tokenizer.Tokenizer;
+import java.util.Arrays;
+import java.util.Locale;
+import java.util.concurrent.CancellationException;
+import java.util.function.Consumer;
+
+/**
+ * One reply of a model.
+ *
+ * @param ids tokens of the reply, without the one that ended it
+ * @param finish {@code "stop"} at an end token, {@code "length"} at the limit
+ */
+record Reply(
+    String text,
+    int[] ids,
+    String finish,
+    int promptTokens,
+    double prefillSeconds,
+    double decodeSeconds) {
+
+  private static final int PIECE = 512;
+
+  /** What a reply is made with. */
+  record Voice(ModelConfig config, Tokenizer tokenizer, Sampler sampler) {}
+
+  /**
+   * Reads {@code prompt} into {@code session} and continues it.
+   *
+   * @param limit most tokens of the reply
+   * @param sink gets the text as it comes
+   * @throws CancellationException when the user interrupts before the first token
+   */
+  static Reply make(
+      Session session,
+      int[] prompt,
+      Voice voice,
+      int limit,
+      Progress progress,
+      Consumer<String> sink) {
+    long start = System.nanoTime();
+    Tensor logits = prefill(session, prompt, progress);
+    long read = System.nanoTime();
+    StreamingDecoder decoder = voice.tokenizer().streamingDecoder();
+    StringBuilder text = new StringBuilder();
+    int[] ids = new int[limit];
+    int n = 0;
+    String finish = "length";
+    Interrupts.pollingBegins();
+    try {
+      while (n < limit && !progress.cancelled()) {
+        int id = voice.sampler().next(logits);
+        if (voice.config().eosTokenIds().contains(id)) {
+          finish = "stop";
+          break;
+        }
+        ids[n++] = id;
+        emit(decoder.push(id), text, sink);
+        if (n < limit) {
+          logits = session.decode(id);
+        }
+      }
+    } finally {
+      Interrupts.pollingEnds();
+    }
+    emit(decoder.finish(), text, sink);
+    return new Reply(
+        text.toString(),
+        Arrays.copyOf(ids, n),
+        progress.cancelled() ? "interrupted" : finish,
+        prompt.length,
+        (read - start) / 1e9,
+        (System.nanoTime() - read) / 1e9);
+  }
+
+  private static void emit(String piece, StringBuilder text, Consumer<String> sink) {
+    if (!piece.isEmpty()) {
+      text.append(piece);
+      sink.accept(piece);
+    }
+  }
+
+  private static Tensor prefill(Session session, int[] prompt, Progress progress) {
+    progress.begin("reading the prompt", prompt.length, "tokens");
+    Tensor logits = null;
+    for (int i = 0; i < prompt.length; i += PIECE) {
+      progress.throwIfCancelled();
+      int end = Math.min(prompt.length, i + PIECE);
+      logits = session.prefill(Arrays.copyOfRange(prompt, i, end));
+      progress.advance(end, "");
+    }
+    progress.end();
+    return logits;
+  }
+
+  /** One line of speeds for stderr. */
+  String speeds() {
+    return String.format(
+        Locale.ROOT,
+        "[prompt %,d tokens at %.0f/s; reply %,d tokens at %.1f/s; %s]",
+        promptTokens,
+        promptTokens / Math.max(prefillSeconds, 1e-9),
+        ids.length,
+        ids.length / Math.max(decodeSeconds, 1e-9),
+        finish);
+  }
+}

@@ -1,0 +1,196 @@
+package io.hydrahead.cli;
+
+import static org.assertj.core.api.Assertions.assertThat;
+
+import java.io.ByteArrayInputStream;
+import java.io.IOException;
+import java.io.InputStream;
+import java.io.UncheckedIOException;
+import java.nio.charset.StandardCharsets;
+import java.nio.file.Files;
+import java.nio.file.Path;
+import java.util.ArrayList;
+import java.util.List;
+import java.util.stream.Stream;
+import org.junit.jupiter.api.BeforeEach;
+import org.junit.jupiter.api.Test;
+import org.junit.jupiter.api.io.TempDir;
+
+/** Whatever a user gets wrong: a clear line on stderr, exit code 2, nothing written. */
+class BadInputTest {
+  @TempDir Path temporary;
+  private Path model;
+  private Path out;
+
+  @BeforeEach
+  void prepare() throws IOException {
+    model = SmallModel.write(temporary.resolve("model"));
+    out = Files.createDirectory(temporary.resolve("out"));
+  }
+
+  private List<String> files() {
+    try (Stream<Path> all = Files.walk(temporary)) {
+      List<String> found = new ArrayList<>();
+      for (Path p : all.sorted().toList()) {
+        found.add(temporary.relativize(p) + " " + (Files.isRegularFile(p) ? Files.size(p) : 0));
+      }
+      return found;
+    } catch (IOException e) {
+      throw new UncheckedIOException(e);
+    }
+  }
+
+  /** Runs it and checks everything but the message, which it returns. */
+  private String refused(Object... args) {
+    List<String> before = files();
+    Run r = Run.of(args);
+    assertThat(r.code()).as(r.out() + r.err()).isEqualTo(ExitCode.BAD_INPUT);
+    assertThat(r.out()).isEmpty();
+    assertThat(r.err()).startsWith("hydrahead: ").doesNotContain("\tat ", "Exception");
+    assertThat(files()).isEqualTo(before);
+    return r.err();
+  }
+
+  private void edit(String file, String from, String to) throws IOException {
+    Path p = model.resolve(file);
+    String text = Files.readString(p);
+    assertThat(text).contains(from);
+    Files.writeString(p, text.replace(from, to));
+  }
+
+  private byte[] weights() throws IOException {
+    return Files.readAllBytes(model.resolve("model.safetensors"));
+  }
+
+  @Test
+  void missingFolderFileAndField() throws IOException {
+    assertThat(refused("info", temporary.resolve("none"))).contains("none", "no such");
+    edit("config.json", "\"hidden_size\"", "\"hidden_sise\"");
+    assertThat(refused("info", model)).contains("config.json", "hidden_size");
+    Files.delete(model.resolve("model.safetensors"));
+    assertThat(refused("generate", model, "the")).contains("model.safetensors");
+  }
+
+  @Test
+  void truncatedWeights() throws IOException {
+    byte[] all = weights();
+    for (int keep : new int[] {0, 4, 100, all.length - 1}) {
+      Files.write(model.resolve("model.safetensors"), java.util.Arrays.copyOf(all, keep));
+      assertThat(refused("generate", model, "the")).contains("model.safetensors");
+    }
+  }
+
+  @Test
+  void flippedBitsInTheHeader() throws IOException {
+    byte[] all = weights();
+    String header = new String(all, 8, 600, StandardCharsets.UTF_8);
+    int entry = 8 + header.indexOf("\"model.");
+    int end = 8 + header.indexOf('}', entry - 8);
+    int renamed = 0;
+    for (int at = 0; at <= end; at = at == 7 ? entry : at + 1) {
+      byte[] bad = all.clone();
+      bad[at] ^= 0x10;
+      Files.write(model.resolve("model.safetensors"), bad);
+      Run r = Run.of("info", model);
+      if (r.code() == ExitCode.OK && renamed++ == 0) { // a flip in a name leaves a valid header
+        r = Run.of("generate", model, "the");
+      }
+      if (r.code() != ExitCode.OK || renamed == 0) {
+        assertThat(r.code()).as("byte " + at + ": " + r.err()).isEqualTo(ExitCode.BAD_INPUT);
+      }
+    }
+    assertThat(renamed).isLessThan("model.embed_tokens.weight".length() + 1);
+  }
+
+  @Test
+  void wrongShapesAndUnknownTypes() throws IOException {
+    edit("config.json", "\"num_hidden_layers\" : 4", "\"num_hidden_layers\" : 5");
+    assertThat(refused("generate", model, "the")).contains("model.layers.4");
+    edit("config.json", "\"num_hidden_layers\" : 5", "\"num_hidden_layers\" : 4");
+    edit("config.json", "\"intermediate_size\" : 48", "\"intermediate_size\" : 64");
+    assertThat(refused("generate", model, "the")).contains("mlp.gate_proj.weight", "64");
+    edit("config.json", "\"model_type\" : \"qwen3\"", "\"model_type\" : \"llama\"");
+    assertThat(refused("info", model)).contains("model_type", "llama", "qwen3");
+  }
+
+  @Test
+  void brokenTokenizer() throws IOException {
+    edit("tokenizer.json", "\"BPE\"", "\"Unigram\"");
+    assertThat(refused("tokenize", model, "the")).contains("tokenizer.json", "Unigram");
+    Files.delete(model.resolve("tokenizer.json"));
+    assertThat(refused("tokenize", model, "the")).contains("tokenizer.json");
+  }
+
+  @Test
+  void tokenIdsOutOfRange() throws IOException {
+    Path ids = temporary.resolve("ids.json");
+    Path result = out.resolve("logits.safetensors");
+    for (String bad :
+        List.of("[1, 9999]", "[-1]", "[1.5]", "[[1, 2], [3]]", "[]", "[[]]", "{\"x\": 1}", "[1,")) {
+      Files.writeString(ids, bad);
+      assertThat(refused("logits", model, "--ids", ids, "-o", result)).as(bad).contains("ids.json");
+    }
+    Files.writeString(ids, "[1, 9999]");
+    assertThat(refused("logits", model, "--ids", ids, "-o", result)).contains("9999", "vocabulary");
+    assertThat(refused("tokenize", model, "--decode", "1 99999")).contains("99999");
+  }
+
+  @Test
+  void emptyPrompt() {
+    InputStream before = System.in;
+    try {
+      System.setIn(new ByteArrayInputStream(new byte[0]));
+      assertThat(refused("generate", model)).contains("prompt is empty");
+      assertThat(refused("generate", model, "")).contains("prompt is empty");
+      System.setIn(new ByteArrayInputStream(new byte[] {(byte) 0xC3, 0x28}));
+      assertThat(refused("generate", model)).contains("stdin", "UTF-8");
+    } finally {
+      System.setIn(before);
+    }
+  }
+
+  @Test
+  void senselessSampling() {
+    assertThat(refused("generate", model, "the", "--temperature", "-1")).contains("temperature");
+    assertThat(refused("generate", model, "the", "--top-p", "1.5")).contains("top-p");
+    assertThat(refused("generate", model, "the", "-n", "0")).contains("max-tokens");
+  }
+
+  @Test
+  void targetsThatExistOrCannotBeWritten() throws IOException {
+    Path ids = Files.writeString(temporary.resolve("ids.json"), "[1, 2]");
+    Path taken = Files.writeString(out.resolve("taken.safetensors"), "precious");
+    assertThat(refused("logits", model, "--ids", ids, "-o", taken)).contains("taken", "--force");
+    assertThat(Files.readString(taken)).isEqualTo("precious");
+    assertThat(refused("logits", model, "--ids", ids, "-o", out)).contains("folder");
+    // A file where a folder should be cannot be written into, whoever runs the test.
+    assertThat(refused("logits", model, "--ids", ids, "-o", taken.resolve("x"))).contains("taken");
+    assertThat(refused("plan", model, "--ratio", "3:1", "--rule", "fixed", "-o", taken))
+        .contains("--force");
+  }
+
+  @Test
+  void plansThatCannotBe() throws IOException {
+    assertThat(refused("plan", model, "--ratio", "seven", "--rule", "fixed")).contains("seven");
+    assertThat(refused("plan", model, "--ratio", "7:1")).contains("heads.json");
+    assertThat(refused("plan", model, "--ratio", "15:1", "--rule", "random"))
+        .contains("--floor", "4 layers");
+    Path heads =
+        Files.writeString(
+            temporary.resolve("heads.json"),
+            "{\"layers\": 2, \"heads\": 4, \"scores\": [[1,2,3,4],[1,2,3,4]]}");
+    assertThat(refused("plan", model, "--ratio", "3:1", "--heads", heads)).contains("heads.json");
+    Files.writeString(heads, "{\"layers\": 4, \"heads\": 4}");
+    assertThat(refused("plan", model, "--ratio", "3:1", "--heads", heads)).contains("scores");
+  }
+
+  @Test
+  void goldenFilesOfAnotherKind() {
+    Path golden = Run.tiny().resolve("golden.safetensors");
+    assertThat(refused("check", "--op", "gated-delta", golden)).contains("gated-delta");
+    assertThat(refused("check", "--op", "softmax", golden)).contains("gated-delta");
+    assertThat(refused("check", golden)).contains("checkpoint");
+    assertThat(refused("check", model, model.resolve("model.safetensors"))).contains("input_ids");
+    assertThat(refused("check", model, golden, "--tolerance", "-1")).contains("tolerance");
+  }
+}
