@@ -1,0 +1,47 @@
+package io.hydrahead.eval;
+
+import io.hydrahead.tensor.InputException;
+import java.util.Arrays;
+import java.util.List;
+import java.util.Locale;
+
+/** Context lengths as people write them: {@code 256}, {@code 4K}, {@code 512K}, {@code 1M}. */
+public final class Lengths {
+  private static final int LEAST = 16;
+
+  private Lengths() {}
+
+  /**
+   * Tokens of each length in a comma-separated list, ascending, each once.
+   *
+   * @throws InputException naming the one that is no length
+   */
+  public static List<Integer> parse(String list) {
+    return Arrays.stream(list.split(",")).map(Lengths::one).distinct().sorted().toList();
+  }
+
+  private static int one(String text) {
+    String s = text.strip().toUpperCase(Locale.ROOT);
+    int unit = s.endsWith("K") ? 1024 : s.endsWith("M") ? 1024 * 1024 : 1;
+    try {
+      int n =
+          Math.multiplyExact(
+              Integer.parseInt(unit == 1 ? s : s.substring(0, s.length() - 1)), unit);
+      if (n >= LEAST) {
+        return n;
+      }
+    } catch (NumberFormatException | ArithmeticException e) {
+      // Falls through to the one message for everything that is no length.
+    }
+    throw new InputException(
+        "length \"" + text.strip() + "\": give tokens from " + LEAST + " on, such as 512, 4K or 512K");
+  }
+
+  /** The shortest spelling: {@code 4K} for 4096. */
+  public static String format(int tokens) {
+    if (tokens % (1024 * 1024) == 0) {
+      return tokens / (1024 * 1024) + "M";
+    }
+    return tokens % 1024 == 0 ? tokens / 1024 + "K" : Integer.toString(tokens);
+  }
+}
