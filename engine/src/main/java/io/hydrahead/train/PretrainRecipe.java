@@ -54,7 +54,7 @@ public record PretrainRecipe(
       stages.add(stage);
     }
     f.end();
-    return new PretrainRecipe(name, about, shape, tokenizer, settings, List.copyOf(stages));
+    return new PretrainRecipe(name, about, shape, tokenizer, settings, Stage.distinct(stages, f));
   }
 
   private static ModelConfig shape(Fields m) {

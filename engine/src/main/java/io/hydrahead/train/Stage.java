@@ -1,7 +1,10 @@
 package io.hydrahead.train;
 
 import io.hydrahead.json.Fields;
+import io.hydrahead.tensor.InputException;
+import java.util.HashSet;
 import java.util.List;
+import java.util.Set;
 import java.util.function.Predicate;
 import java.util.regex.Pattern;
 
@@ -76,8 +79,7 @@ public record Stage(
    * @param trainable what trains unless the stage says otherwise
    */
   public static Stage read(Fields f, Fields recipe, Objective objective, String trainable) {
-    Stage s =
-        new Stage(
+    return new Stage(
             f.text("name"),
             objective,
             f.count("tokens", 1, Long.MAX_VALUE / 4),
@@ -87,7 +89,19 @@ public record Stage(
             f.has("trainable") ? f.texts("trainable") : List.of(trainable),
             f.flag("keep_moments", false),
             section(f, recipe, "data"));
-    return s;
+  }
+
+  /** Refuses two stages of one name in {@code recipe}: logs and data go by the name. */
+  public static List<Stage> distinct(List<Stage> stages, Fields recipe) {
+    Set<String> names = new HashSet<>();
+    for (int i = 0; i < stages.size(); i++) {
+      if (!names.add(stages.get(i).name())) {
+        throw new InputException(
+            recipe.source() + ": $.stages[" + i + "].name = \"" + stages.get(i).name()
+                + "\" is the name of an earlier stage; give each its own");
+      }
+    }
+    return List.copyOf(stages);
   }
 
   private static Fields section(Fields stage, Fields recipe, String name) {

@@ -50,6 +50,12 @@ public final class Transfer implements TrainingJob {
     this.evaluation = evaluation;
     for (Learner s : students) {
       requireSameShape(s.name(), s.model().config(), teacher.config());
+      if (recipe.namesStyle() && !recipe.conversion().style().equals(s.model().style())) {
+        throw new InputException(
+            "student " + s.name() + " has " + s.model().style() + ", the recipe's $.style is "
+                + recipe.conversion().style()
+                + "; convert the teacher with this recipe, or take style out of it");
+      }
     }
   }
 

@@ -1,6 +1,7 @@
 package io.hydrahead.transfer;
 
 import io.hydrahead.json.Fields;
+import io.hydrahead.plan.ConvertRecipe;
 import io.hydrahead.train.RunSettings;
 import io.hydrahead.train.Stage;
 import java.nio.file.Path;
@@ -14,8 +15,12 @@ import java.util.List;
  *
  * @param name of the recipe
  * @param about one sentence for the model card
+ * @param conversion how a student is made from the teacher: {@code style} and {@code initialise}
+ * @param namesStyle whether the recipe has a {@code style}, which every student must then have
  */
-public record TransferRecipe(String name, String about, RunSettings settings, List<Stage> stages) {
+public record TransferRecipe(
+    String name, String about, ConvertRecipe conversion, boolean namesStyle, RunSettings settings,
+    List<Stage> stages) {
   private enum Kind {
     ALIGN,
     DISTIL,
@@ -27,6 +32,8 @@ public record TransferRecipe(String name, String about, RunSettings settings, Li
     Fields f = Fields.read(file);
     String name = f.text("name");
     String about = f.text("about", "A hybrid model made by hydrahead transfer.");
+    boolean namesStyle = f.has("style");
+    ConvertRecipe conversion = ConvertRecipe.read(f);
     RunSettings settings = RunSettings.read(f);
     List<Stage> stages = new ArrayList<>();
     for (Fields s : f.objects("stages")) {
@@ -41,7 +48,8 @@ public record TransferRecipe(String name, String about, RunSettings settings, Li
       s.end();
     }
     f.end();
-    return new TransferRecipe(name, about, settings, List.copyOf(stages));
+    return new TransferRecipe(
+        name, about, conversion, namesStyle, settings, Stage.distinct(stages, f));
   }
 
   private static Stage.Distil distil(Fields s) {

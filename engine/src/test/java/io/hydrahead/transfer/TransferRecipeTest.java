@@ -19,6 +19,7 @@ class TransferRecipeTest {
       """
       {
         "name": "r", "seed": 3, "data": {"sources": []},
+        "style": {"beta_max": 2, "conv_kernel": 4}, "initialise": {"gate_bias": 3},
         "schedule": {"kind": "cosine", "lr": 1e-3, "final_lr": 1e-5, "warmup_steps": 50},
         "stages": [
           {"name": "align", "objective": "align", "tokens": 3e6, "context": 512, "rows": 16},
@@ -40,6 +41,10 @@ class TransferRecipeTest {
   void readsThreeStages() throws IOException {
     TransferRecipe r = read(RECIPE);
     assertThat(r.settings().seed()).isEqualTo(3);
+    assertThat(r.conversion().style().betaMax()).isEqualTo(2f);
+    assertThat(r.conversion().style().convKernel()).isEqualTo(4);
+    assertThat(r.conversion().style().fusionNorm()).isTrue();
+    assertThat(r.conversion().options().gateBias()).isEqualTo(3);
     Stage align = r.stages().get(0);
     assertThat(align.steps()).isEqualTo(367);
     assertThat(align.objective()).isEqualTo(new Stage.Align(true));
@@ -63,6 +68,7 @@ class TransferRecipeTest {
         "\"rows\": 16}|\"rows\": 16, \"kl_weight\": 1}|$.stages[0].kl_weight = 1 is not a field",
         "\"micro_rows\": 4|\"micro_rows\": 5|$.stages[1].micro_rows = 5 must divide",
         "\"lr\": 1e-4|\"lr\": -1|$.stages[1].schedule.lr = -1",
+        "\"beta_max\": 2|\"beta_max\": 3|$.style.beta_max = 3",
         "\"seed\": 3|\"sead\": 3|$.sead = 3 is not a field",
         "\"name\": \"r\",||$.name is missing",
         "\"tokens\": 3e6|\"tokens\": \"3M\"|$.stages[0].tokens = \"3M\"",

@@ -15,6 +15,7 @@ import io.hydrahead.model.TestModels;
 import io.hydrahead.ops.Ops;
 import io.hydrahead.ops.OpsFactory;
 import io.hydrahead.ops.OpsOptions;
+import io.hydrahead.plan.ConvertRecipe;
 import io.hydrahead.tensor.DType;
 import io.hydrahead.tensor.InputException;
 import io.hydrahead.tensor.Progress;
@@ -138,9 +139,13 @@ class TransferTest {
         new Schedule(Schedule.Kind.CONSTANT, 3e-3, 3e-3, 2, 0.2), List.of(trainable), false, null);
   }
 
+  private static TransferRecipe recipe(RunSettings settings, List<Stage> stages) {
+    return new TransferRecipe("test", "", ConvertRecipe.DEFAULT, true, settings, stages);
+  }
+
   private static Transfer transfer(List<Learner> students, Stage... stages) {
     TransferRecipe recipe =
-        new TransferRecipe("test", "", new RunSettings(1, 100, 0, 4, DType.F32), List.of(stages));
+        recipe(new RunSettings(1, 100, 0, 4, DType.F32), List.of(stages));
     return new Transfer(recipe, teacher, students, CORPUS, "hash", Transfer.Evaluation.NONE);
   }
 
@@ -188,7 +193,13 @@ class TransferTest {
             "self",
             new HybridTransformer(
                 teacher.config(), teacher.plan(), teacher.style(), teacher.parameters().copy(), ops));
-    run(transfer(List.of(self), stage("align", ALIGN, 1, 16, "attention")), folder, Progress.SILENT);
+    TransferRecipe recipe =
+        new TransferRecipe(
+            "test", "", ConvertRecipe.DEFAULT, false, new RunSettings(1, 100, 0, 4, DType.F32),
+            List.of(stage("align", ALIGN, 1, 16, "attention")));
+    Transfer t =
+        new Transfer(recipe, teacher, List.of(self), CORPUS, "hash", Transfer.Evaluation.NONE);
+    run(t, folder, Progress.SILENT);
     assertThat(steps(folder, "self").getFirst().path("loss").doubleValue()).isLessThan(1e-8);
   }
 
@@ -313,8 +324,8 @@ class TransferTest {
   void evaluatesEveryStudentAfterEveryStage() {
     List<String> seen = new ArrayList<>();
     TransferRecipe recipe =
-        new TransferRecipe(
-            "test", "", new RunSettings(1, 100, 0, 4, DType.F32),
+        recipe(
+            new RunSettings(1, 100, 0, 4, DType.F32),
             List.of(stage("align", ALIGN, 1, 16, "attention"), stage("distil", DISTIL, 1, 16, "all")));
     Transfer t =
         new Transfer(
@@ -337,5 +348,13 @@ class TransferTest {
             () -> transfer(List.of(new Learner("other", other)), stage("a", ALIGN, 1, 16, "all")))
         .isInstanceOf(InputException.class)
         .hasMessageContaining("vocab_size is 97, the teacher's is 31");
+  }
+
+  @Test
+  void refusesAStudentOfAnotherStyleThanTheRecipes() {
+    Learner vanilla = new Learner("vanilla", teacher);
+    assertThatThrownBy(() -> transfer(List.of(vanilla), stage("a", ALIGN, 1, 16, "all")))
+        .isInstanceOf(InputException.class)
+        .hasMessageContainingAll("vanilla", "$.style", "fusionNorm");
   }
 }
