@@ -1,5 +1,6 @@
 package io.hydrahead.data;
 
+import io.hydrahead.tokenizer.Tokenizer;
 import java.util.function.Function;
 
 /** Text to token ids and back: all that data and tasks need of a tokenizer. */
@@ -19,6 +20,11 @@ public interface TextCodec {
   /** What stands between two documents: {@link #END_OF_TEXT} where it is one token, else a blank line. */
   default String separator() {
     return encode(END_OF_TEXT).length == 1 ? END_OF_TEXT : "\n\n";
+  }
+
+  /** A tokenizer as a codec. */
+  static TextCodec of(Tokenizer tokenizer) {
+    return of(tokenizer::encode, tokenizer::decode, tokenizer.vocabSize());
   }
 
   /** A codec of two functions, such as the methods of a tokenizer. */
