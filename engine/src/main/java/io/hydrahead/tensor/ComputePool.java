@@ -1,6 +1,7 @@
 package io.hydrahead.tensor;
 
 import java.util.concurrent.atomic.AtomicInteger;
+import java.util.concurrent.atomic.AtomicLong;
 import java.util.concurrent.locks.LockSupport;
 import java.util.function.IntConsumer;
 
@@ -10,19 +11,33 @@ import java.util.function.IntConsumer;
  *
  * <p>{@link #run} allocates nothing. Tasks are handed out one by one in index order, so which thread
  * runs a task may vary; a kernel must not let its result depend on that (reductions go over a fixed
- * number of slices, one task each).
+ * number of slices, one task each). The caller waits for tasks, not for workers: one that wakes up
+ * late, as on a busy machine, finds nothing left to do and holds nobody up.
  */
 public final class ComputePool implements AutoCloseable {
-  private static final int SPINS = 2_000;
+  /** How long an idle worker spins before it parks: longer than the pauses between kernels. */
+  private static final long SPIN_NANOS = 100_000;
+
+  /** Spins between two looks at the clock, or two offers of the core to somebody else. */
+  private static final int SPINS_A_LOOK = 64;
+
+  /** A ticket whose index no run reaches: nothing can be claimed. */
+  private static final long CLOSED = 0x7FFF_FFFFL;
 
   private final Worker[] workers;
-  private final AtomicInteger next = new AtomicInteger();
-  private final AtomicInteger running = new AtomicInteger();
-  private volatile int epoch;
+
+  /**
+   * Phase in the upper half, two for each run: closed while its fields are written, then open; index
+   * of the next task in the lower half. Claiming a task is one compare-and-set, which fails for
+   * whoever read {@link #body} and {@link #tasks} of another run.
+   */
+  private final AtomicLong ticket = new AtomicLong(CLOSED);
+
+  private final AtomicInteger done = new AtomicInteger();
+  private volatile IntConsumer body;
+  private volatile int tasks;
   private volatile boolean closed;
   private volatile Throwable failure;
-  private int tasks;
-  private IntConsumer body;
   private boolean busy;
 
   /** A team of {@code threads} in all, the caller included. */
@@ -76,49 +91,58 @@ public final class ComputePool implements AutoCloseable {
   }
 
   private void team(int count, IntConsumer task) {
+    long phase = ticket.get() >>> 32;
+    ticket.set(phase + 1 << 32 | CLOSED); // whoever still looks at the last run finds it over
     body = task;
     tasks = count;
     failure = null;
-    next.set(0);
-    running.set(workers.length);
-    epoch++; // publishes the fields above
+    done.set(0);
+    ticket.set(phase + 2 << 32); // publishes the fields above
     for (Worker w : workers) {
       if (w.parked) {
         LockSupport.unpark(w);
       }
     }
     work();
-    int spins = 0;
-    while (running.get() > 0) {
-      if (++spins < SPINS) {
-        Thread.onSpinWait();
-      } else {
+    for (int spins = 1; done.get() < count; spins++) {
+      if (spins % SPINS_A_LOOK == 0) {
         Thread.yield();
+      } else {
+        Thread.onSpinWait();
       }
     }
     body = null;
-    Throwable t = failure;
-    if (t != null) {
-      if (t instanceof RuntimeException e) {
-        throw e;
-      }
-      if (t instanceof Error e) {
-        throw e;
-      }
-      throw new IllegalStateException(t);
+    rethrow(failure);
+  }
+
+  private static void rethrow(Throwable t) {
+    switch (t) {
+      case null -> {}
+      case RuntimeException e -> throw e;
+      case Error e -> throw e;
+      default -> throw new IllegalStateException(t);
     }
   }
 
+  /** Claims and runs tasks of the current run until none is left. */
   private void work() {
-    IntConsumer task = body;
-    int n = tasks;
-    try {
-      for (int i = next.getAndIncrement(); i < n; i = next.getAndIncrement()) {
-        task.accept(i);
+    while (true) {
+      long t = ticket.get();
+      int index = (int) t;
+      IntConsumer task = body;
+      if (index >= tasks || task == null) {
+        return;
       }
-    } catch (Throwable t) {
-      failure = t;
-      next.set(n);
+      if (ticket.compareAndSet(t, t + 1)) {
+        try {
+          if (failure == null) {
+            task.accept(index);
+          }
+        } catch (Throwable e) {
+          failure = e;
+        }
+        done.incrementAndGet();
+      }
     }
   }
 
@@ -140,26 +164,22 @@ public final class ComputePool implements AutoCloseable {
 
     @Override
     public void run() {
-      int seen = 0;
-      while (true) {
-        int spins = 0;
-        while (epoch == seen && !closed) {
-          if (++spins < SPINS) {
+      long seen = 0;
+      while (!closed) {
+        long until = System.nanoTime() + SPIN_NANOS;
+        for (int spins = 1; ticket.get() >>> 32 == seen && !closed; spins++) {
+          if (spins % SPINS_A_LOOK != 0 || System.nanoTime() < until) {
             Thread.onSpinWait();
           } else {
             parked = true;
-            if (epoch == seen && !closed) {
+            if (ticket.get() >>> 32 == seen && !closed) {
               LockSupport.park(this);
             }
             parked = false;
           }
         }
-        if (closed) {
-          return;
-        }
-        seen++;
+        seen = ticket.get() >>> 32;
         work();
-        running.decrementAndGet();
       }
     }
   }
