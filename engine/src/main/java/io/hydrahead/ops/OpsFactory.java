@@ -6,6 +6,7 @@ import io.hydrahead.ops.conv.CpuShortConv;
 import io.hydrahead.ops.conv.ReferenceShortConv;
 import io.hydrahead.ops.decay.CpuDecayGate;
 import io.hydrahead.ops.decay.ReferenceDecayGate;
+import io.hydrahead.ops.deltarule.CpuGatedDeltaRule;
 import io.hydrahead.ops.deltarule.ReferenceGatedDeltaRule;
 import io.hydrahead.ops.embedding.CpuEmbedding;
 import io.hydrahead.ops.embedding.ReferenceEmbedding;
@@ -65,7 +66,7 @@ public final class OpsFactory {
         options.deterministic(),
         new CpuLinear(gemm, pool, options.deterministic()),
         new CpuCausalAttention(pool, options.deterministic()),
-        new ReferenceGatedDeltaRule(),
+        new CpuGatedDeltaRule(pool),
         new CpuRmsNorm(pool),
         new CpuL2Norm(pool),
         new CpuRotary(pool),

@@ -1,0 +1,288 @@
+package io.hydrahead.ops.deltarule;
+
+import static io.hydrahead.ops.deltarule.Block.SQUARE_ROW;
+import static io.hydrahead.ops.deltarule.DeltaRuleCall.BLOCK;
+import static io.hydrahead.ops.lanes.Lanes.BYTES;
+import static io.hydrahead.ops.lanes.Lanes.LANES;
+import static io.hydrahead.ops.lanes.Lanes.S;
+import static io.hydrahead.ops.lanes.Lanes.load;
+import static io.hydrahead.ops.lanes.Lanes.set;
+import static io.hydrahead.ops.lanes.Lanes.spread;
+import static io.hydrahead.ops.lanes.Lanes.store;
+
+import io.hydrahead.ops.lanes.Lanes;
+import io.hydrahead.ops.lanes.Scratch;
+import io.hydrahead.ops.lanes.Tiles;
+import jdk.incubator.vector.FloatVector;
+import jdk.incubator.vector.VectorOperators;
+
+/**
+ * The backward pass of one head, blocks in reverse. With V′ = β ⊙ W and, as in {@link Block}, Q
+ * already times r = 1/√K:
+ *
+ * <pre>
+ *   dV′ = h ⊙ (K dS₁) + Pᵀ dO        E = (I + L)⁻ᵀ dV′, backward substitution
+ *   dV = β ⊙ E    dY = −e ⊙ dV       dβ_i = E_i · W_i
+ *   D = Γ ⊙ (dO V′ᵀ)                 N = −β ⊙ Γ ⊙ strictLower(E V′ᵀ)
+ *   dQ = r (e ⊙ (dO S₀ᵀ) + D K)
+ *   Kr = dY S₀ᵀ + N K                Kw = h ⊙ (V′ dS₁ᵀ) + Dᵀ Q + Nᵀ K     dK = Kr + Kw
+ *   dG_i = q_i·dQ_i + k_i·(Kr_i − Kw_i) + [i = n] ⟨S₁, dS₁⟩,   dg_t = Σ_{i ≥ t} dG_i
+ *   ⟨S₁, dS₁⟩ = e^{G_n} ⟨S₀, dS₁⟩ + Σ_i k_i · h_i (V′ dS₁ᵀ)_i
+ *   dS₀ = e^{G_n} dS₁ + Kᵀ dY + (e ⊙ Q)ᵀ dO
+ * </pre>
+ */
+final class BlockBackward {
+  private static final ThreadLocal<BlockBackward> OF_THREAD =
+      ThreadLocal.withInitial(BlockBackward::new);
+
+  private final Block b = new Block();
+  private int stateRows;
+
+  /** Gradient of the state after the block, [K, V], and transposed. */
+  private long dS;
+
+  private long dST;
+  private long s0T;
+
+  /** Rows of width V. */
+  private long w;
+
+  private long v1;
+  private long v1T;
+  private long dOut;
+  private long e;
+  private long dY;
+  private long scaledV;
+
+  /** Rows of width K. */
+  private long scaledK;
+
+  private long dq;
+  private long read;
+  private long write;
+
+  /** D and N, as {@link Block#p}. */
+  private long d;
+
+  private long nn;
+
+  static BlockBackward ofThread() {
+    return OF_THREAD.get();
+  }
+
+  private void take(DeltaRuleCall c) {
+    int keyWidth = Lanes.padded(c.keyDim);
+    int width = Lanes.padded(c.valueDim);
+    stateRows = DeltaRuleCall.stateRows(c.keyDim);
+    long stateFloats = (long) stateRows * width;
+    long transposed = (long) c.valueDim * keyWidth;
+    int square = BLOCK * Lanes.padded(BLOCK);
+    long floats =
+        Block.floats(c)
+            + stateFloats
+            + 2 * transposed
+            + BLOCK * (6L * width + 4L * keyWidth)
+            + (long) c.valueDim * Lanes.padded(BLOCK)
+            + 2L * square;
+    Scratch s = Scratch.ofThread().begin(floats, Block.PARTS + 16);
+    b.take(c, s);
+    dS = s.take(stateFloats);
+    dST = s.take(transposed);
+    s0T = s.take(transposed);
+    w = s.take((long) BLOCK * width);
+    v1 = s.take((long) BLOCK * width);
+    dOut = s.take((long) BLOCK * width);
+    e = s.take((long) BLOCK * width);
+    dY = s.take((long) BLOCK * width);
+    scaledV = s.take((long) BLOCK * width);
+    v1T = s.take((long) c.valueDim * Lanes.padded(BLOCK));
+    scaledK = s.take((long) BLOCK * keyWidth);
+    dq = s.take((long) BLOCK * keyWidth);
+    read = s.take((long) BLOCK * keyWidth);
+    write = s.take((long) BLOCK * keyWidth);
+    d = s.take(square);
+    nn = s.take(square);
+  }
+
+  void run(DeltaRuleCall c, int index) {
+    take(c);
+    long row = 4L * c.valueDim;
+    Lanes.pack(c.keyDim, c.valueDim, 1f, c.state(index), row, dS, b.valueRow);
+    Lanes.zero(dS + c.keyDim * b.valueRow, (long) (stateRows - c.keyDim) * b.valueWidth);
+    for (int block = (c.tokens - 1) / BLOCK; block >= 0; block--) {
+      int t = block * BLOCK;
+      b.load(c, index, t, Math.min(BLOCK, c.tokens - t), false);
+      block(c, index, t, block);
+    }
+    Lanes.unpack(c.keyDim, c.valueDim, 1f, dS, b.valueRow, c.state(index), row);
+  }
+
+  private void block(DeltaRuleCall c, int index, int t, int block) {
+    long s0 = c.savedState(index, block);
+    long wide = b.valueRow;
+    long stride = 4L * c.heads * c.valueDim;
+    long from = 4 * c.row(index, t) * c.valueDim;
+    Lanes.pack(b.n, c.valueDim, 1f, c.out + from, stride, dOut, wide);
+    Lanes.zero(dOut + b.n * wide, (long) (b.rows - b.n) * b.valueWidth);
+    Lanes.unpack(b.rows, b.valueWidth, 1f, c.savedRows(index, block), wide, w, wide);
+    b.scaleRows(b.beta, false, w, v1, b.valueWidth);
+
+    writes(c);
+    b.scaleRows(b.beta, false, e, scaledV, b.valueWidth);
+    Lanes.unpack(b.n, c.valueDim, 1f, scaledV, wide, c.dv + from, stride);
+    b.scaleRows(b.e, true, scaledV, dY, b.valueWidth);
+
+    squares(c);
+    Lanes.transpose(c.keyDim, c.valueDim, 1f, s0, wide, s0T, b.keyRow);
+    Lanes.transpose(c.keyDim, c.valueDim, 1f, dS, wide, dST, b.keyRow);
+    if (b.keyWidth > c.keyDim) {
+      clearColumns(c, s0T);
+      clearColumns(c, dST);
+    }
+    double ends = keys(c, index, t) + b.decay * dot(s0, dS, (long) c.keyDim * b.valueWidth);
+    gates(c, index, t, ends);
+
+    Block.scale(dS, (long) stateRows * b.valueWidth, b.decay);
+    Tiles.multiply(
+        c.keyDim, b.valueWidth, b.n, b.k, 4, b.keyRow, dY, wide, dS, wide, true);
+    Tiles.multiply(
+        c.keyDim, b.valueWidth, b.n, b.q, 4, b.keyRow, scaledV, wide, dS, wide, true);
+  }
+
+  /** dV′, and from it E. */
+  private void writes(DeltaRuleCall c) {
+    long wide = b.valueRow;
+    b.scaleRows(b.h, false, b.k, scaledK, b.keyWidth);
+    Tiles.multiply(
+        b.rows, b.valueWidth, c.keyDim, scaledK, b.keyRow, 4, dS, wide, e, wide, false);
+    for (int j = 0; j < b.rows; j += 4) {
+      Tiles.rows(
+          4, b.valueWidth, b.rows - j, b.p + j * SQUARE_ROW + 4L * j, 4, SQUARE_ROW,
+          dOut + j * wide, wide, e + j * wide, wide, true);
+    }
+    for (int j = b.rows - 4; j >= 0; j -= 4) {
+      int below = b.rows - j - 4;
+      if (below > 0) {
+        Tiles.rows(
+            4, b.valueWidth, below, b.l + (j + 4) * SQUARE_ROW + 4L * j, 4, SQUARE_ROW,
+            e + (j + 4) * wide, wide, e + j * wide, wide, true);
+      }
+      corner(b.l + j * SQUARE_ROW + 4L * j, e + j * wide, wide);
+    }
+  }
+
+  /** The 4 rows at x against each other from the last up, factors at l. */
+  private static void corner(long l, long x, long wide) {
+    FloatVector l10 = spread(l + SQUARE_ROW);
+    FloatVector l20 = spread(l + 2 * SQUARE_ROW);
+    FloatVector l21 = spread(l + 2 * SQUARE_ROW + 4);
+    FloatVector l30 = spread(l + 3 * SQUARE_ROW);
+    FloatVector l31 = spread(l + 3 * SQUARE_ROW + 4);
+    FloatVector l32 = spread(l + 3 * SQUARE_ROW + 8);
+    for (long end = x + wide; x < end; x += BYTES) {
+      FloatVector x3 = load(x + 3 * wide);
+      FloatVector x2 = l32.fma(x3, load(x + 2 * wide));
+      FloatVector x1 = l21.fma(x2, l31.fma(x3, load(x + wide)));
+      FloatVector x0 = l10.fma(x1, l20.fma(x2, l30.fma(x3, load(x))));
+      store(x, x0);
+      store(x + wide, x1);
+      store(x + 2 * wide, x2);
+    }
+  }
+
+  /** D and N. */
+  private void squares(DeltaRuleCall c) {
+    long wide = b.valueRow;
+    Lanes.transpose(b.rows, c.valueDim, 1f, v1, wide, v1T, SQUARE_ROW);
+    for (int i = 0; i < b.rows; i += 4) {
+      int columns = Lanes.padded(i + 4);
+      long at = i * SQUARE_ROW;
+      Tiles.rows(
+          4, columns, c.valueDim, dOut + i * wide, wide, 4, v1T, SQUARE_ROW, d + at, SQUARE_ROW,
+          false);
+      Tiles.rows(
+          4, columns, c.valueDim, e + i * wide, wide, 4, v1T, SQUARE_ROW, nn + at, SQUARE_ROW,
+          false);
+    }
+    for (int i = 0; i < b.rows; i++) {
+      FloatVector beta = spread(b.beta + 4L * i).neg();
+      for (int j = 0; j <= i; j += LANES) {
+        long at = i * SQUARE_ROW + 4L * j;
+        FloatVector gamma = load(b.gamma + at);
+        store(d + at, load(d + at).mul(gamma));
+        store(nn + at, load(nn + at).mul(gamma).mul(beta));
+      }
+      set(nn + i * SQUARE_ROW + 4L * i, 0f);
+    }
+  }
+
+  /** Zeros beyond column K in the rows of a transposed state. */
+  private void clearColumns(DeltaRuleCall c, long x) {
+    for (int i = 0; i < c.valueDim; i++) {
+      for (int j = c.keyDim; j < b.keyWidth; j++) {
+        set(x + i * b.keyRow + 4L * j, 0f);
+      }
+    }
+  }
+
+  /** dQ and dK; leaves dQ/r, Kr and Kw, and dO times e. Returns Σ_i k_i · h_i (V′ dS₁ᵀ)_i. */
+  private double keys(DeltaRuleCall c, int index, int t) {
+    long wide = b.valueRow;
+    long row = b.keyRow;
+    int width = b.keyWidth;
+    b.scaleRows(b.h, false, v1, scaledV, b.valueWidth);
+    Tiles.multiply(b.rows, width, c.valueDim, scaledV, wide, 4, dST, row, write, row, false);
+    double ends = dot(b.k, write, (long) b.n * width);
+    b.scaleRows(b.e, false, dOut, scaledV, b.valueWidth);
+    Tiles.multiply(b.rows, width, c.valueDim, scaledV, wide, 4, s0T, row, dq, row, false);
+    Tiles.multiply(b.rows, width, c.valueDim, dY, wide, 4, s0T, row, read, row, false);
+    for (int i = 0; i < b.rows; i += 4) {
+      long at = i * SQUARE_ROW;
+      long to = i * row;
+      Tiles.rows(4, width, i + 4, d + at, SQUARE_ROW, 4, b.k, row, dq + to, row, true);
+      Tiles.rows(4, width, i + 4, nn + at, SQUARE_ROW, 4, b.k, row, read + to, row, true);
+      long down = at + 4L * i;
+      int below = b.rows - i;
+      Tiles.rows(
+          4, width, below, d + down, 4, SQUARE_ROW, b.q + to, row, write + to, row, true);
+      Tiles.rows(
+          4, width, below, nn + down, 4, SQUARE_ROW, b.k + to, row, write + to, row, true);
+    }
+    long stride = 4L * c.heads * c.keyDim;
+    long to = 4 * c.row(index, t) * c.keyDim;
+    Lanes.unpack(b.n, c.keyDim, c.norm, dq, row, c.dq + to, stride);
+    for (int i = 0; i < b.n; i++) {
+      for (long x = i * row; x < (i + 1) * row; x += BYTES) {
+        store(scaledK + x, load(read + x).add(load(write + x)));
+      }
+    }
+    Lanes.unpack(b.n, c.keyDim, 1f, scaledK, row, c.dk + to, stride);
+    return ends;
+  }
+
+  /** dg and dβ. */
+  private void gates(DeltaRuleCall c, int index, int t, double ends) {
+    double sum = ends;
+    long row = b.keyRow;
+    for (int i = b.n - 1; i >= 0; i--) {
+      FloatVector dG = FloatVector.zero(S);
+      for (long x = i * row; x < (i + 1) * row; x += BYTES) {
+        FloatVector k = load(b.k + x);
+        dG = load(b.q + x).fma(load(dq + x), dG);
+        dG = k.fma(load(read + x).sub(load(write + x)), dG);
+      }
+      sum += dG.reduceLanes(VectorOperators.ADD);
+      long at = 4 * c.row(index, t + i);
+      set(c.dg + at, (float) sum);
+      set(c.dBeta + at, (float) dot(e + i * b.valueRow, w + i * b.valueRow, b.valueWidth));
+    }
+  }
+
+  private static double dot(long x, long y, long floats) {
+    FloatVector sum = FloatVector.zero(S);
+    for (long i = 0; i < 4 * floats; i += BYTES) {
+      sum = load(x + i).fma(load(y + i), sum);
+    }
+    return sum.reduceLanes(VectorOperators.ADD);
+  }
+}
