@@ -8,6 +8,7 @@ import io.hydrahead.model.HeadPlan;
 import io.hydrahead.model.ModelConfig;
 import io.hydrahead.model.RotaryConfig;
 import io.hydrahead.model.Style;
+import io.hydrahead.report.ModelFacts;
 import io.hydrahead.tensor.DType;
 import io.hydrahead.tensor.InputException;
 import java.nio.file.Files;
@@ -140,6 +141,11 @@ class PlanFilesTest {
     assertThat(hybrid.cacheBytes(4096)).isEqualTo(64 * 4096 + 7 * 1024);
     assertThat(hybrid.headShare()).isEqualTo(1 / 8.0);
     assertThat(hybrid.cacheShare()).isEqualTo(1 / 4.0);
+    ModelFacts facts =
+        ReportModels.of("h", c, plan, Style.HYDRAHEAD, DType.BF16, DType.BF16, "plan.json");
+    assertThat(facts.kind()).isEqualTo(ModelFacts.Kind.HEAD_WISE);
+    assertThat(facts.cacheShare()).isEqualTo(hybrid.cacheShare());
+    assertThat(facts.memory().cacheBytes(4096)).isEqualTo(hybrid.cacheBytes(4096));
     Style conv =
         new Style(false, true, true, true, true, Style.LengthScale.NONE, 500, 4, 1f);
     assertThat(MemoryPlan.of(c, plan, conv, DType.BF16, DType.BF16).stateBytes())

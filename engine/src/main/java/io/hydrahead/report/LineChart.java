@@ -1,0 +1,144 @@
+package io.hydrahead.report;
+
+import java.util.ArrayList;
+import java.util.List;
+import java.util.Locale;
+
+/** A chart of lines with markers and, where points have them, 95% interval bars. */
+final class LineChart {
+  private static final double WIDTH = 480;
+  private static final double LEFT = 52;
+  private static final double RIGHT = 12;
+  private static final double TOP = 22;
+  private static final double BOTTOM = 44;
+  private static final double DODGE = 5;
+
+  /**
+   * @param low end of the interval; equal to y where there is none
+   * @param title what a reader sees on pointing at it
+   */
+  record Point(double x, double y, double low, double high, String title) {}
+
+  private record Series(int look, List<Point> points) {}
+
+  private final String label;
+  private final Axis x;
+  private final Axis y;
+  private final double height;
+  private final List<Series> series = new ArrayList<>();
+  private boolean markers = true;
+  private double guide = Double.NaN;
+  private String guideLabel = "";
+
+  /** @param label what a screen reader says */
+  LineChart(String label, Axis x, Axis y, double height) {
+    this.label = label;
+    this.x = x;
+    this.y = y;
+    this.height = height;
+  }
+
+  LineChart add(int look, List<Point> points) {
+    series.add(new Series(look, List.copyOf(points)));
+    return this;
+  }
+
+  LineChart withoutMarkers() {
+    markers = false;
+    return this;
+  }
+
+  /** A dashed line across at a value of x, if the axis reaches it. */
+  LineChart guideAt(double value, String label) {
+    guide = value;
+    guideLabel = label;
+    return this;
+  }
+
+  private double px(double v) {
+    return LEFT + x.at(v) * (WIDTH - LEFT - RIGHT);
+  }
+
+  private double py(double v) {
+    return height - BOTTOM - y.at(v) * (height - TOP - BOTTOM);
+  }
+
+  Markup draw() {
+    Markup m = new Markup();
+    m.open(
+        "svg", "class", "chart", "viewBox", "0 0 " + Markup.number(WIDTH) + " "
+            + Markup.number(height), "role", "img", "aria-label", label);
+    grid(m);
+    if (guide >= x.low() && guide <= x.high()) {
+      double at = px(guide);
+      m.empty("line", "class", "guide", "x1", at, "y1", TOP, "x2", at, "y2", height - BOTTOM);
+      boolean right = at > WIDTH * 0.62;
+      m.element(
+          "text", guideLabel, "class", "note", "x", right ? at - 5 : at + 5, "y", TOP - 7,
+          "text-anchor", right ? "end" : "start");
+    }
+    for (int i = 0; i < series.size(); i++) {
+      line(m, series.get(i), shift(i));
+    }
+    for (int i = 0; i < series.size() && markers; i++) {
+      points(m, series.get(i), shift(i));
+    }
+    return m.close();
+  }
+
+  /** Series with intervals stand side by side. */
+  private double shift(int i) {
+    boolean intervals =
+        series.stream().flatMap(s -> s.points.stream()).anyMatch(p -> p.high > p.low);
+    return markers && intervals ? (i - (series.size() - 1) / 2.0) * DODGE : 0;
+  }
+
+  private void grid(Markup m) {
+    for (double t : y.ticks()) {
+      double at = py(t);
+      m.empty("line", "class", "grid", "x1", LEFT, "y1", at, "x2", WIDTH - RIGHT, "y2", at);
+      m.element(
+          "text", y.label().apply(t), "class", "tick", "x", LEFT - 8, "y", at + 4, "text-anchor",
+          "end");
+    }
+    double base = height - BOTTOM;
+    m.empty("line", "class", "axis", "x1", LEFT, "y1", base, "x2", WIDTH - RIGHT, "y2", base);
+    for (double t : x.ticks()) {
+      double at = px(t);
+      m.empty("line", "class", "axis", "x1", at, "y1", base, "x2", at, "y2", base + 4);
+      m.element(
+          "text", x.label().apply(t), "class", "tick", "x", at, "y", base + 18, "text-anchor",
+          "middle");
+    }
+    m.element(
+        "text", x.title(), "class", "tick", "x", (LEFT + WIDTH - RIGHT) / 2, "y", height - 7,
+        "text-anchor", "middle");
+    if (!y.title().isEmpty()) {
+      m.element("text", y.title(), "class", "tick", "x", 2, "y", TOP - 9);
+    }
+  }
+
+  private void line(Markup m, Series s, double shift) {
+    StringBuilder path = new StringBuilder();
+    for (Point p : s.points) {
+      path.append(path.isEmpty() ? 'M' : 'L')
+          .append(String.format(Locale.ROOT, "%.1f %.1f", px(p.x) + shift, py(p.y)));
+    }
+    m.empty("path", "class", "line " + Look.css(s.look), "d", path);
+  }
+
+  private void points(Markup m, Series s, double shift) {
+    for (Point p : s.points) {
+      double at = px(p.x) + shift;
+      m.open("g");
+      m.element("title", p.title);
+      if (p.high > p.low) {
+        m.empty(
+            "line", "class", "bar " + Look.css(s.look), "x1", at, "y1", py(p.low), "x2", at, "y2",
+            py(p.high));
+      }
+      Look.marker(m, s.look, at, py(p.y), 4.2);
+      m.close();
+    }
+  }
+}

@@ -1,0 +1,248 @@
+package io.hydrahead.report;
+
+import io.hydrahead.json.Json;
+import io.hydrahead.report.ReportInput.Cell;
+import io.hydrahead.report.ReportInput.Curve;
+import io.hydrahead.report.ReportInput.HeadScoreMap;
+import io.hydrahead.report.ReportInput.Source;
+import io.hydrahead.tensor.InputException;
+import java.io.IOException;
+import java.nio.file.Files;
+import java.nio.file.Path;
+import java.util.ArrayList;
+import java.util.LinkedHashMap;
+import java.util.List;
+import java.util.Map;
+import tools.jackson.databind.JsonNode;
+import tools.jackson.databind.node.ArrayNode;
+import tools.jackson.databind.node.ObjectNode;
+
+/**
+ * Reads what other steps write. A file is taken for what it holds: results ({@code cells}), a report's
+ * own input ({@code models}, {@code curves}), {@code heads.json} ({@code scores}), {@code plan.json}
+ * ({@code full_attention_heads}), or a training log (one JSON object a line).
+ */
+public final class ReportFiles {
+  private ReportFiles() {}
+
+  /**
+   * Reads and merges files.
+   *
+   * @throws InputException naming the file and field that is wrong
+   */
+  public static ReportInput read(List<Path> files) {
+    List<ReportInput> parts = new ArrayList<>();
+    for (Path file : files) {
+      parts.add(file.toString().endsWith(".jsonl") ? log(file) : read(Json.read(file), file.toString()));
+    }
+    String title =
+        parts.stream()
+            .map(ReportInput::title)
+            .filter(t -> !t.equals(ReportInput.DEFAULT_TITLE))
+            .findFirst()
+            .orElse(ReportInput.DEFAULT_TITLE);
+    return ReportInput.merge(title, parts);
+  }
+
+  /** Reads one file's JSON; {@code file} names it in errors and as the numbers' source. */
+  public static ReportInput read(JsonNode json, String file) {
+    if (!json.isObject()) {
+      throw new InputException(file + ": should be a JSON object such as a results.json");
+    }
+    boolean known = false;
+    for (String name : List.of("cells", "models", "curves", "scores", "heads", "full_attention_heads")) {
+      known |= json.has(name);
+    }
+    if (!known) {
+      throw new InputException(
+          file + ": has none of cells, models, curves, scores and full_attention_heads, so there is"
+              + " nothing to report; give the results.json of hydrahead eval");
+    }
+    List<ModelFacts> models = new ArrayList<>();
+    for (Item m : Item.list(json, "models", file)) {
+      models.add(model(m, m.text("name"), m.textOr("source", file)));
+    }
+    if (json.has("full_attention_heads")) {
+      Item plan = new Item(json, "", file);
+      models.add(model(plan, plan.textOr("name", baseName(file)), file));
+    }
+    List<Cell> cells = new ArrayList<>();
+    for (Item c : Item.list(json, "cells", file)) {
+      cells.add(cell(c, file));
+    }
+    List<Curve> curves = new ArrayList<>();
+    for (Item c : Item.list(json, "curves", file)) {
+      curves.add(
+          new Curve(
+              c.text("model"), c.textOr("stage", ""), c.textOr("quantity", "loss"),
+              c.numbers("tokens"), c.numbers("values"), c.textOr("source", file)));
+    }
+    Item top = new Item(json, "", file);
+    return new ReportInput(
+        top.textOr("title", ReportInput.DEFAULT_TITLE),
+        top.textOr("about", ""),
+        models,
+        cells,
+        heads(json, file),
+        curves,
+        sources(json, file),
+        system(json));
+  }
+
+  private static String baseName(String file) {
+    String name = Path.of(file).getFileName().toString();
+    int dot = name.lastIndexOf('.');
+    return dot > 0 ? name.substring(0, dot) : name;
+  }
+
+  private static Cell cell(Item c, String file) {
+    String metric = Cell.ACCURACY;
+    for (String other : List.of("loss", "perplexity")) {
+      if (!c.has(Cell.ACCURACY) && c.has(other)) {
+        metric = other;
+      }
+    }
+    metric = c.textOr("metric", metric);
+    double value = c.number(c.has(metric) ? metric : c.has("value") ? "value" : Cell.ACCURACY);
+    if (metric.equals(Cell.ACCURACY) && !(value >= 0 && value <= 1)) {
+      throw c.wrong(Cell.ACCURACY, "should be from 0 to 1");
+    }
+    int length = (int) c.number("length");
+    if (length < 1) {
+      throw c.wrong("length", "should be a number of tokens");
+    }
+    return new Cell(
+        c.text("model"), c.text("task"), length, metric, value, c.numberOr("low", value),
+        c.numberOr("high", value), (int) c.numberOr("samples", 0), (long) c.numberOr("seed", 0),
+        c.textOr("source", file));
+  }
+
+  private static ModelFacts model(Item m, String name, String source) {
+    List<List<Integer>> plan = m.lists("full_attention_heads");
+    int widest = plan.stream().flatMap(List::stream).mapToInt(h -> h + 1).max().orElse(0);
+    int heads = (int) m.numberOr("heads", 0);
+    if (!plan.isEmpty() && heads < widest) {
+      throw m.wrong("heads", "should be the number of query heads a layer, at least " + widest);
+    }
+    return new ModelFacts(
+        name, plan, heads, (int) m.numberOr("kv_heads", heads),
+        (int) m.numberOr("native_length", 0),
+        new ModelFacts.Memory(
+            (long) m.numberOr("parameters", 0),
+            (long) m.numberOr("parameter_bytes", 0),
+            (long) m.numberOr("kv_bytes_per_token", 0),
+            (long) m.numberOr("state_bytes", 0)),
+        source);
+  }
+
+  private static HeadScoreMap heads(JsonNode json, String file) {
+    JsonNode holder = json.path("heads").isObject() ? json.get("heads") : json;
+    if (!holder.has("scores")) {
+      return HeadScoreMap.NONE;
+    }
+    Item item = new Item(holder, "", file);
+    double[][] scores = item.matrix("scores");
+    return new HeadScoreMap(scores, item.textOr("source", file));
+  }
+
+  private static List<Source> sources(JsonNode json, String file) {
+    List<Source> out = new ArrayList<>();
+    boolean itself = json.has("command") || json.has("commit") || json.has("checkpoint");
+    List<Item> given = Item.list(json, "sources", file);
+    if (itself || given.isEmpty()) {
+      out.add(source(new Item(json, "", file), file));
+    }
+    for (Item s : given) {
+      out.add(source(s, s.text("file")));
+    }
+    return out;
+  }
+
+  private static Source source(Item s, String file) {
+    return new Source(
+        file, s.plain("command"), s.plain("commit"), s.plain("checkpoint"), s.plain("seed"));
+  }
+
+  private static Map<String, String> system(JsonNode json) {
+    Map<String, String> out = new LinkedHashMap<>();
+    JsonNode system = json.path("system");
+    for (String name : system.propertyNames()) {
+      JsonNode v = system.get(name);
+      out.put(name, v.isString() ? v.stringValue() : v.toString());
+    }
+    return out;
+  }
+
+  /** The curves of a training log: every column of its {@code step} lines, by model and stage. */
+  private static ReportInput log(Path file) {
+    List<String> lines;
+    try {
+      lines = Files.readAllLines(file);
+    } catch (IOException e) {
+      throw new InputException(file + ": cannot be read: " + e.getMessage() + "; check the path", e);
+    }
+    CurveCollector curves = new CurveCollector(file.toString());
+    int number = 0;
+    for (String line : lines) {
+      number++;
+      if (!line.isBlank()) {
+        curves.add(Json.parse(line, file + ", line " + number));
+      }
+    }
+    Source source = new Source(file.toString(), "", "", "", "");
+    return new ReportInput(
+        ReportInput.DEFAULT_TITLE, "", List.of(), List.of(), HeadScoreMap.NONE, curves.curves(),
+        List.of(source), Map.of());
+  }
+
+  /** The JSON form of an input, which {@link #read(JsonNode, String)} reads again. */
+  public static ObjectNode toJson(ReportInput in) {
+    ObjectNode out = Json.object();
+    out.put("schema_version", 1);
+    out.put("title", in.title());
+    out.put("about", in.about());
+    ArrayNode models = out.putArray("models");
+    for (ModelFacts m : in.models()) {
+      ObjectNode o = models.addObject();
+      o.put("name", m.name());
+      if (m.hasPlan()) {
+        o.put("heads", m.heads());
+        o.put("kv_heads", m.kvHeads());
+        o.set("full_attention_heads", Json.of(m.fullHeads()));
+      }
+      o.put("native_length", m.nativeLength());
+      o.put("parameters", m.memory().parameters());
+      o.put("parameter_bytes", m.memory().parameterBytes());
+      o.put("kv_bytes_per_token", m.memory().kvBytesPerToken());
+      o.put("state_bytes", m.memory().stateBytes());
+      o.put("source", m.source());
+    }
+    ArrayNode cells = out.putArray("cells");
+    for (Cell c : in.cells()) {
+      ObjectNode o = cells.addObject();
+      o.put("model", c.model());
+      o.put("task", c.task());
+      o.put("length", c.length());
+      o.put(c.metric(), c.value());
+      if (!c.isAccuracy()) {
+        o.put("metric", c.metric());
+      }
+      o.put("low", c.low());
+      o.put("high", c.high());
+      o.put("samples", c.samples());
+      o.put("seed", c.seed());
+      o.put("source", c.source());
+    }
+    if (!in.heads().isEmpty()) {
+      ObjectNode heads = out.putObject("heads");
+      heads.put("layers", in.heads().scores().length);
+      heads.put("heads", in.heads().scores()[0].length);
+      heads.put("source", in.heads().source());
+      heads.set("scores", Json.of(in.heads().scores()));
+    }
+    out.set("curves", Json.of(in.curves()));
+    out.set("sources", Json.of(in.sources()));
+    out.set("system", Json.of(in.system()));
+    return out;
+  }
+}
