@@ -43,6 +43,16 @@ public final class Rows {
     }
   }
 
+  /** out = a x + b y. */
+  public static void combine(float a, long x, float b, long y, long out, long n) {
+    if (SIMD) {
+      VectorRows.combine(a, x, b, y, out, n);
+    }
+    for (long i = whole(n); i < n; i++) {
+      set(out + 4 * i, Math.fma(b, get(y + 4 * i), a * get(x + 4 * i)));
+    }
+  }
+
   /** y = a x w. */
   public static void scale(float a, long x, long w, long y, long n) {
     if (SIMD) {

@@ -19,14 +19,36 @@ public final class VectorMath {
   private static final VectorSpecies<Integer> I =
       VectorSpecies.of(int.class, S.vectorShape());
 
-  private static final float LOG2_E = 1.44269504f;
   private static final float LN2_HIGH = 0.693359375f; // ten bits: exact times any exponent
   private static final float LN2_LOW = -2.12194440e-4f;
-  private static final float ROUND = 0x1.8p23f;
-  private static final float EXP_ZERO = -87.5f;
-  private static final float EXP_INFINITE = 89f;
+
+  // Vectors as constants: the compiler gives up on methods of too many steps, and each broadcast
+  // would be one.
+  private static final FloatVector ONE = all(1f);
+  private static final FloatVector TWO = all(2f);
+  private static final FloatVector EXP_ZERO = all(-87.5f);
+  private static final FloatVector EXP_INFINITE = all(89f);
+  private static final FloatVector LOG2_E = all(1.44269504f);
+  private static final FloatVector MINUS_LN2_HIGH = all(-LN2_HIGH);
+  private static final FloatVector MINUS_LN2_LOW = all(-LN2_LOW);
+  private static final FloatVector MAGIC = all(0x1.8p23f + 126);
+  private static final FloatVector P0 = all(2 * 0.49999994f);
+  private static final FloatVector P1 = all(2 * 0.16666521f);
+  private static final FloatVector P2 = all(2 * 0.04166839f);
+  private static final FloatVector P3 = all(2 * 0.008368717f);
+  private static final FloatVector P4 = all(2 * 0.0013814599f);
+
+  private static final FloatVector Q0 = all(0.33333337f);
+  private static final FloatVector Q1 = all(0.19999443f);
+  private static final FloatVector Q2 = all(0.14308336f);
+  private static final FloatVector Q3 = all(0.10714921f);
+  private static final FloatVector Q4 = all(0.12146618f);
 
   private VectorMath() {}
+
+  private static FloatVector all(float value) {
+    return FloatVector.broadcast(S, value);
+  }
 
   /**
    * e^x. 0 for x < −86.99 (so e^-∞ is 0), above the float range +∞.
@@ -37,26 +59,17 @@ public final class VectorMath {
   public static FloatVector exp(FloatVector x) {
     FloatVector c = x.blend(EXP_ZERO, x.compare(VectorOperators.LT, EXP_ZERO));
     c = c.blend(EXP_INFINITE, c.compare(VectorOperators.GT, EXP_INFINITE));
-    FloatVector magic = FloatVector.broadcast(S, ROUND + 126);
-    FloatVector rounded = c.fma(FloatVector.broadcast(S, LOG2_E), magic); // n + 126 in the low bits
-    FloatVector n = rounded.sub(magic);
-    FloatVector r = n.fma(FloatVector.broadcast(S, -LN2_HIGH), c);
-    r = n.fma(FloatVector.broadcast(S, -LN2_LOW), r);
-    FloatVector p = FloatVector.broadcast(S, 2 * 0.0013814599f);
-    p = p.fma(r, FloatVector.broadcast(S, 2 * 0.008368717f));
-    p = p.fma(r, FloatVector.broadcast(S, 2 * 0.04166839f));
-    p = p.fma(r, FloatVector.broadcast(S, 2 * 0.16666521f));
-    p = p.fma(r, FloatVector.broadcast(S, 2 * 0.49999994f));
-    p = p.fma(r, FloatVector.broadcast(S, 2f));
-    p = p.fma(r, FloatVector.broadcast(S, 2f));
+    FloatVector rounded = c.fma(LOG2_E, MAGIC); // n + 126 in the low bits
+    FloatVector n = rounded.sub(MAGIC);
+    FloatVector r = n.fma(MINUS_LN2_LOW, n.fma(MINUS_LN2_HIGH, c));
+    FloatVector p = P4.fma(r, P3).fma(r, P2).fma(r, P1).fma(r, P0).fma(r, TWO).fma(r, TWO);
     IntVector scale = rounded.reinterpretAsInts().lanewise(VectorOperators.LSHL, 23);
     return p.mul(scale.reinterpretAsFloats());
   }
 
   /** σ(x) = 1 / (1 + e^−x). */
   public static FloatVector sigmoid(FloatVector x) {
-    FloatVector one = FloatVector.broadcast(S, 1f);
-    return one.div(exp(x.neg()).add(one));
+    return ONE.div(exp(x.neg()).add(ONE));
   }
 
   /** log(1 + e^x), without overflow. */
@@ -94,12 +107,16 @@ public final class VectorMath {
     return y.blend(Float.NaN, x.compare(VectorOperators.LT, 0f).or(x.test(VectorOperators.IS_NAN)));
   }
 
-  /** log(1 + x) of x ≥ 0: log of the rounded sum, corrected for the rounding (Kahan). */
+  /**
+   * log(1 + x) of 0 ≤ x ≤ 1: with s = x / (2 + x), 2 artanh s = 2s + 2s s² Q(s²), Q the minimax
+   * polynomial of degree 4.
+   */
   public static FloatVector log1p(FloatVector x) {
-    FloatVector w = x.add(1f);
-    FloatVector added = w.sub(1f);
-    FloatVector y = log(w).mul(x.div(added));
-    return y.blend(x, added.compare(VectorOperators.EQ, 0f));
+    FloatVector s = x.div(x.add(TWO));
+    FloatVector z = s.mul(s);
+    FloatVector q = Q4.fma(z, Q3).fma(z, Q2).fma(z, Q1).fma(z, Q0);
+    FloatVector doubled = s.add(s);
+    return doubled.mul(z).fma(q, doubled);
   }
 
   /** Sum of the lanes by a fixed tree: the same bits in compiled and interpreted code. */

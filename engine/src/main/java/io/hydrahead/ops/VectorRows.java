@@ -59,6 +59,15 @@ public final class VectorRows {
     }
   }
 
+  static void combine(float a, long x, float b, long y, long out, long n) {
+    long whole = 4 * (n & -L);
+    FloatVector first = FloatVector.broadcast(S, a);
+    FloatVector second = FloatVector.broadcast(S, b);
+    for (long i = 0; i < whole; i += 4 * L) {
+      store(load(y + i).fma(second, load(x + i).mul(first)), out + i);
+    }
+  }
+
   static void scale(float a, long x, long w, long y, long n) {
     long whole = 4 * (n & -L);
     FloatVector factor = FloatVector.broadcast(S, a);

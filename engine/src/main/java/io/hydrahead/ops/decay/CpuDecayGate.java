@@ -4,6 +4,7 @@ import static io.hydrahead.ops.Floats.get;
 import static io.hydrahead.ops.Floats.set;
 
 import io.hydrahead.ops.Floats;
+import io.hydrahead.ops.Rows;
 import io.hydrahead.ops.Scratch;
 import io.hydrahead.ops.Slices;
 import io.hydrahead.tensor.ComputePool;
@@ -14,7 +15,8 @@ import java.util.function.IntConsumer;
 /**
  * {@link DecayGate} on the CPU. Rows are short (one float a head), so vectors run over the flat array
  * in groups of {@value #GROUP} rows: −exp(A_log) and dt_bias are spread out once to the length of such
- * a group, and so are the partial sums of their gradients.
+ * a group, and so are the partial sums of their gradients. Each function is a task of its own: together
+ * they would be more than the compiler takes at once.
  */
 public final class CpuDecayGate implements DecayGate {
   private static final boolean SIMD = Simd.available();
@@ -25,8 +27,11 @@ public final class CpuDecayGate implements DecayGate {
   private final ComputePool pool;
   private final Scratch pattern = new Scratch();
   private final Scratch partials = new Scratch();
-  private final IntConsumer forwardTask = this::forwardSlice;
-  private final IntConsumer backwardTask = this::backwardSlice;
+  private final IntConsumer decayTask = this::decaySlice;
+  private final IntConsumer strengthTask = this::strengthSlice;
+  private final IntConsumer logGradientTask = this::logGradientSlice;
+  private final IntConsumer decayGradientTask = this::decayGradientSlice;
+  private final IntConsumer strengthGradientTask = this::strengthGradientSlice;
 
   // The work under way; the tensors are fields so that their memory stays alive.
   private Tensor a;
@@ -53,7 +58,8 @@ public final class CpuDecayGate implements DecayGate {
       Tensor a, Tensor b, Tensor aLog, Tensor dtBias, float betaMax, Tensor g, Tensor beta) {
     prepare(DecayShape.check(a, b, aLog, dtBias, g, beta), a, b, aLog, dtBias, g, beta);
     this.betaMax = betaMax;
-    pool.run(slices, forwardTask);
+    pool.run(slices, decayTask);
+    pool.run(slices, strengthTask);
   }
 
   private void prepare(
@@ -79,22 +85,39 @@ public final class CpuDecayGate implements DecayGate {
     }
   }
 
-  private void forwardSlice(int slice) {
+  private int groupSize(long group) {
+    return (int) Math.min(GROUP, n - group * GROUP) * h;
+  }
+
+  /** g = −exp(A_log) softplus(a + dt_bias). */
+  private void decaySlice(int slice) {
     long end = Slices.first(slice + 1, slices, groups);
     for (long group = Slices.first(slice, slices, groups); group < end; group++) {
       long at = 4 * group * GROUP * h;
-      int count = (int) Math.min(GROUP, n - group * GROUP) * h;
-      forward(
-          Floats.address(a) + at, Floats.address(b) + at, Floats.address(g) + at,
-          Floats.address(beta) + at, count);
+      long from = Floats.address(a) + at;
+      long to = Floats.address(g) + at;
+      int count = groupSize(group);
+      if (SIMD) {
+        VectorDecay.decay(from, rates, biases, to, count);
+      }
+      for (long i = 4 * Rows.whole(count); i < 4L * count; i += 4) {
+        set(to + i, get(rates + i) * softplus(get(from + i) + get(biases + i)));
+      }
     }
   }
 
-  private void forward(long a, long b, long g, long beta, int count) {
-    int done = SIMD ? VectorDecay.forward(a, b, rates, biases, betaMax, g, beta, count) : 0;
-    for (long i = 4L * done; i < 4L * count; i += 4) {
-      set(g + i, get(rates + i) * softplus(get(a + i) + get(biases + i)));
-      set(beta + i, betaMax * sigmoid(get(b + i)));
+  /** β = betaMax σ(b). */
+  private void strengthSlice(int slice) {
+    long from = 4 * Slices.first(slice, slices, groups) * GROUP * h;
+    long end = 4 * Math.min(n, Slices.first(slice + 1, slices, groups) * GROUP) * h;
+    long count = (end - from) / 4;
+    long in = Floats.address(b) + from;
+    long to = Floats.address(beta) + from;
+    if (SIMD) {
+      VectorDecay.strength(in, betaMax, to, count);
+    }
+    for (long i = 4 * Rows.whole(count); i < 4 * count; i += 4) {
+      set(to + i, betaMax * sigmoid(get(in + i)));
     }
   }
 
@@ -109,7 +132,9 @@ public final class CpuDecayGate implements DecayGate {
     this.db = db;
     int length = GROUP * h;
     sums = partials.zeros(2L * slices * length);
-    pool.run(slices, backwardTask);
+    pool.run(slices, logGradientTask);
+    pool.run(slices, decayGradientTask);
+    pool.run(slices, strengthGradientTask);
     fold(sums, Floats.address(dALog));
     fold(sums + 4L * length, Floats.address(dDtBias));
   }
@@ -128,38 +153,60 @@ public final class CpuDecayGate implements DecayGate {
     }
   }
 
-  private void backwardSlice(int slice) {
+  /** dA_log += dg g. */
+  private void logGradientSlice(int slice) {
     long end = Slices.first(slice + 1, slices, groups);
     long logSums = sums + 8L * slice * GROUP * h;
     for (long group = Slices.first(slice, slices, groups); group < end; group++) {
       long at = 4 * group * GROUP * h;
-      int count = (int) Math.min(GROUP, n - group * GROUP) * h;
-      backward(
-          Floats.address(a) + at, Floats.address(g) + at, Floats.address(da) + at, logSums, count);
-      strength(
-          Floats.address(b) + at, Floats.address(beta) + at, Floats.address(db) + at, count);
+      long in = Floats.address(a) + at;
+      long dg = Floats.address(g) + at;
+      int count = groupSize(group);
+      if (SIMD) {
+        VectorDecay.logGradient(in, rates, biases, dg, logSums, count);
+      }
+      for (long i = 4 * Rows.whole(count); i < 4L * count; i += 4) {
+        float dt = get(in + i) + get(biases + i);
+        Floats.add(logSums + i, get(rates + i) * get(dg + i) * softplus(dt));
+      }
     }
   }
 
-  private void backward(long a, long dg, long da, long logSums, int count) {
-    long biasSums = logSums + 4L * GROUP * h;
-    int done =
-        SIMD ? VectorDecay.backward(a, rates, biases, dg, da, logSums, biasSums, count) : 0;
-    for (long i = 4L * done; i < 4L * count; i += 4) {
-      float dt = get(a + i) + get(biases + i);
-      float scaled = get(rates + i) * get(dg + i);
-      float slope = scaled * sigmoid(dt);
-      Floats.add(logSums + i, scaled * softplus(dt));
-      Floats.add(biasSums + i, slope);
-      set(da + i, slope);
+  /** da = −exp(A_log) σ(a + dt_bias) dg, ddt_bias += da. */
+  private void decayGradientSlice(int slice) {
+    long end = Slices.first(slice + 1, slices, groups);
+    long biasSums = sums + 8L * slice * GROUP * h + 4L * GROUP * h;
+    for (long group = Slices.first(slice, slices, groups); group < end; group++) {
+      long at = 4 * group * GROUP * h;
+      long in = Floats.address(a) + at;
+      long dg = Floats.address(g) + at;
+      long to = Floats.address(da) + at;
+      int count = groupSize(group);
+      if (SIMD) {
+        VectorDecay.decayGradient(in, rates, biases, dg, to, biasSums, count);
+      }
+      for (long i = 4 * Rows.whole(count); i < 4L * count; i += 4) {
+        float slope = get(rates + i) * get(dg + i) * sigmoid(get(in + i) + get(biases + i));
+        Floats.add(biasSums + i, slope);
+        set(to + i, slope);
+      }
     }
   }
 
-  private void strength(long b, long dBeta, long db, int count) {
-    int done = SIMD ? VectorDecay.strength(b, betaMax, dBeta, db, count) : 0;
-    for (long i = 4L * done; i < 4L * count; i += 4) {
-      float s = sigmoid(get(b + i));
-      set(db + i, betaMax * get(dBeta + i) * s * (1 - s));
+  /** db = betaMax σ(b) (1 − σ(b)) dβ. */
+  private void strengthGradientSlice(int slice) {
+    long from = 4 * Slices.first(slice, slices, groups) * GROUP * h;
+    long end = 4 * Math.min(n, Slices.first(slice + 1, slices, groups) * GROUP) * h;
+    long count = (end - from) / 4;
+    long in = Floats.address(b) + from;
+    long upstream = Floats.address(beta) + from;
+    long to = Floats.address(db) + from;
+    if (SIMD) {
+      VectorDecay.strengthGradient(in, betaMax, upstream, to, count);
+    }
+    for (long i = 4 * Rows.whole(count); i < 4 * count; i += 4) {
+      float s = sigmoid(get(in + i));
+      set(to + i, betaMax * get(upstream + i) * s * (1 - s));
     }
   }
 

@@ -7,46 +7,53 @@ import static io.hydrahead.ops.VectorRows.store;
 import io.hydrahead.ops.VectorMath;
 import jdk.incubator.vector.FloatVector;
 
-/** The whole vectors of a group of rows in {@link CpuDecayGate}; each returns how many it did. */
+/** The whole vectors of a group or slice in {@link CpuDecayGate}. */
 final class VectorDecay {
   private VectorDecay() {}
 
-  static int forward(
-      long a, long b, long rates, long biases, float betaMax, long g, long beta, int count) {
+  static void decay(long a, long rates, long biases, long g, int count) {
     long whole = 4L * (count & -L);
-    FloatVector most = FloatVector.broadcast(VectorMath.S, betaMax);
     for (long i = 0; i < whole; i += 4 * L) {
       FloatVector dt = load(a + i).add(load(biases + i));
       store(VectorMath.softplus(dt).mul(load(rates + i)), g + i);
     }
+  }
+
+  static void strength(long b, float betaMax, long beta, long count) {
+    long whole = 4 * (count & -L);
+    FloatVector most = FloatVector.broadcast(VectorMath.S, betaMax);
     for (long i = 0; i < whole; i += 4 * L) {
       store(VectorMath.sigmoid(load(b + i)).mul(most), beta + i);
     }
-    return count & -L;
   }
 
-  static int backward(
-      long a, long rates, long biases, long dg, long da, long logSums, long biasSums, int count) {
+  static void logGradient(long a, long rates, long biases, long dg, long sums, int count) {
     long whole = 4L * (count & -L);
     for (long i = 0; i < whole; i += 4 * L) {
       FloatVector dt = load(a + i).add(load(biases + i));
       FloatVector scaled = load(rates + i).mul(load(dg + i));
-      store(VectorMath.softplus(dt).fma(scaled, load(logSums + i)), logSums + i);
-      FloatVector slope = scaled.mul(VectorMath.sigmoid(dt));
-      store(slope.add(load(biasSums + i)), biasSums + i);
-      store(slope, da + i);
+      store(VectorMath.softplus(dt).fma(scaled, load(sums + i)), sums + i);
     }
-    return count & -L;
   }
 
-  static int strength(long b, float betaMax, long dBeta, long db, int count) {
+  static void decayGradient(
+      long a, long rates, long biases, long dg, long da, long sums, int count) {
     long whole = 4L * (count & -L);
+    for (long i = 0; i < whole; i += 4 * L) {
+      FloatVector dt = load(a + i).add(load(biases + i));
+      FloatVector slope = load(rates + i).mul(load(dg + i)).mul(VectorMath.sigmoid(dt));
+      store(slope.add(load(sums + i)), sums + i);
+      store(slope, da + i);
+    }
+  }
+
+  static void strengthGradient(long b, float betaMax, long dBeta, long db, long count) {
+    long whole = 4 * (count & -L);
     FloatVector most = FloatVector.broadcast(VectorMath.S, betaMax);
-    FloatVector one = FloatVector.broadcast(VectorMath.S, 1f);
     for (long i = 0; i < whole; i += 4 * L) {
       FloatVector s = VectorMath.sigmoid(load(b + i));
-      store(load(dBeta + i).mul(most).mul(s).mul(one.sub(s)), db + i);
+      FloatVector slope = s.neg().fma(s, s); // s (1 − s), rounded once
+      store(load(dBeta + i).mul(most).mul(slope), db + i);
     }
-    return count & -L;
   }
 }

@@ -12,12 +12,16 @@ import io.hydrahead.tensor.Simd;
 import io.hydrahead.tensor.Tensor;
 import java.util.function.IntConsumer;
 
-/** {@link HeadFusion} on the CPU: slices of rows, each with its own partial dBias and dγ. */
+/**
+ * {@link HeadFusion} on the CPU: slices of rows, each with its own partial dBias and dγ. The gates of a
+ * row are computed first, into scratch memory of the slice.
+ */
 public final class CpuHeadFusion implements HeadFusion {
   private static final boolean SIMD = Simd.available();
 
   private final ComputePool pool;
   private final Scratch partials = new Scratch();
+  private final Scratch rowGates = new Scratch();
   private final IntConsumer forwardTask = this::forwardSlice;
   private final IntConsumer backwardTask = this::backwardSlice;
 
@@ -36,6 +40,7 @@ public final class CpuHeadFusion implements HeadFusion {
   private int n;
   private long wideRow;
   private int slices;
+  private long opened;
   private long sums;
 
   public CpuHeadFusion(ComputePool pool) {
@@ -64,18 +69,20 @@ public final class CpuHeadFusion implements HeadFusion {
     this.wide = wide;
     this.rstd = s.norm() ? rstd : null;
     wideRow = n == 0 ? 0 : wide.size() / n;
-    slices = Slices.count(n, (long) heads.length * headDim);
+    long row = (long) heads.length * headDim;
+    slices = Slices.count(n, row);
+    opened = s.gate() ? rowGates.floats(slices * row) : 0;
   }
 
   private void forwardSlice(int slice) {
     long end = Slices.first(slice + 1, slices, n);
     long in = Floats.address(o);
-    long gates = Floats.address(z);
-    long biases = Floats.address(bias);
     long gammas = Floats.address(gamma);
     long out = Floats.address(wide);
     long reciprocals = Floats.address(rstd);
+    long open = opened + 4L * slice * heads.length * d;
     for (long r = Slices.first(slice, slices, n); r < end; r++) {
+      open(r, open);
       for (int j = 0; j < heads.length; j++) {
         long head = r * heads.length + j;
         long at = 4 * head * d;
@@ -91,22 +98,29 @@ public final class CpuHeadFusion implements HeadFusion {
           scale *= get(gammas + 4L * heads[j]);
         }
         long to = out + 4 * (r * wideRow + (long) heads[j] * d);
-        if (gates == 0) {
+        if (opened == 0) {
           Rows.scale(scale, in + at, to, d);
         } else {
-          gated(scale, in + at, gates + at, biases == 0 ? 0 : biases + 4L * j * d, to);
+          Rows.scale(scale, in + at, open + 4L * j * d, to, d);
         }
       }
     }
   }
 
-  /** out = scale · o · σ(z + bias). */
-  private void gated(float scale, long o, long z, long bias, long out) {
-    if (SIMD) {
-      VectorFusion.gated(scale, o, z, bias, out, d);
+  /** open = σ(z + bias) for the heads of row r. */
+  private void open(long r, long open) {
+    if (opened == 0) {
+      return;
     }
-    for (long i = 4 * Rows.whole(d); i < 4L * d; i += 4) {
-      set(out + i, scale * get(o + i) * gate(z + i, bias, i));
+    int count = heads.length * d;
+    long gates = Floats.address(z) + 4 * r * count;
+    long biases = Floats.address(bias);
+    if (SIMD) {
+      VectorFusion.open(gates, biases, open, count);
+    }
+    for (long i = 4 * Rows.whole(count); i < 4L * count; i += 4) {
+      float x = get(gates + i) + (biases == 0 ? 0f : get(biases + i));
+      set(open + i, (float) (1 / (1 + Math.exp(-x))));
     }
   }
 
@@ -136,8 +150,6 @@ public final class CpuHeadFusion implements HeadFusion {
   private void backwardSlice(int slice) {
     long end = Slices.first(slice + 1, slices, n);
     long in = Floats.address(o);
-    long gates = Floats.address(z);
-    long biases = Floats.address(bias);
     long gammas = Floats.address(gamma);
     long upstream = Floats.address(wide);
     long reciprocals = Floats.address(rstd);
@@ -145,7 +157,9 @@ public final class CpuHeadFusion implements HeadFusion {
     long toGates = Floats.address(dZ);
     long biasSums = sums + 4L * slice * (heads.length * d + heads.length);
     long gammaSums = biasSums + 4L * heads.length * d;
+    long open = opened + 4L * slice * heads.length * d;
     for (long r = Slices.first(slice, slices, n); r < end; r++) {
+      open(r, open);
       for (int j = 0; j < heads.length; j++) {
         long head = r * heads.length + j;
         long at = 4 * head * d;
@@ -154,46 +168,39 @@ public final class CpuHeadFusion implements HeadFusion {
         float reciprocal = reciprocals == 0 ? 1f : get(reciprocals + 4 * head);
         float scale = gammas == 0 ? 1f : get(gammas + 4L * heads[j]);
         float sum;
-        if (gates == 0) {
-          sum = Rows.dot(dOut, in + at, d) * reciprocal;
+        if (opened == 0) {
+          sum = Rows.dot(dOut, in + at, d);
           Rows.scale(scale, dOut, to + at, d);
         } else {
           sum =
-              reciprocal
-                  * ungate(
-                      scale, reciprocal, in + at, gates + at, biases == 0 ? 0 : biases + column,
-                      dOut, to + at, toGates + at, biasSums + column);
+              gated(
+                  scale, reciprocal, in + at, open + column, dOut, to + at, toGates + at,
+                  biasSums + column);
         }
+        sum *= reciprocal;
         Floats.add(gammaSums + 4L * j, sum);
         if (switches.norm()) {
           float slope = -reciprocal * reciprocal * scale * sum / d;
-          Rows.scale(reciprocal, to + at, to + at, d);
-          Rows.axpy(slope, in + at, to + at, d);
+          Rows.combine(reciprocal, to + at, slope, in + at, to + at, d);
         }
       }
     }
   }
 
-  /** With s = σ(z + b): dO = scale dOut s, dz = scale dOut o rstd s(1−s); returns Σ dOut o s. */
-  private float ungate(
-      float scale, float rstd, long o, long z, long bias, long dOut, long dO, long dZ,
-      long dBias) {
-    float sum = SIMD ? VectorFusion.ungate(scale, rstd, o, z, bias, dOut, dO, dZ, dBias, d) : 0f;
+  /** dO = scale dOut open, dz = scale dOut o rstd open (1 − open); returns Σ dOut o open. */
+  private float gated(
+      float scale, float rstd, long o, long open, long dOut, long dO, long dZ, long dBias) {
+    float sum = SIMD ? VectorFusion.gated(scale, rstd, o, open, dOut, dO, dZ, dBias, d) : 0f;
     for (long i = 4 * Rows.whole(d); i < 4L * d; i += 4) {
-      float open = gate(z + i, bias, i);
-      float passed = get(dOut + i) * open;
+      float s = get(open + i);
+      float passed = get(dOut + i) * s;
       float x = get(o + i);
-      float dz = scale * rstd * passed * x * (1 - open);
+      float dz = scale * rstd * passed * x * (1 - s);
       set(dO + i, scale * passed);
       set(dZ + i, dz);
       Floats.add(dBias + i, dz);
       sum = Math.fma(passed, x, sum);
     }
     return sum;
-  }
-
-  private static float gate(long z, long bias, long i) {
-    float x = get(z) + (bias == 0 ? 0f : get(bias + i));
-    return (float) (1 / (1 + Math.exp(-x)));
   }
 }

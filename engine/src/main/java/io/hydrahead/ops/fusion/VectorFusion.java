@@ -11,29 +11,27 @@ import jdk.incubator.vector.FloatVector;
 final class VectorFusion {
   private VectorFusion() {}
 
-  static void gated(float scale, long o, long z, long bias, long out, int d) {
-    long whole = 4L * (d & -L);
-    FloatVector factor = FloatVector.broadcast(VectorMath.S, scale);
+  /** open = σ(z + bias); no bias when its address is 0. */
+  static void open(long z, long bias, long open, int count) {
+    long whole = 4L * (count & -L);
     for (long i = 0; i < whole; i += 4 * L) {
       FloatVector x = bias == 0 ? load(z + i) : load(z + i).add(load(bias + i));
-      store(load(o + i).mul(factor).mul(VectorMath.sigmoid(x)), out + i);
+      store(VectorMath.sigmoid(x), open + i);
     }
   }
 
-  static float ungate(
-      float scale, float rstd, long o, long z, long bias, long dOut, long dO, long dZ, long dBias,
-      int d) {
+  static float gated(
+      float scale, float rstd, long o, long open, long dOut, long dO, long dZ, long dBias, int d) {
     long whole = 4L * (d & -L);
     FloatVector factor = FloatVector.broadcast(VectorMath.S, scale);
     FloatVector normed = FloatVector.broadcast(VectorMath.S, scale * rstd);
-    FloatVector one = FloatVector.broadcast(VectorMath.S, 1f);
     FloatVector sum = FloatVector.zero(VectorMath.S);
     for (long i = 0; i < whole; i += 4 * L) {
-      FloatVector x = bias == 0 ? load(z + i) : load(z + i).add(load(bias + i));
-      FloatVector open = VectorMath.sigmoid(x);
-      FloatVector passed = load(dOut + i).mul(open);
+      FloatVector s = load(open + i);
+      FloatVector passed = load(dOut + i).mul(s);
       FloatVector product = passed.mul(load(o + i));
-      FloatVector dz = product.mul(normed).mul(one.sub(open));
+      FloatVector dz = product.mul(normed);
+      dz = s.neg().fma(dz, dz); // · (1 − s), rounded once
       store(passed.mul(factor), dO + i);
       store(dz, dZ + i);
       store(load(dBias + i).add(dz), dBias + i);

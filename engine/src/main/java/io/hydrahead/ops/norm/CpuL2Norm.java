@@ -7,14 +7,11 @@ import io.hydrahead.ops.Floats;
 import io.hydrahead.ops.Rows;
 import io.hydrahead.ops.Slices;
 import io.hydrahead.tensor.ComputePool;
-import io.hydrahead.tensor.Simd;
 import io.hydrahead.tensor.Tensor;
 import java.util.function.IntConsumer;
 
 /** {@link L2Norm} on the CPU: slices of rows. */
 public final class CpuL2Norm implements L2Norm {
-  private static final boolean SIMD = Simd.available();
-
   private final ComputePool pool;
   private final IntConsumer forwardTask = this::forwardSlice;
   private final IntConsumer backwardTask = this::backwardSlice;
@@ -82,16 +79,8 @@ public final class CpuL2Norm implements L2Norm {
       long at = 4 * r * d;
       float projection = Rows.dot(output + at, upstream + at, d);
       float reciprocal = get(reciprocals + 4 * r);
-      combine(reciprocal, upstream + at, -reciprocal * projection, output + at, to + at);
-    }
-  }
-
-  private void combine(float a, long dy, float b, long y, long dx) {
-    if (SIMD) {
-      VectorNorm.combine(a, dy, b, y, dx, d);
-    }
-    for (long i = 4 * Rows.whole(d); i < 4L * d; i += 4) {
-      set(dx + i, Math.fma(b, get(y + i), a * get(dy + i)));
+      float slope = -reciprocal * projection;
+      Rows.combine(reciprocal, upstream + at, slope, output + at, to + at, d);
     }
   }
 }

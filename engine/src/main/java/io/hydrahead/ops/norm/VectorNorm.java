@@ -7,7 +7,7 @@ import static io.hydrahead.ops.VectorRows.store;
 import io.hydrahead.ops.VectorMath;
 import jdk.incubator.vector.FloatVector;
 
-/** The whole vectors of a row in {@link CpuRmsNorm} and {@link CpuL2Norm}. */
+/** The whole vectors of a row in {@link CpuRmsNorm}. */
 final class VectorNorm {
   private VectorNorm() {}
 
@@ -32,16 +32,6 @@ final class VectorNorm {
       FloatVector g = load(dy + i).mul(reciprocal).mul(load(w + i));
       g = load(x + i).fma(factor, g);
       store(accumulate ? load(dx + i).add(g) : g, dx + i);
-    }
-  }
-
-  /** dx = a dy + b y. */
-  static void combine(float a, long dy, float b, long y, long dx, int c) {
-    long whole = 4L * (c & -L);
-    FloatVector first = FloatVector.broadcast(VectorMath.S, a);
-    FloatVector second = FloatVector.broadcast(VectorMath.S, b);
-    for (long i = 0; i < whole; i += 4 * L) {
-      store(load(y + i).fma(second, load(dy + i).mul(first)), dx + i);
     }
   }
 }

@@ -1,0 +1,104 @@
+package io.hydrahead.ops;
+
+import static io.hydrahead.ops.OpsTesting.random;
+import static io.hydrahead.ops.OpsTesting.zeros;
+import static org.assertj.core.api.Assertions.assertThat;
+
+import com.sun.management.ThreadMXBean;
+import io.hydrahead.ops.fusion.HeadFusion;
+import io.hydrahead.tensor.Tensor;
+import java.lang.management.ManagementFactory;
+import java.util.LinkedHashMap;
+import java.util.Map;
+import java.util.Random;
+import org.junit.jupiter.api.Test;
+
+/** Once compiled, no operation allocates: training steps and decoding leave the collector alone. */
+class AllocationTest {
+  private static final int QUIET_CALLS = 100;
+  private static final long PATIENCE_NANOS = 20_000_000_000L;
+  private static final int N = 70;
+  private static final int C = 80;
+  private static final int HEADS = 5;
+  private static final int D = 16;
+
+  private final Random random = new Random(11);
+
+  @Test
+  void noOperationAllocates() {
+    ThreadMXBean threads = (ThreadMXBean) ManagementFactory.getThreadMXBean();
+    try (Ops ops = OpsFactory.cpu(new OpsOptions(1, "java", false))) {
+      calls(ops)
+          .forEach(
+              (name, call) -> {
+                long deadline = System.nanoTime() + PATIENCE_NANOS;
+                int quiet = 0;
+                long last = 0;
+                while (quiet < QUIET_CALLS && System.nanoTime() < deadline) {
+                  long before = threads.getCurrentThreadAllocatedBytes();
+                  call.run();
+                  long allocated = threads.getCurrentThreadAllocatedBytes() - before;
+                  last = allocated == 0 ? last : allocated;
+                  quiet = allocated == 0 ? quiet + 1 : 0;
+                }
+                assertThat(quiet)
+                    .as("%s: calls without allocation; it last took %s bytes", name, last)
+                    .isEqualTo(QUIET_CALLS);
+              });
+    }
+  }
+
+  private Map<String, Runnable> calls(Ops ops) {
+    Tensor x = random(random, 1, N, C);
+    Tensor y = random(random, 1, N, C);
+    Tensor z = random(random, 1, N, C);
+    Tensor to = zeros(N, C);
+    Tensor to2 = zeros(N, C);
+    Tensor w = random(random, 1, C);
+    Tensor dw = zeros(C);
+    Tensor dw2 = zeros(C);
+    Tensor rows = zeros(N);
+    Map<String, Runnable> calls = new LinkedHashMap<>();
+    calls.put("rmsNorm", () -> ops.rmsNorm().forward(x, w, 1e-6f, to, rows));
+    calls.put("rmsNorm′", () -> ops.rmsNorm().backward(x, w, rows, y, to, false, dw));
+    calls.put("l2Norm", () -> ops.l2Norm().forward(x, 1e-6f, to, rows));
+    calls.put("l2Norm′", () -> ops.l2Norm().backward(x, rows, y, to));
+    Tensor cos = random(random, 1, N, D / 2);
+    calls.put("rotary", () -> ops.rotary().apply(to, N, HEADS, D, cos, cos, false));
+    calls.put("swiGlu", () -> ops.swiGlu().forward(x, y, to));
+    calls.put("swiGlu′", () -> ops.swiGlu().backward(x, y, z, to, to2));
+    HeadFusion.Switches s = new HeadFusion.Switches(true, true, true, 1e-6f);
+    int[] heads = {6, 0, 2, 3, 4};
+    Tensor wide = zeros(N, 7 * D);
+    Tensor rstd = zeros(N, HEADS);
+    Tensor gamma = random(random, 1, 7);
+    Tensor dGamma = zeros(7);
+    calls.put("fusion", () -> ops.fusion().forward(s, x, y, w, gamma, heads, D, wide, rstd));
+    calls.put(
+        "fusion′",
+        () ->
+            ops.fusion()
+                .backward(s, x, y, w, gamma, heads, D, rstd, wide, to, to2, dw, dGamma));
+    Tensor kernel = random(random, 1, C, 4);
+    Tensor dKernel = zeros(C, 4);
+    Tensor state = zeros(2, 3, C);
+    calls.put("conv", () -> ops.conv().forward(2, N / 2, x, kernel, state, to));
+    calls.put("conv′", () -> ops.conv().backward(2, N / 2, x, kernel, y, to, dKernel));
+    calls.put("decay", () -> ops.decay().forward(x, y, w, w, 1f, to, to2));
+    calls.put("decay′", () -> ops.decay().backward(x, y, w, w, 1f, x, y, to, to2, dw, dw2));
+    int[] ids = random.ints(N, 0, C).toArray();
+    float[] weights = new float[N];
+    java.util.Arrays.fill(weights, 1f);
+    calls.put("cross-entropy", () -> ops.loss().crossEntropy(x, ids, weights, 0, 1f, to));
+    calls.put("KL", () -> ops.loss().kl(x, y, weights, 0, 1f, to));
+    Tensor table = random(random, 1, C, C);
+    calls.put("embedding", () -> ops.embedding().forward(ids, 0, table, to));
+    calls.put("embedding′", () -> ops.embedding().backward(ids, 0, x, table));
+    calls.put(
+        "adamW",
+        () -> ops.optim().adamW(to, x, to2, z, 1e-3f, 0.9f, 0.95f, 1e-8f, 0.1f, 5, 1f));
+    calls.put("sumOfSquares", () -> ops.optim().sumOfSquares(x));
+    calls.put("axpy", () -> ops.optim().axpy(0.5f, x, to));
+    return calls;
+  }
+}
