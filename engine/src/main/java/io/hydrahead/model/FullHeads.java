@@ -155,7 +155,7 @@ final class FullHeads {
     }
   }
 
-  /** From gradients of out and z to those of the parameters and (added, unless null) of x. */
+  /** From gradients of out and z to those of the parameters and (assigned, unless null) of x. */
   void backward(Tensor x, Weights w, Weights dw, Position at, Gradients g, Tensor dx) {
     int d = config.headDim();
     ops.attention()
@@ -172,18 +172,19 @@ final class FullHeads {
         .backward(
             kRawHeads, w.kNorm, kRstd, g.dk.view(kHeads.shape()), g.dkRaw.view(kHeads.shape()),
             false, dw.kNorm);
-    project(g.dqRaw, x, w.q, dw.q, dx);
-    project(g.dkRaw, x, w.k, dw.k, dx);
-    project(g.dv, x, w.v, dw.v, dx);
+    project(g.dqRaw, x, w.q, dw.q, dx, false);
+    project(g.dkRaw, x, w.k, dw.k, dx, true);
+    project(g.dv, x, w.v, dw.v, dx, true);
     if (z != null) {
-      project(g.dZ, x, w.z, dw.z, dx);
+      project(g.dZ, x, w.z, dw.z, dx, true);
     }
   }
 
-  private void project(Tensor dy, Tensor x, Tensor w, Tensor dw, Tensor dx) {
+  private void project(
+      Tensor dy, Tensor x, Tensor w, Tensor dw, Tensor dx, boolean accumulate) {
     ops.linear().backwardWeight(dy, x, dw);
     if (dx != null) {
-      ops.linear().backwardInput(dy, w, dx, true);
+      ops.linear().backwardInput(dy, w, dx, accumulate);
     }
   }
 }

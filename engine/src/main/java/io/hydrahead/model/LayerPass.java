@@ -90,18 +90,13 @@ final class LayerPass {
 
   /** The layer's second half: y = h + mlp(norm(h)) with h = x + a; the attention output a is given. */
   void finish(Tensor x, Tensor a, Tensor y, Weights w) {
-    add(x, a, middle);
+    ops.optim().sum(x, a, middle);
     ops.rmsNorm().forward(middle, w.postNorm, config.rmsNormEps(), middleNormed, middleRstd);
     ops.linear().forward(middleNormed, w.gate, gate, false);
     ops.linear().forward(middleNormed, w.up, up, false);
     ops.swiGlu().forward(gate, up, activated);
-    y.copyFrom(middle);
-    ops.linear().forward(activated, w.down, y, true);
-  }
-
-  private void add(Tensor x, Tensor a, Tensor sum) {
-    sum.copyFrom(x);
-    ops.optim().axpy(1f, a, sum);
+    ops.linear().forward(activated, w.down, y, false);
+    ops.optim().axpy(1f, middle, y);
   }
 
   /** The attention block alone: fills {@link #mixerOutput} from x. */
@@ -180,9 +175,6 @@ final class LayerPass {
     ops.linear().backwardWeight(dMixed, concatenation, dw.o);
     ops.linear().backwardInput(dMixed, w.o, g.dConcatenation, false);
     Tensor dNormed = inputs ? g.dNormed : null;
-    if (inputs) {
-      g.dNormed.fill(0f);
-    }
     if (full != null) {
       if (!direct) {
         ops.fusion()
@@ -197,7 +189,7 @@ final class LayerPass {
           .backward(
               switches, linear.out, linear.z, null, w.gamma, linear.heads, d, linearRstd,
               g.dConcatenation, g.linear.dOut, g.linear.dZ, null, dw.gamma);
-      linear.backward(normed, w.linear, dw.linear, at, g.linear, dNormed);
+      linear.backward(normed, w.linear, dw.linear, at, g.linear, dNormed, full != null);
     }
   }
 }

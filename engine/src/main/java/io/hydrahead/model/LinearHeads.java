@@ -200,22 +200,26 @@ final class LinearHeads {
     }
   }
 
-  /** From gradients of out and z to those of the parameters and (added, unless null) of x. */
-  void backward(Tensor x, Weights w, Weights dw, Position at, Gradients g, Tensor dx) {
+  /**
+   * From gradients of out and z to those of the parameters and, unless dx is null, of x: assigned, or
+   * added to when {@code accumulate}.
+   */
+  void backward(
+      Tensor x, Weights w, Weights dw, Position at, Gradients g, Tensor dx, boolean accumulate) {
     g.dState.fill(0f);
     ops.deltaRule().backward(shape, inputs, saved, g.dOut, g.dState, g.inputs);
     normed(g.dq, g.dRaw, qHeads, qRawHeads, qNorms, qRstd, w.qNorm, dw.qNorm, at);
-    unproject(g, g.dRaw, x, qs, w.q, dw.q, w.qConv, dw.qConv, dx);
+    unproject(g, g.dRaw, x, qs, w.q, dw.q, w.qConv, dw.qConv, dx, accumulate);
     normed(g.dk, g.dRaw, kHeads, kRawHeads, kNorms, kRstd, w.kNorm, dw.kNorm, at);
-    unproject(g, g.dRaw, x, ks, w.k, dw.k, w.kConv, dw.kConv, dx);
-    unproject(g, g.dv, x, vs, w.v, dw.v, w.vConv, dw.vConv, dx);
+    unproject(g, g.dRaw, x, ks, w.k, dw.k, w.kConv, dw.kConv, dx, true);
+    unproject(g, g.dv, x, vs, w.v, dw.v, w.vConv, dw.vConv, dx, true);
     ops.decay()
         .backward(
             a, b, w.aLog, w.dtBias, style.betaMax(), g.dg, g.dBeta, g.da, g.db, dw.aLog, dw.dtBias);
-    linear(g.da, x, w.a, dw.a, dx);
-    linear(g.db, x, w.b, dw.b, dx);
+    linear(g.da, x, w.a, dw.a, dx, true);
+    linear(g.db, x, w.b, dw.b, dx, true);
     if (z != null) {
-      linear(g.dZ, x, w.z, dw.z, dx);
+      linear(g.dZ, x, w.z, dw.z, dx, true);
     }
   }
 
@@ -232,19 +236,20 @@ final class LinearHeads {
 
   private void unproject(
       Gradients g, Tensor dRaw, Tensor x, Stream s, Tensor w, Tensor dw, Tensor conv, Tensor dConv,
-      Tensor dx) {
+      Tensor dx, boolean accumulate) {
     Tensor dy = dRaw;
     if (conv != null) {
       ops.conv().backward(batch, tokens, s.projected, conv, dRaw, g.dProjected, dConv);
       dy = g.dProjected;
     }
-    linear(dy, x, w, dw, dx);
+    linear(dy, x, w, dw, dx, accumulate);
   }
 
-  private void linear(Tensor dy, Tensor x, Tensor w, Tensor dw, Tensor dx) {
+  private void linear(
+      Tensor dy, Tensor x, Tensor w, Tensor dw, Tensor dx, boolean accumulate) {
     ops.linear().backwardWeight(dy, x, dw);
     if (dx != null) {
-      ops.linear().backwardInput(dy, w, dx, true);
+      ops.linear().backwardInput(dy, w, dx, accumulate);
     }
   }
 }

@@ -19,6 +19,7 @@ public final class CpuOptim implements Optim {
   private final IntConsumer adamTask = this::adamSlice;
   private final IntConsumer squaresTask = this::squaresSlice;
   private final IntConsumer axpyTask = this::axpySlice;
+  private final IntConsumer sumTask = this::sumSlice;
   private final double[] squares = new double[Slices.MAX];
   private final AdamStep adam = new AdamStep();
 
@@ -129,5 +130,22 @@ public final class CpuOptim implements Optim {
     long from = Slices.firstFlat(slice, slices, size);
     long count = Slices.firstFlat(slice + 1, slices, size) - from;
     Rows.axpy(alpha, Floats.address(x) + 4 * from, Floats.address(y) + 4 * from, count);
+  }
+
+  @Override
+  public synchronized void sum(Tensor x, Tensor y, Tensor out) {
+    OptimShape.check(x, out);
+    start(OptimShape.check(y, out), x, y);
+    m = out;
+    alpha = 1f;
+    pool.run(slices, sumTask);
+  }
+
+  private void sumSlice(int slice) {
+    long from = Slices.firstFlat(slice, slices, size);
+    long count = Slices.firstFlat(slice + 1, slices, size) - from;
+    java.lang.foreign.MemorySegment.copy(
+        x.segment(), 4 * from, m.segment(), 4 * from, 4 * count);
+    Rows.axpy(1f, Floats.address(y) + 4 * from, Floats.address(m) + 4 * from, count);
   }
 }

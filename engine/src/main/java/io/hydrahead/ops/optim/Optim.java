@@ -17,4 +17,10 @@ public interface Optim {
 
   /** y += alpha · x. */
   void axpy(float alpha, Tensor x, Tensor y);
+
+  /** out = x + y; out may be the memory of neither. */
+  default void sum(Tensor x, Tensor y, Tensor out) {
+    out.copyFrom(x);
+    axpy(1f, y, out);
+  }
 }
