@@ -56,9 +56,23 @@ public final class OpsFactory {
         new ReferenceOptim());
   }
 
-  /** The fastest backends that work on this machine. */
+  /**
+   * The fastest backends that work on this machine. Deterministic mode takes the built-in GEMM, whose
+   * rows do not depend on their neighbours, whatever {@code blas} says.
+   *
+   * @throws IllegalArgumentException if {@code blas} names no backend
+   */
   public static Ops cpu(OpsOptions options) {
     ComputePool pool = new ComputePool(options.threads());
+    try {
+      return cpu(options, pool);
+    } catch (RuntimeException e) {
+      pool.close();
+      throw e;
+    }
+  }
+
+  private static Ops cpu(OpsOptions options, ComputePool pool) {
     Gemm gemm = Gemms.select(options.deterministic() ? "java" : options.blas(), pool);
     return new Ops(
         pool,
