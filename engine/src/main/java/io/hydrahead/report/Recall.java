@@ -116,7 +116,8 @@ final class Recall {
         .toList();
   }
 
-  private static Optional<Pool> pool(List<Cell> some) {
+  /** Cells as one, weighted by their samples. */
+  static Optional<Pool> pool(List<Cell> some) {
     if (some.isEmpty()) {
       return Optional.empty();
     }

@@ -7,6 +7,7 @@ import java.io.IOException;
 import java.io.InputStream;
 import java.io.UncheckedIOException;
 import java.nio.charset.StandardCharsets;
+import java.util.Comparator;
 import java.util.List;
 import java.util.Map;
 import java.util.TreeSet;
@@ -48,6 +49,7 @@ public final class Report {
     header();
     summary();
     recallSection();
+    lossSection();
     headSection();
     memorySection();
     new CurveSection(input, tables).write(m);
@@ -129,6 +131,62 @@ public final class Report {
     }
     families.forEach((family, tasks) -> recallChart(family, String.join(", ", tasks), tasks, false));
     m.close().close();
+  }
+
+  /** Charts of the cells that are no accuracies, such as the loss on plain text. */
+  private void lossSection() {
+    List<String> kinds =
+        input.cells().stream()
+            .filter(c -> !c.isAccuracy())
+            .map(c -> c.task() + ": " + c.metric())
+            .distinct()
+            .toList();
+    if (kinds.isEmpty()) {
+      return;
+    }
+    section("text", "Likelihood by length");
+    paragraph("Lower is better. Bars are 95% intervals.");
+    legend(
+        names.stream()
+            .filter(n -> input.cells().stream().anyMatch(c -> !c.isAccuracy() && c.model().equals(n)))
+            .toList());
+    m.open("div", "class", "grid");
+    for (String kind : kinds) {
+      lossChart(
+          kind,
+          input.cells().stream()
+              .filter(c -> !c.isAccuracy() && kind.equals(c.task() + ": " + c.metric()))
+              .toList());
+    }
+    m.close().close();
+  }
+
+  private void lossChart(String title, List<Cell> cells) {
+    double low = cells.stream().mapToDouble(Cell::low).min().orElseThrow();
+    double high = cells.stream().mapToDouble(Cell::high).max().orElseThrow();
+    TreeSet<Integer> lengths =
+        cells.stream().map(Cell::length).collect(Collectors.toCollection(TreeSet::new));
+    LineChart chart =
+        new LineChart(
+            title + " by length", Axis.lengths(List.copyOf(lengths), "tokens"),
+            Axis.nice(low, high, 5, "", Markup::number), HEIGHT);
+    if (input.nativeLength() > 0) {
+      chart.guideAt(input.nativeLength(), "native " + Show.length(input.nativeLength()));
+    }
+    for (String model : names) {
+      chart.add(
+          names.indexOf(model),
+          cells.stream()
+              .filter(c -> c.model().equals(model))
+              .sorted(Comparator.comparingInt(Cell::length))
+              .map(
+                  c ->
+                      new Point(
+                          c.length(), c.value(), c.low(), c.high(),
+                          model + ", " + Show.length(c.length()) + ": " + Show.loss(c.value())))
+              .toList());
+    }
+    figure(title, "Mean over the text's tokens.", chart.draw(), false);
   }
 
   private void recallChart(String title, String caption, List<String> tasks, boolean lead) {
@@ -263,7 +321,7 @@ public final class Report {
   }
 
   private void cellSection() {
-    if (input.cells().isEmpty()) {
+    if (input.cells().isEmpty() && input.skipped().isEmpty()) {
       return;
     }
     section("cells", "Every number");
@@ -278,6 +336,9 @@ public final class Report {
         .map(Cell::metric)
         .distinct()
         .forEach(metric -> m.element("h3", metric).append(tables.others(metric)));
+    if (!input.skipped().isEmpty()) {
+      m.element("h3", "Not measured").append(tables.skipped());
+    }
     m.close();
   }
 

@@ -4,6 +4,7 @@ import io.hydrahead.json.Json;
 import io.hydrahead.report.ReportInput.Cell;
 import io.hydrahead.report.ReportInput.Curve;
 import io.hydrahead.report.ReportInput.HeadScoreMap;
+import io.hydrahead.report.ReportInput.Skipped;
 import io.hydrahead.report.ReportInput.Source;
 import io.hydrahead.tensor.InputException;
 import java.io.IOException;
@@ -77,12 +78,19 @@ public final class ReportFiles {
               c.text("model"), c.textOr("stage", ""), c.textOr("quantity", "loss"),
               c.numbers("tokens"), c.numbers("values"), c.textOr("source", file)));
     }
+    List<Skipped> skipped = new ArrayList<>();
+    for (Item c : Item.list(json, "skipped", file)) {
+      skipped.add(
+          new Skipped(
+              c.text("model"), c.text("task"), (int) c.number("length"), c.textOr("reason", "")));
+    }
     Item top = new Item(json, "", file);
     return new ReportInput(
         top.textOr("title", ReportInput.DEFAULT_TITLE),
         top.textOr("about", ""),
         models,
         cells,
+        skipped,
         heads(json, file),
         curves,
         sources(json, file),
@@ -95,25 +103,32 @@ public final class ReportFiles {
     return dot > 0 ? name.substring(0, dot) : name;
   }
 
+  /**
+   * A cell of accuracy; or of {@code metric} where the cell names one; or of loss, where there is a
+   * {@code loss}: eval then gives e^−loss as accuracy, and an interval of that.
+   */
   private static Cell cell(Item c, String file) {
-    String metric = Cell.ACCURACY;
-    for (String other : List.of("loss", "perplexity")) {
-      if (!c.has(Cell.ACCURACY) && c.has(other)) {
-        metric = other;
-      }
-    }
-    metric = c.textOr("metric", metric);
-    double value = c.number(c.has(metric) ? metric : c.has("value") ? "value" : Cell.ACCURACY);
-    if (metric.equals(Cell.ACCURACY) && !(value >= 0 && value <= 1)) {
-      throw c.wrong(Cell.ACCURACY, "should be from 0 to 1");
-    }
     int length = (int) c.number("length");
     if (length < 1) {
       throw c.wrong("length", "should be a number of tokens");
     }
+    boolean likelihood = !c.has("metric") && c.has("loss");
+    String metric = likelihood ? "loss" : c.textOr("metric", Cell.ACCURACY);
+    double value = c.number(metric);
+    if (metric.equals(Cell.ACCURACY) && !(value >= 0 && value <= 1)) {
+      throw c.wrong(Cell.ACCURACY, "should be from 0 to 1");
+    }
+    double low = c.has("low") ? c.number("low") : value;
+    double high = c.has("high") ? c.number("high") : value;
+    if (likelihood && c.has("low") && c.has("high")) {
+      double worst = -Math.log(low);
+      low = -Math.log(high);
+      high = worst;
+    }
+    boolean interval = Double.isFinite(low) && Double.isFinite(high);
     return new Cell(
-        c.text("model"), c.text("task"), length, metric, value, c.numberOr("low", value),
-        c.numberOr("high", value), (int) c.numberOr("samples", 0), (long) c.numberOr("seed", 0),
+        c.text("model"), c.text("task"), length, metric, value, interval ? low : value,
+        interval ? high : value, (int) c.numberOr("samples", 0), (long) c.numberOr("seed", 0),
         c.textOr("source", file));
   }
 
@@ -160,7 +175,19 @@ public final class ReportFiles {
 
   private static Source source(Item s, String file) {
     return new Source(
-        file, s.plain("command"), s.plain("commit"), s.plain("checkpoint"), s.plain("seed"));
+        file, s.plain("command"), s.plain("commit"), s.plain("checkpoint"), s.plain("seed"),
+        settings(s.node().path("settings")));
+  }
+
+  private static String settings(JsonNode settings) {
+    if (!settings.isObject()) {
+      return settings.asString("");
+    }
+    List<String> out = new ArrayList<>();
+    for (String name : settings.propertyNames()) {
+      out.add(name + " " + settings.get(name).asString(settings.get(name).toString()));
+    }
+    return String.join(", ", out);
   }
 
   private static Map<String, String> system(JsonNode json) {
@@ -189,10 +216,10 @@ public final class ReportFiles {
         curves.add(Json.parse(line, file + ", line " + number));
       }
     }
-    Source source = new Source(file.toString(), "", "", "", "");
+    Source source = new Source(file.toString(), "", "", "", "", "");
     return new ReportInput(
-        ReportInput.DEFAULT_TITLE, "", List.of(), List.of(), HeadScoreMap.NONE, curves.curves(),
-        List.of(source), Map.of());
+        ReportInput.DEFAULT_TITLE, "", List.of(), List.of(), List.of(), HeadScoreMap.NONE,
+        curves.curves(), List.of(source), Map.of());
   }
 
   /** The JSON form of an input, which {@link #read(JsonNode, String)} reads again. */
@@ -224,15 +251,14 @@ public final class ReportFiles {
       o.put("task", c.task());
       o.put("length", c.length());
       o.put(c.metric(), c.value());
-      if (!c.isAccuracy()) {
-        o.put("metric", c.metric());
-      }
+      o.put("metric", c.metric());
       o.put("low", c.low());
       o.put("high", c.high());
       o.put("samples", c.samples());
       o.put("seed", c.seed());
       o.put("source", c.source());
     }
+    out.set("skipped", Json.of(in.skipped()));
     if (!in.heads().isEmpty()) {
       ObjectNode heads = out.putObject("heads");
       heads.put("layers", in.heads().scores().length);

@@ -14,6 +14,7 @@ import java.util.Set;
  * @param about a sentence or two under the title; may be empty
  * @param models in the order of columns and colours
  * @param cells measured results
+ * @param skipped results that could not be measured
  * @param heads scores of the probed model, or {@link HeadScoreMap#NONE}
  * @param curves training losses
  * @param sources where the numbers come from
@@ -24,6 +25,7 @@ public record ReportInput(
     String about,
     List<ModelFacts> models,
     List<Cell> cells,
+    List<Skipped> skipped,
     HeadScoreMap heads,
     List<Curve> curves,
     List<Source> sources,
@@ -35,6 +37,7 @@ public record ReportInput(
   public ReportInput {
     models = List.copyOf(models);
     cells = List.copyOf(cells);
+    skipped = List.copyOf(skipped);
     curves = List.copyOf(curves);
     sources = List.copyOf(sources);
     system = java.util.Collections.unmodifiableMap(new LinkedHashMap<>(system));
@@ -43,7 +46,7 @@ public record ReportInput(
   /** Nothing but a title. */
   public static ReportInput empty(String title) {
     return new ReportInput(
-        title, "", List.of(), List.of(), HeadScoreMap.NONE, List.of(), List.of(), Map.of());
+        title, "", List.of(), List.of(), List.of(), HeadScoreMap.NONE, List.of(), List.of(), Map.of());
   }
 
   /**
@@ -65,6 +68,9 @@ public record ReportInput(
       return metric.equals(ACCURACY);
     }
   }
+
+  /** What was asked for and could not be measured, in the words of the step that says so. */
+  public record Skipped(String model, String task, int length, String reason) {}
 
   /**
    * Probe scores of all heads.
@@ -94,8 +100,10 @@ public record ReportInput(
    * Where numbers come from.
    *
    * @param file the name that cells, models and curves refer to
+   * @param settings further settings in words; may be empty
    */
-  public record Source(String file, String command, String commit, String checkpoint, String seed) {}
+  public record Source(
+      String file, String command, String commit, String checkpoint, String seed, String settings) {}
 
   /**
    * Several inputs as one, in order. A model described twice keeps what the first description has and
@@ -104,6 +112,7 @@ public record ReportInput(
   public static ReportInput merge(String title, List<ReportInput> parts) {
     Map<String, ModelFacts> models = new LinkedHashMap<>();
     List<Cell> cells = new ArrayList<>();
+    List<Skipped> skipped = new ArrayList<>();
     HeadScoreMap heads = HeadScoreMap.NONE;
     List<Curve> curves = new ArrayList<>();
     Set<Source> sources = new LinkedHashSet<>();
@@ -112,6 +121,7 @@ public record ReportInput(
     for (ReportInput p : parts) {
       p.models.forEach(m -> models.merge(m.name(), m, ModelFacts::or));
       cells.addAll(p.cells);
+      skipped.addAll(p.skipped);
       heads = heads.isEmpty() ? p.heads : heads;
       curves.addAll(p.curves);
       sources.addAll(p.sources);
@@ -119,8 +129,8 @@ public record ReportInput(
       about = about.isEmpty() ? p.about : about;
     }
     return new ReportInput(
-        title, about, List.copyOf(models.values()), cells, heads, curves, List.copyOf(sources),
-        system);
+        title, about, List.copyOf(models.values()), cells, skipped, heads, curves,
+        List.copyOf(sources), system);
   }
 
   /** Names of all models: those described, then those that only have results. */

@@ -3,6 +3,7 @@ package io.hydrahead.report;
 import io.hydrahead.report.ReportInput.Cell;
 import io.hydrahead.report.ReportInput.Source;
 import java.util.ArrayList;
+import java.util.LinkedHashMap;
 import java.util.LinkedHashSet;
 import java.util.List;
 import java.util.Map;
@@ -194,8 +195,13 @@ final class Tables {
         for (String model : models) {
           value(m, row.stream().filter(c -> c.model().equals(model)).toList(), shares);
         }
-        number(m, distinct(row, c -> c.samples() > 0 ? Integer.toString(c.samples()) : ""));
-        number(m, distinct(row, c -> Long.toString(c.seed())));
+        number(m, samples(row));
+        number(
+            m,
+            row.stream()
+                .map(c -> Long.toString(c.seed()))
+                .distinct()
+                .collect(Collectors.joining(" / ")));
         m.open("td", "class", "num");
         row.stream().map(Cell::source).distinct().forEach(s -> cite(m, s));
         m.close().close();
@@ -207,8 +213,18 @@ final class Tables {
     return m;
   }
 
-  private static String distinct(List<Cell> row, java.util.function.Function<Cell, String> f) {
-    return row.stream().map(f).filter(s -> !s.isEmpty()).distinct().collect(Collectors.joining(" / "));
+  /** Samples of each model, once where they are equal. */
+  private static String samples(List<Cell> row) {
+    return row.stream()
+        .collect(
+            Collectors.groupingBy(
+                Cell::model, LinkedHashMap::new, Collectors.summingInt(Cell::samples)))
+        .values()
+        .stream()
+        .filter(n -> n > 0)
+        .distinct()
+        .map(String::valueOf)
+        .collect(Collectors.joining(" / "));
   }
 
   private static void value(Markup m, List<Cell> found, boolean shares) {
@@ -216,11 +232,12 @@ final class Tables {
       number(m, "");
       return;
     }
-    Cell c = found.getLast();
     if (shares) {
-      share(m, c.value(), c.low(), c.high());
+      Recall.Pool p = Recall.pool(found).orElseThrow();
+      share(m, p.accuracy(), p.low(), p.high());
       return;
     }
+    Cell c = found.getLast();
     m.open("td", "class", "num").text(Show.loss(c.value()));
     range(m, c.low(), c.high(), Show.loss(c.low()), Show.loss(c.high()));
     m.close();
@@ -246,6 +263,35 @@ final class Tables {
     }
   }
 
+  /** What could not be measured, and why. */
+  Markup skipped() {
+    Markup m = new Markup();
+    begin(m);
+    m.open("thead").open("tr");
+    m.element("th", "Task", "scope", "col", "class", "text");
+    m.element("th", "Length", "scope", "col", "class", "num");
+    m.element("th", "Models", "scope", "col", "class", "text");
+    m.element("th", "Why", "scope", "col", "class", "text");
+    m.close().close().open("tbody");
+    Map<List<Object>, List<String>> models = new LinkedHashMap<>();
+    for (ReportInput.Skipped s : input.skipped()) {
+      models
+          .computeIfAbsent(List.of(s.task(), s.length(), s.reason()), k -> new ArrayList<>())
+          .add(s.model());
+    }
+    models.forEach(
+        (what, who) -> {
+          m.open("tr").open("th", "scope", "row", "class", "text");
+          m.element("code", what.get(0).toString()).close();
+          number(m, Show.length((Integer) what.get(1)));
+          m.element("td", String.join(", ", who), "class", "text");
+          m.element("td", what.get(2).toString(), "class", "text wrap").close();
+        });
+    m.close();
+    end(m);
+    return m;
+  }
+
   Markup sources() {
     Markup m = new Markup();
     m.open("ol", "class", "sources");
@@ -258,6 +304,7 @@ final class Tables {
       detail(m, "checkpoint", s.checkpoint(), true);
       detail(m, "commit", s.commit(), true);
       detail(m, "seed", s.seed(), false);
+      detail(m, "settings", s.settings(), false);
       m.close().close();
     }
     return m.close();

@@ -63,7 +63,7 @@ class ReportTest {
     assertThat(html).contains("prefers-color-scheme: dark", "name=\"viewport\"");
     assertThat(all(page, "section", ""))
         .extracting(e -> e.getAttribute("id"))
-        .containsExactly("summary", "recall", "heads", "memory", "training", "cells", "sources");
+        .containsExactly("summary", "recall", "text", "heads", "memory", "training", "cells", "sources");
     assertThat(html).hasSizeLessThan(600_000);
     assertThat(Report.html(SampleReport.input())).as("the same again").isEqualTo(html);
   }
@@ -131,7 +131,8 @@ class ReportTest {
             .toList();
     ReportInput other =
         new ReportInput(
-            in.title(), "", in.models(), swapped, in.heads(), List.of(), List.of(), Map.of());
+            in.title(), "", in.models(), swapped, List.of(), in.heads(), List.of(),
+            List.of(), Map.of());
     assertThat(new Findings(other, new Recall(other)).sentences())
         .anySatisfy(s -> assertThat(s).contains("at 0 of 5 lengths", "at 0 in its favour"));
   }
@@ -152,7 +153,10 @@ class ReportTest {
         """
         {"cells": [{"model": "A", "task": "vt", "length": 4096, "accuracy": 0.5, "low": 0.4,
           "high": 0.6, "samples": 90, "seed": 3}, {"model": "A", "task": "text", "length": 4096,
-          "loss": 2.5}], "checkpoint": "x", "commit": "c1", "seed": 3, "command": "eval x"}
+          "accuracy": 0.5, "low": 0.25, "high": 0.75, "loss": 0.6931472, "samples": 9}],
+          "skipped": [{"model": "A", "task": "cwe", "length": 64, "reason": "too short"}],
+          "settings": {"style": "ruler"},
+          "checkpoint": "x", "commit": "c1", "seed": 3, "command": "eval x"}
         """);
     Path heads = folder.resolve("heads.json");
     Files.writeString(heads, "{\"layers\":1,\"heads\":2,\"scores\":[[0,1]],\"command\":\"probe x\"}");
@@ -168,7 +172,13 @@ class ReportTest {
         """);
     ReportInput in = ReportFiles.read(List.of(results, heads, plan, log));
     assertThat(in.cells()).hasSize(2);
-    assertThat(in.cells().get(1).metric()).isEqualTo("loss");
+    Cell text = in.cells().get(1);
+    assertThat(text.metric()).isEqualTo("loss");
+    assertThat(text.value()).isEqualTo(0.6931472);
+    assertThat(text.low()).as("the best likelihood").isCloseTo(-Math.log(.75), within(1e-12));
+    assertThat(text.high()).isCloseTo(-Math.log(.25), within(1e-12));
+    assertThat(in.skipped()).singleElement().extracting("reason").isEqualTo("too short");
+    assertThat(in.sources().getFirst().settings()).isEqualTo("style ruler");
     assertThat(in.heads().scores()).isDeepEqualTo(new double[][] {{0, 1}});
     assertThat(in.models()).singleElement().extracting(ModelFacts::name).isEqualTo("my-plan");
     assertThat(in.curves()).singleElement().satisfies(c -> {
@@ -196,7 +206,8 @@ class ReportTest {
   }
 
   private static ReportInput part(List<ModelFacts> models, List<Cell> cells, HeadScoreMap heads) {
-    return new ReportInput("T", "", models, cells, heads, List.of(), List.of(), Map.of());
+    return new ReportInput(
+        "T", "", models, cells, List.of(), heads, List.of(), List.of(), Map.of());
   }
 
   @Test
@@ -235,6 +246,18 @@ class ReportTest {
     Recall.Pool half = Recall.wilson(0.5, 100);
     assertThat(half.low()).isCloseTo(0.4038, within(1e-4));
     assertThat(half.high()).isCloseTo(0.5962, within(1e-4));
+  }
+
+  @Test
+  void cellsOfSeveralSeedsArePooledInTheirTable() throws Exception {
+    List<Cell> cells =
+        List.of(
+            new Cell("A", "vt", 512, Cell.ACCURACY, 1, .9, 1, 20, 1, ""),
+            new Cell("A", "vt", 512, Cell.ACCURACY, .5, .3, .7, 60, 2, ""));
+    Document page = parse(Report.html(part(List.of(), cells, HeadScoreMap.NONE)));
+    assertThat(all(page, "td", "share")).singleElement()
+        .satisfies(e -> assertThat(e.getTextContent()).startsWith("62.5"));
+    assertThat(all(page, "td", "num")).extracting(Element::getTextContent).contains("80", "1 / 2");
   }
 
   @Test

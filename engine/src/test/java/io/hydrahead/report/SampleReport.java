@@ -33,15 +33,18 @@ final class SampleReport {
         "A sample for the test of this page. Nothing here was measured.",
         models(scores),
         cells(random),
+        List.of(
+            new ReportInput.Skipped(TEACHER, "niah_multikey_3", 256, "the smallest example has 412 tokens"),
+            new ReportInput.Skipped(HYDRA, "niah_multikey_3", 256, "the smallest example has 412 tokens")),
         new HeadScoreMap(scores, "heads.json"),
         curves(random),
         List.of(
             new Source(
                 RESULTS, "hydrahead eval demo/hydrahead --tasks all --lengths 512,1K,2K,4K --samples 40",
-                "0123abc", "demo/teacher", "17"),
+                "0123abc", "demo/teacher", "17", "style ruler, haystack generated"),
             new Source("heads.json", "hydrahead probe demo/teacher -o heads.json", "0123abc",
-                "demo/teacher", "17"),
-            new Source(LOG, "hydrahead transfer demo/teacher … --recipe demo.json", "0123abc", "", "17")),
+                "demo/teacher", "17", ""),
+            new Source(LOG, "hydrahead transfer demo/teacher … --recipe demo.json", "0123abc", "", "17", "")),
         system());
   }
 
@@ -127,7 +130,11 @@ final class SampleReport {
     }
     for (String model : recall.keySet()) {
       double loss = 1.6 + random.nextDouble() * .4;
-      out.add(new Cell(model, "held-out text", 512, "loss", loss, loss - .02, loss + .02, 64, 17, RESULTS));
+      for (int i = 0; i < 4; i++) {
+        double v = loss - .03 * i + (model.equals(TEACHER) && i > 1 ? 1.5 * (i - 1) : 0);
+        out.add(
+            new Cell(model, "perplexity", 256 << i, "loss", v, v - .02, v + .02, 64, 17, RESULTS));
+      }
     }
     return out;
   }
