@@ -3,8 +3,8 @@ package io.hydrahead.json;
 import tools.jackson.databind.JsonNode;
 
 /**
- * JSON laid out to be read and compared line by line: one field a line, a list of lists or of objects
- * one element a line, a list of plain values on one line.
+ * JSON laid out to be read and compared line by line: one field a line, a list of lists or of
+ * objects one element a line, a list of plain values on one line.
  */
 public final class ReadableJson {
   private ReadableJson() {}

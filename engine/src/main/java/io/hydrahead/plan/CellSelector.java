@@ -8,9 +8,9 @@ import java.util.List;
 import java.util.stream.IntStream;
 
 /**
- * Spends a budget of full heads: first the floor of each layer, then candidate by candidate, the best
- * first. A candidate is one head, or the heads of a whole new KV group, worth their mean score; ties go
- * by mean |IE|, then to groups already kept, then by index.
+ * Spends a budget of full heads: first the floor of each layer, then candidate by candidate, the
+ * best first. A candidate is one head, or the heads of a whole new KV group, worth their mean
+ * score; ties go by mean |IE|, then to groups already kept, then by index.
  */
 final class CellSelector {
   private final HeadShape shape;

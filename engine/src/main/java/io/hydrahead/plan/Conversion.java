@@ -15,11 +15,13 @@ import java.util.Map;
 import java.util.SplittableRandom;
 
 /**
- * Makes a hybrid's parameters from a Transformer's (METHOD section 2). D width, H heads, d head dim.
+ * Makes a hybrid's parameters from a Transformer's (METHOD section 2). D width, H heads, d head
+ * dim.
  *
  * <p>Reused: W_q by head, W_k and W_v of kept groups for full heads and a copy of their group's for
  * every linear head, q and k norms for both kinds, W_o in the original head order, all that is not
- * attention. New: decays, write strengths, gates, convolutions and γ, as {@link ConvertOptions} says.
+ * attention. New: decays, write strengths, gates, convolutions and γ, as {@link ConvertOptions}
+ * says.
  */
 public final class Conversion {
   private final ModelConfig config;
@@ -42,7 +44,8 @@ public final class Conversion {
   /**
    * Converts a plain Transformer; the same arguments give the same bits.
    *
-   * @param headRms mean RMS of the teacher's head outputs, [L][H], as {@link HeadScale} measures them
+   * @param headRms mean RMS of the teacher's head outputs, [L][H], as {@link HeadScale} measures
+   *     them
    * @return a new model in float32 with the teacher's operations; the teacher stays as it is
    * @throws InputException if the teacher is a hybrid already, or the plan is for another shape
    */
@@ -51,15 +54,26 @@ public final class Conversion {
     ModelConfig c = teacher.config();
     if (!teacher.plan().isAllFull() || !teacher.style().isVanilla()) {
       throw new InputException(
-          "the checkpoint has " + teacher.plan().fullCount() + " of " + c.layers() * c.heads()
+          "the checkpoint has "
+              + teacher.plan().fullCount()
+              + " of "
+              + c.layers() * c.heads()
               + " heads full and is no plain Transformer; convert the Transformer that it came from");
     }
     if (plan.layers() != c.layers() || plan.heads() != c.heads()) {
       throw new InputException(
-          "the plan is for " + plan.layers() + " × " + plan.heads() + " heads, the checkpoint has "
-              + c.layers() + " × " + c.heads() + "; make a plan for this checkpoint");
+          "the plan is for "
+              + plan.layers()
+              + " × "
+              + plan.heads()
+              + " heads, the checkpoint has "
+              + c.layers()
+              + " × "
+              + c.heads()
+              + "; make a plan for this checkpoint");
     }
-    if (headRms.length != c.layers() || Arrays.stream(headRms).anyMatch(r -> r.length != c.heads())) {
+    if (headRms.length != c.layers()
+        || Arrays.stream(headRms).anyMatch(r -> r.length != c.heads())) {
       throw new IllegalArgumentException("headRms is not [" + c.layers() + "][" + c.heads() + "]");
     }
     ParameterStore store = new Conversion(teacher, plan, recipe, headRms).run();
@@ -97,8 +111,7 @@ public final class Conversion {
       case "q_norm.weight", "k_norm.weight", "o_proj.weight" -> t.copyFrom(teacher.get(name));
       case "z_proj.weight" -> t.fill(0f);
       case "z_proj.bias" -> t.fill((float) options.gateBias());
-      case "linear_q_proj.weight" ->
-          copyHeads(teacher.get(prefix + "q_proj.weight"), linear, t);
+      case "linear_q_proj.weight" -> copyHeads(teacher.get(prefix + "q_proj.weight"), linear, t);
       case "linear_k_proj.weight" ->
           copyHeads(teacher.get(prefix + "k_proj.weight"), linearGroups, t);
       case "linear_v_proj.weight" ->

@@ -14,15 +14,11 @@ import io.hydrahead.json.Fields;
  * @param gamma how γ starts
  */
 public record ConvertOptions(
-    long seed,
-    Decay decay,
-    double projectionStd,
-    double gateStd,
-    double gateBias,
-    Gamma gamma) {
+    long seed, Decay decay, double projectionStd, double gateStd, double gateBias, Gamma gamma) {
 
   /**
-   * A_log = log U(minA, maxA); dt_bias = softplus⁻¹(dt), dt log-uniform in [minDt, maxDt] (HypeNet).
+   * A_log = log U(minA, maxA); dt_bias = softplus⁻¹(dt), dt log-uniform in [minDt, maxDt]
+   * (HypeNet).
    */
   public record Decay(double minA, double maxA, double minDt, double maxDt) {
     /** HypeNet's values. */
@@ -50,8 +46,8 @@ public record ConvertOptions(
   }
 
   /**
-   * Reads {@code seed, decay_min_a, decay_max_a, decay_min_dt, decay_max_dt, projection_std, gate_std,
-   * gate_bias, gamma} of a recipe; what is not there keeps METHOD's value.
+   * Reads {@code seed, decay_min_a, decay_max_a, decay_min_dt, decay_max_dt, projection_std,
+   * gate_std, gate_bias, gamma} of a recipe; what is not there keeps METHOD's value.
    */
   public static ConvertOptions read(Fields f) {
     ConvertOptions d = DEFAULT;

@@ -6,8 +6,8 @@ import io.hydrahead.model.Style.LengthScale;
 import java.nio.file.Path;
 
 /**
- * A conversion's switches as a file: {@code {"style": {…}, "initialise": {…}}}. Everything has METHOD's
- * value where the file says nothing.
+ * A conversion's switches as a file: {@code {"style": {…}, "initialise": {…}}}. Everything has
+ * METHOD's value where the file says nothing.
  *
  * @param style how full and linear heads work
  * @param options how new parameters start

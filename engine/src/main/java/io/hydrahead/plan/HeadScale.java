@@ -11,8 +11,8 @@ import java.util.Arrays;
 import java.util.List;
 
 /**
- * How loud each head of a model is: the mean over positions of the RMS of its output o_h, before the
- * output projection. The conversion starts γ_h there.
+ * How loud each head of a model is: the mean over positions of the RMS of its output o_h, before
+ * the output projection. The conversion starts γ_h there.
  */
 public final class HeadScale {
   private HeadScale() {}

@@ -14,8 +14,8 @@ import tools.jackson.databind.node.ObjectNode;
 
 /**
  * How retrieval-critical each head is: {@code heads.json}. {@code scores} [L][H], larger is more
- * critical, decides; further [L][H] matrices may stand beside it under the names below, and any other
- * fields. Immutable.
+ * critical, decides; further [L][H] matrices may stand beside it under the names below, and any
+ * other fields. Immutable.
  */
 public final class HeadScores {
   /** Mean |IE| before the threshold, larger of receiver and sender: breaks ties. */
@@ -135,7 +135,11 @@ public final class HeadScores {
     JsonNode value = json.get(name);
     if (value == null || !value.isIntegralNumber() || value.asInt(0) < 1 || value.asInt(0) > MANY) {
       throw new InputException(
-          source + ": " + name + " is " + (value == null ? "missing" : value)
+          source
+              + ": "
+              + name
+              + " is "
+              + (value == null ? "missing" : value)
               + "; it should be a whole number of at least 1");
     }
     return value.intValue();
@@ -164,7 +168,12 @@ public final class HeadScores {
       String found =
           json == null ? "missing" : json.isArray() ? "a list of " + json.size() : json.toString();
       throw new InputException(
-          source + ": " + name + " is " + found + "; by layers and heads it should be a list of "
+          source
+              + ": "
+              + name
+              + " is "
+              + found
+              + "; by layers and heads it should be a list of "
               + length);
     }
   }
@@ -240,8 +249,16 @@ public final class HeadScores {
   public void requireShape(HeadShape shape, String source) {
     if (layers != shape.layers() || heads != shape.heads()) {
       throw new InputException(
-          source + ": scores of " + layers + " layers × " + heads + " heads, the model has "
-              + shape.layers() + " × " + shape.heads() + "; probe this checkpoint");
+          source
+              + ": scores of "
+              + layers
+              + " layers × "
+              + heads
+              + " heads, the model has "
+              + shape.layers()
+              + " × "
+              + shape.heads()
+              + "; probe this checkpoint");
     }
   }
 

@@ -9,8 +9,8 @@ import java.util.List;
 import java.util.Map;
 
 /**
- * What a model takes in memory, by arithmetic alone. With L layers, d head dim, p_l kept KV heads and
- * h_l linear heads of layer l, c bytes a cached number and k taps of the short convolution:
+ * What a model takes in memory, by arithmetic alone. With L layers, d head dim, p_l kept KV heads
+ * and h_l linear heads of layer l, c bytes a cached number and k taps of the short convolution:
  *
  * <ul>
  *   <li>KV cache of n tokens: n · Σ_l 2·p_l·d·c
@@ -66,7 +66,11 @@ public record MemoryPlan(
       bytes += size * (matrix ? weights.bytes() : Float.BYTES);
     }
     return new MemoryPlan(
-        count, bytes, 2 * kept * d * cache.bytes(), state, plan.headShare(),
+        count,
+        bytes,
+        2 * kept * d * cache.bytes(),
+        state,
+        plan.headShare(),
         plan.cacheShare(config.kvHeads()));
   }
 

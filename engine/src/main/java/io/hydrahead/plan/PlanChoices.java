@@ -12,7 +12,9 @@ import java.util.Locale;
  * @param quota whether layers compete for heads; single heads only
  */
 public record PlanChoices(Axis axis, Rule rule, Align align, Floor floor, Quota quota) {
-  /** HydraHead's: the best heads by the causal probe, one at least a layer, aligned to KV groups. */
+  /**
+   * HydraHead's: the best heads by the causal probe, one at least a layer, aligned to KV groups.
+   */
   public static final PlanChoices DEFAULT =
       new PlanChoices(Axis.HEAD, Rule.CAUSAL, Align.GROUP, Floor.HEAD, Quota.GLOBAL);
 

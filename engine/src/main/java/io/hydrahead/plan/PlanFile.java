@@ -12,8 +12,8 @@ import tools.jackson.databind.node.ArrayNode;
 import tools.jackson.databind.node.ObjectNode;
 
 /**
- * {@code plan.json}: {@code full_attention_heads}, the query heads of each layer that stay full, and how
- * they were chosen. Only the first field must be there, so a plan can be written by hand.
+ * {@code plan.json}: {@code full_attention_heads}, the query heads of each layer that stay full,
+ * and how they were chosen. Only the first field must be there, so a plan can be written by hand.
  *
  * @param details all other fields, as written
  */
@@ -58,7 +58,12 @@ public record PlanFile(HeadPlan plan, JsonNode details) {
   public static PlanFile read(JsonNode json, HeadShape shape, String source) {
     if (!json.isObject() || !json.has(CELLS)) {
       throw new InputException(
-          source + ": " + CELLS + " is missing; a plan is {\"" + CELLS + "\": [[heads of layer 0], …]}");
+          source
+              + ": "
+              + CELLS
+              + " is missing; a plan is {\""
+              + CELLS
+              + "\": [[heads of layer 0], …]}");
     }
     requireSame(json, "layers", shape.layers(), source);
     requireSame(json, "heads", shape.heads(), source);
@@ -85,7 +90,13 @@ public record PlanFile(HeadPlan plan, JsonNode details) {
     JsonNode value = json.get(name);
     if (value != null && !(value.isIntegralNumber() && value.asInt(-1) == model)) {
       throw new InputException(
-          source + ": " + name + " is " + value + ", the model has " + model
+          source
+              + ": "
+              + name
+              + " is "
+              + value
+              + ", the model has "
+              + model
               + "; make a plan for this checkpoint");
     }
   }
@@ -99,11 +110,13 @@ public record PlanFile(HeadPlan plan, JsonNode details) {
       List<Integer> heads = new ArrayList<>();
       String name = CELLS + "[" + out.size() + "]";
       if (!row.isArray()) {
-        throw new InputException(source + ": " + name + " is " + row + "; it should be a list of heads");
+        throw new InputException(
+            source + ": " + name + " is " + row + "; it should be a list of heads");
       }
       for (JsonNode head : row) {
         if (!head.isIntegralNumber() || !head.canConvertToInt()) {
-          throw new InputException(source + ": " + name + " holds " + head + ", which is no head index");
+          throw new InputException(
+              source + ": " + name + " holds " + head + ", which is no head index");
         }
         heads.add(head.intValue());
       }

@@ -54,7 +54,10 @@ public final class PlanRules {
     Floor floor = request.choices().floor();
     if (budget == 0) {
       throw new InputException(
-          "--ratio " + request.ratio() + " leaves none of " + shape.cells()
+          "--ratio "
+              + request.ratio()
+              + " leaves none of "
+              + shape.cells()
               + " heads full; write a smaller ratio, or all-linear if that is meant");
     }
     int least =
@@ -65,10 +68,23 @@ public final class PlanRules {
         };
     if (budget < least) {
       throw new InputException(
-          "--ratio " + request.ratio() + " keeps " + budget + " of " + shape.cells()
-              + " heads full, but --floor " + PlanChoices.text(floor) + " needs " + least + " ("
-              + shape.layers() + " layers × " + least / shape.layers()
-              + "); use a ratio of at most " + most(shape, least) + ":1, or "
+          "--ratio "
+              + request.ratio()
+              + " keeps "
+              + budget
+              + " of "
+              + shape.cells()
+              + " heads full, but --floor "
+              + PlanChoices.text(floor)
+              + " needs "
+              + least
+              + " ("
+              + shape.layers()
+              + " layers × "
+              + least / shape.layers()
+              + "); use a ratio of at most "
+              + most(shape, least)
+              + ":1, or "
               + (floor == Floor.GROUP && budget >= shape.layers()
                   ? "--floor head"
                   : "--floor none"));
@@ -85,7 +101,8 @@ public final class PlanRules {
     HeadScores scores = request.scores();
     if (rule.needsScores() && !scores.present()) {
       throw new InputException(
-          "--rule " + PlanChoices.text(rule)
+          "--rule "
+              + PlanChoices.text(rule)
               + " needs the probe's scores; give --heads heads.json (made by hydrahead probe), or"
               + " use --rule fixed or random");
     }
@@ -94,7 +111,8 @@ public final class PlanRules {
       case ATTENTION -> {
         if (!scores.has(HeadScores.ATTENTION)) {
           throw new InputException(
-              "--rule attention needs the field " + HeadScores.ATTENTION
+              "--rule attention needs the field "
+                  + HeadScores.ATTENTION
                   + ", which this heads.json lacks; make it with hydrahead probe, or use --rule"
                   + " causal");
         }
@@ -114,7 +132,9 @@ public final class PlanRules {
     return out;
   }
 
-  /** The same order in every layer: KV groups far apart first, then their second heads, and so on. */
+  /**
+   * The same order in every layer: KV groups far apart first, then their second heads, and so on.
+   */
   private static double[][] evenlySpaced(HeadShape shape) {
     int groups = shape.kvHeads();
     int[] order =

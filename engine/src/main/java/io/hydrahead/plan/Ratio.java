@@ -43,7 +43,9 @@ public final class Ratio {
       }
     }
     throw new InputException(
-        "--ratio '" + text + "' is not a ratio; write linear to full heads, such as 7:1, or full or"
+        "--ratio '"
+            + text
+            + "' is not a ratio; write linear to full heads, such as 7:1, or full or"
             + " all-linear");
   }
 
@@ -80,7 +82,9 @@ public final class Ratio {
       return FULL.text;
     }
     BigDecimal r =
-        BigDecimal.valueOf(1 / headShare - 1).setScale(2, RoundingMode.HALF_UP).stripTrailingZeros();
+        BigDecimal.valueOf(1 / headShare - 1)
+            .setScale(2, RoundingMode.HALF_UP)
+            .stripTrailingZeros();
     return r.toPlainString() + ":1";
   }
 

@@ -18,11 +18,20 @@ public final class ReportModels {
    * @param source file that the numbers are cited from
    */
   public static ModelFacts of(
-      String name, ModelConfig config, HeadPlan plan, Style style, DType weights, DType cache,
+      String name,
+      ModelConfig config,
+      HeadPlan plan,
+      Style style,
+      DType weights,
+      DType cache,
       String source) {
     MemoryPlan m = MemoryPlan.of(config, plan, style, weights, cache);
     return new ModelFacts(
-        name, plan.toLists(), config.heads(), config.kvHeads(), config.maxPositionEmbeddings(),
+        name,
+        plan.toLists(),
+        config.heads(),
+        config.kvHeads(),
+        config.maxPositionEmbeddings(),
         new ModelFacts.Memory(
             m.parameters(), m.parameterBytes(), m.kvBytesPerToken(), m.stateBytes()),
         source);

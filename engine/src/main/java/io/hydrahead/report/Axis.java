@@ -13,21 +13,23 @@ import java.util.function.DoubleFunction;
  * @param ticks values that get a label
  */
 record Axis(
-    String title, double low, double high, boolean log, List<Double> ticks,
+    String title,
+    double low,
+    double high,
+    boolean log,
+    List<Double> ticks,
     DoubleFunction<String> label) {
 
   /** Share of the way from low to high. */
   double at(double v) {
-    double t =
-        log
-            ? Math.log(v / low) / Math.log(high / low)
-            : (v - low) / (high - low);
+    double t = log ? Math.log(v / low) / Math.log(high / low) : (v - low) / (high - low);
     return Math.clamp(t, -0.02, 1.02);
   }
 
   /** 0 to 100%, of shares. */
   static Axis percent(String title) {
-    return new Axis(title, 0, 1, false, List.of(0., .25, .5, .75, 1.), v -> Math.round(100 * v) + "%");
+    return new Axis(
+        title, 0, 1, false, List.of(0., .25, .5, .75, 1.), v -> Math.round(100 * v) + "%");
   }
 
   /** Lengths, a label at each of them, or at every second where there are many. */
@@ -60,9 +62,10 @@ record Axis(
     return Show.bytes(v).replaceFirst("\\.0+ ", " ");
   }
 
-  /** Evenly spaced round numbers from below {@code low} to above {@code high}, about {@code count}. */
-  static Axis nice(
-      double low, double high, int count, String title, DoubleFunction<String> label) {
+  /**
+   * Evenly spaced round numbers from below {@code low} to above {@code high}, about {@code count}.
+   */
+  static Axis nice(double low, double high, int count, String title, DoubleFunction<String> label) {
     double span = high > low ? high - low : Math.max(Math.abs(high), 1) * 0.1;
     double rough = span / count;
     double power = Math.pow(10, Math.floor(Math.log10(rough)));

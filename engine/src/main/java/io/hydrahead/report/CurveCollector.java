@@ -11,7 +11,8 @@ import tools.jackson.databind.JsonNode;
 /** Gathers the lines of a training log into curves by model, stage and column. */
 public final class CurveCollector {
   private static final Set<String> NOT_A_LOSS =
-      Set.of("kind", "stage", "step", "tokens", "model", "grad_norm", "lr", "seconds", "end_of_stage");
+      Set.of(
+          "kind", "stage", "step", "tokens", "model", "grad_norm", "lr", "seconds", "end_of_stage");
 
   private record Key(String model, String stage, String quantity) {}
 
@@ -20,7 +21,9 @@ public final class CurveCollector {
   private final String source;
   private final Map<Key, List<Point>> points = new LinkedHashMap<>();
 
-  /** @param source the log's name in the report */
+  /**
+   * @param source the log's name in the report
+   */
   public CurveCollector(String source) {
     this.source = source;
   }
@@ -44,12 +47,15 @@ public final class CurveCollector {
 
   public List<Curve> curves() {
     List<Curve> out = new ArrayList<>();
-    points.forEach(
-        (k, p) ->
-            out.add(
-                new Curve(
-                    k.model, k.stage, k.quantity, p.stream().mapToDouble(Point::tokens).toArray(),
-                    p.stream().mapToDouble(Point::value).toArray(), source)));
+    points.forEach((k, p) ->
+        out.add(
+            new Curve(
+                k.model,
+                k.stage,
+                k.quantity,
+                p.stream().mapToDouble(Point::tokens).toArray(),
+                p.stream().mapToDouble(Point::value).toArray(),
+                source)));
     return out;
   }
 }

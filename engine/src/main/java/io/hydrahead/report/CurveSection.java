@@ -83,7 +83,10 @@ final class CurveSection {
     StringBuilder caption = new StringBuilder(log ? "Logarithmic. Last: " : "Last: ");
     String separator = "";
     for (Map.Entry<Curve, List<Point>> e : lines.entrySet()) {
-      caption.append(separator).append(e.getKey().model()).append(' ')
+      caption
+          .append(separator)
+          .append(e.getKey().model())
+          .append(' ')
           .append(Show.loss(e.getValue().getLast().y()));
       separator = ", ";
     }
@@ -93,9 +96,7 @@ final class CurveSection {
   }
 
   private static String plain(double v) {
-    return v != 0 && Math.abs(v) < 0.01
-        ? String.format(Locale.ROOT, "%.0e", v)
-        : Markup.number(v);
+    return v != 0 && Math.abs(v) < 0.01 ? String.format(Locale.ROOT, "%.0e", v) : Markup.number(v);
   }
 
   /** At most {@link #POINTS} points, each the mean of as many neighbours. */

@@ -35,8 +35,15 @@ final class Findings {
     for (ModelFacts m : input.models()) {
       if (m.hasPlan() && m.kind() != Kind.VANILLA && m.kind() != Kind.LINEAR) {
         parts.add(
-            "**" + m.name() + "** keeps " + m.fullCount() + " of " + m.cells()
-                + " heads full and " + Show.percent(m.cacheShare()) + " of the KV cache");
+            "**"
+                + m.name()
+                + "** keeps "
+                + m.fullCount()
+                + " of "
+                + m.cells()
+                + " heads full and "
+                + Show.percent(m.cacheShare())
+                + " of the KV cache");
       }
     }
     if (!parts.isEmpty()) {
@@ -56,7 +63,10 @@ final class Findings {
             .filter(n -> pooled.values().stream().anyMatch(p -> p.containsKey(n)))
             .toList();
     TreeSet<Integer> keys = new TreeSet<>();
-    measured.stream().filter(n -> limit == 0 || n <= limit).max(Integer::compare).ifPresent(keys::add);
+    measured.stream()
+        .filter(n -> limit == 0 || n <= limit)
+        .max(Integer::compare)
+        .ifPresent(keys::add);
     measured.stream().filter(n -> limit > 0 && n == 4 * limit).forEach(keys::add);
     measured.stream().max(Integer::compare).ifPresent(keys::add);
     return List.copyOf(keys);
@@ -77,19 +87,29 @@ final class Findings {
     int from = keys.getFirst();
     int to = keys.get(1);
     List<String> parts = new ArrayList<>();
-    pooled.forEach(
-        (model, pools) -> {
-          if (pools.containsKey(from) && pools.containsKey(to)) {
-            parts.add(
-                "**" + model + "** from " + Show.percent(pools.get(from).accuracy()) + " to "
-                    + Show.percent(pools.get(to).accuracy()));
-          }
-        });
+    pooled.forEach((model, pools) -> {
+      if (pools.containsKey(from) && pools.containsKey(to)) {
+        parts.add(
+            "**"
+                + model
+                + "** from "
+                + Show.percent(pools.get(from).accuracy())
+                + " to "
+                + Show.percent(pools.get(to).accuracy()));
+      }
+    });
     if (!parts.isEmpty()) {
       out.add(
-          "Recall from " + Show.length(from) + " tokens"
-              + (from == limit ? ", the native context," : "") + " to " + Show.length(to) + " ("
-              + Show.factor(to / (double) limit) + "× native) goes: " + sentence(parts));
+          "Recall from "
+              + Show.length(from)
+              + " tokens"
+              + (from == limit ? ", the native context," : "")
+              + " to "
+              + Show.length(to)
+              + " ("
+              + Show.factor(to / (double) limit)
+              + "× native) goes: "
+              + sentence(parts));
     }
   }
 
@@ -127,9 +147,20 @@ final class Findings {
     }
     if (lengths > 0) {
       out.add(
-          "**" + head + "** is at or above **" + layer + "** at " + atOrAbove + " of " + lengths
-              + (lengths == 1 ? " length" : " lengths") + "; the 95% intervals are apart at "
-              + clearlyAbove + " in its favour and at " + clearlyBelow + " against it.");
+          "**"
+              + head
+              + "** is at or above **"
+              + layer
+              + "** at "
+              + atOrAbove
+              + " of "
+              + lengths
+              + (lengths == 1 ? " length" : " lengths")
+              + "; the 95% intervals are apart at "
+              + clearlyAbove
+              + " in its favour and at "
+              + clearlyBelow
+              + " against it.");
     }
   }
 
@@ -143,7 +174,10 @@ final class Findings {
     for (ModelFacts m : known) {
       long bytes = m.memory().cacheBytes(FAR);
       parts.add(
-          "**" + m.name() + "** " + Show.bytes(bytes)
+          "**"
+              + m.name()
+              + "** "
+              + Show.bytes(bytes)
               + (bytes < most ? " (÷ " + Show.factor(most / (double) bytes) + ")" : ""));
     }
     out.add("The caches of one sequence of 512K tokens take: " + String.join(", ", parts) + ".");
@@ -160,7 +194,9 @@ final class Findings {
     if (least == 0) {
       return "";
     }
-    return "The smallest cell has " + least + (least == 1 ? " sample" : " samples")
+    return "The smallest cell has "
+        + least
+        + (least == 1 ? " sample" : " samples")
         + ": even with every answer right its 95% interval reaches down to "
         + Show.percent(Recall.wilson(1, least).low())
         + ". Differences within the intervals are not findings.";

@@ -18,7 +18,9 @@ final class HeadMap {
   private final double least;
   private final double most;
 
-  /** @param scores [L][H] of the model's shape, or empty */
+  /**
+   * @param scores [L][H] of the model's shape, or empty
+   */
   HeadMap(ModelFacts model, double[][] scores) {
     this.model = model;
     layers = model.fullHeads().size();
@@ -63,24 +65,51 @@ final class HeadMap {
     double height = TOP + layers * (cellHeight + 1.5) + 4;
     Markup m = new Markup();
     m.open(
-        "svg", "class", "chart", "viewBox", "0 0 " + Markup.number(WIDTH) + " "
-            + Markup.number(height), "role", "img", "aria-label",
-        "Head map of " + model.name() + ": " + model.fullCount() + " of " + model.cells()
+        "svg",
+        "class",
+        "chart",
+        "viewBox",
+        "0 0 " + Markup.number(WIDTH) + " " + Markup.number(height),
+        "role",
+        "img",
+        "aria-label",
+        "Head map of "
+            + model.name()
+            + ": "
+            + model.fullCount()
+            + " of "
+            + model.cells()
             + " heads full");
     m.element("text", "layer", "class", "tick", "x", 0, "y", 11);
     int every = Math.max(1, Math.ceilDiv(heads, 16));
     for (int h = 0; h < heads; h += every) {
       m.element(
-          "text", Integer.toString(h), "class", "tick", "x", left(h) + cellWidth / 2, "y", TOP - 7,
-          "text-anchor", "middle");
+          "text",
+          Integer.toString(h),
+          "class",
+          "tick",
+          "x",
+          left(h) + cellWidth / 2,
+          "y",
+          TOP - 7,
+          "text-anchor",
+          "middle");
     }
     int rows = cellHeight < 11 ? 4 : 1;
     for (int l = 0; l < layers; l++) {
       double y = TOP + l * (cellHeight + 1.5);
       if (l % rows == 0) {
         m.element(
-            "text", Integer.toString(l), "class", "tick", "x", LEFT - 8, "y",
-            y + cellHeight / 2 + 4, "text-anchor", "end");
+            "text",
+            Integer.toString(l),
+            "class",
+            "tick",
+            "x",
+            LEFT - 8,
+            "y",
+            y + cellHeight / 2 + 4,
+            "text-anchor",
+            "end");
       }
       for (int h = 0; h < heads; h++) {
         cell(m, l, h, y);
@@ -97,14 +126,29 @@ final class HeadMap {
     boolean full = model.fullHeads().get(l).contains(h);
     double inset = full ? 1.2 : 0.5;
     m.open(
-        "rect", "class", full ? "cell full" : "cell", "x", left(h) + inset, "y",
-        y + (full ? 0.7 : 0), "width", cellWidth - 2 * inset, "height",
-        cellHeight - (full ? 1.4 : 0), "rx", Math.min(3, cellWidth / 5), "fill-opacity",
+        "rect",
+        "class",
+        full ? "cell full" : "cell",
+        "x",
+        left(h) + inset,
+        "y",
+        y + (full ? 0.7 : 0),
+        "width",
+        cellWidth - 2 * inset,
+        "height",
+        cellHeight - (full ? 1.4 : 0),
+        "rx",
+        Math.min(3, cellWidth / 5),
+        "fill-opacity",
         shade(scores[l][h]));
     m.element(
         "title",
         String.format(
-            Locale.ROOT, "layer %d, head %d: score %.4g, %s", l, h, scores[l][h],
+            Locale.ROOT,
+            "layer %d, head %d: score %.4g, %s",
+            l,
+            h,
+            scores[l][h],
             full ? "full attention" : "linear"));
     m.close();
   }
@@ -118,16 +162,40 @@ final class HeadMap {
     m.open("svg", "viewBox", "0 0 110 14", "width", 110, "height", 14, "aria-hidden", "true");
     for (int i = 0; i < 11; i++) {
       m.empty(
-          "rect", "class", "cell", "x", i * 10, "y", 0, "width", 10.3, "height", 14,
-          "fill-opacity", Math.sqrt(i / 10.0));
+          "rect",
+          "class",
+          "cell",
+          "x",
+          i * 10,
+          "y",
+          0,
+          "width",
+          10.3,
+          "height",
+          14,
+          "fill-opacity",
+          Math.sqrt(i / 10.0));
     }
     m.close();
     m.text("most retrieval-critical").close();
     m.open("span", "class", "key");
     m.open("svg", "viewBox", "0 0 22 14", "width", 22, "height", 14, "aria-hidden", "true");
     m.empty(
-        "rect", "class", "cell full", "x", 1.5, "y", 1.5, "width", 19, "height", 11, "rx", 3,
-        "fill-opacity", 0.15);
+        "rect",
+        "class",
+        "cell full",
+        "x",
+        1.5,
+        "y",
+        1.5,
+        "width",
+        19,
+        "height",
+        11,
+        "rx",
+        3,
+        "fill-opacity",
+        0.15);
     m.close();
     m.text("stays full attention").close();
     return m.close();

@@ -59,7 +59,9 @@ record Item(JsonNode node, String path, String file) {
   }
 
   double number(String name) {
-    if (!has(name) || !node.get(name).isNumber() || !Double.isFinite(node.get(name).doubleValue())) {
+    if (!has(name)
+        || !node.get(name).isNumber()
+        || !Double.isFinite(node.get(name).doubleValue())) {
       throw wrong(name, "should be a number");
     }
     return node.get(name).doubleValue();
@@ -98,7 +100,13 @@ record Item(JsonNode node, String path, String file) {
       }
       if (!numbers) {
         throw new InputException(
-            file + ": " + path + name + "[" + i + "] should be a list of "
+            file
+                + ": "
+                + path
+                + name
+                + "["
+                + i
+                + "] should be a list of "
                 + (i == 0 ? "numbers" : rows.get(0).size() + " numbers"));
       }
       out[i] = new double[row.size()];

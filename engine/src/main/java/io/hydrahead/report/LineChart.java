@@ -30,7 +30,9 @@ final class LineChart {
   private double guide = Double.NaN;
   private String guideLabel = "";
 
-  /** @param label what a screen reader says */
+  /**
+   * @param label what a screen reader says
+   */
   LineChart(String label, Axis x, Axis y, double height) {
     this.label = label;
     this.x = x;
@@ -66,16 +68,31 @@ final class LineChart {
   Markup draw() {
     Markup m = new Markup();
     m.open(
-        "svg", "class", "chart", "viewBox", "0 0 " + Markup.number(WIDTH) + " "
-            + Markup.number(height), "role", "img", "aria-label", label);
+        "svg",
+        "class",
+        "chart",
+        "viewBox",
+        "0 0 " + Markup.number(WIDTH) + " " + Markup.number(height),
+        "role",
+        "img",
+        "aria-label",
+        label);
     grid(m);
     if (guide >= x.low() && guide <= x.high()) {
       double at = px(guide);
       m.empty("line", "class", "guide", "x1", at, "y1", TOP, "x2", at, "y2", height - BOTTOM);
       boolean right = at > WIDTH * 0.62;
       m.element(
-          "text", guideLabel, "class", "note", "x", right ? at - 5 : at + 5, "y", TOP - 7,
-          "text-anchor", right ? "end" : "start");
+          "text",
+          guideLabel,
+          "class",
+          "note",
+          "x",
+          right ? at - 5 : at + 5,
+          "y",
+          TOP - 7,
+          "text-anchor",
+          right ? "end" : "start");
     }
     for (int i = 0; i < series.size(); i++) {
       line(m, series.get(i), shift(i));
@@ -98,7 +115,15 @@ final class LineChart {
       double at = py(t);
       m.empty("line", "class", "grid", "x1", LEFT, "y1", at, "x2", WIDTH - RIGHT, "y2", at);
       m.element(
-          "text", y.label().apply(t), "class", "tick", "x", LEFT - 8, "y", at + 4, "text-anchor",
+          "text",
+          y.label().apply(t),
+          "class",
+          "tick",
+          "x",
+          LEFT - 8,
+          "y",
+          at + 4,
+          "text-anchor",
           "end");
     }
     double base = height - BOTTOM;
@@ -107,12 +132,28 @@ final class LineChart {
       double at = px(t);
       m.empty("line", "class", "axis", "x1", at, "y1", base, "x2", at, "y2", base + 4);
       m.element(
-          "text", x.label().apply(t), "class", "tick", "x", at, "y", base + 18, "text-anchor",
+          "text",
+          x.label().apply(t),
+          "class",
+          "tick",
+          "x",
+          at,
+          "y",
+          base + 18,
+          "text-anchor",
           "middle");
     }
     m.element(
-        "text", x.title(), "class", "tick", "x", (LEFT + WIDTH - RIGHT) / 2, "y", height - 7,
-        "text-anchor", "middle");
+        "text",
+        x.title(),
+        "class",
+        "tick",
+        "x",
+        (LEFT + WIDTH - RIGHT) / 2,
+        "y",
+        height - 7,
+        "text-anchor",
+        "middle");
     if (!y.title().isEmpty()) {
       m.element("text", y.title(), "class", "tick", "x", 2, "y", TOP - 9);
     }
@@ -134,7 +175,16 @@ final class LineChart {
       m.element("title", p.title);
       if (p.high > p.low) {
         m.empty(
-            "line", "class", "bar " + Look.css(s.look), "x1", at, "y1", py(p.low), "x2", at, "y2",
+            "line",
+            "class",
+            "bar " + Look.css(s.look),
+            "x1",
+            at,
+            "y1",
+            py(p.low),
+            "x2",
+            at,
+            "y2",
             py(p.high));
       }
       Look.marker(m, s.look, at, py(p.y), 4.2);

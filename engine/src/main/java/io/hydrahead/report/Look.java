@@ -1,6 +1,8 @@
 package io.hydrahead.report;
 
-/** How a model looks in every chart: colours come from the style sheet, shapes tell them apart too. */
+/**
+ * How a model looks in every chart: colours come from the style sheet, shapes tell them apart too.
+ */
 final class Look {
   /** Number of distinct looks; further models start over. */
   static final int COUNT = 8;
@@ -19,7 +21,16 @@ final class Look {
       case 0 -> m.empty("circle", "class", css, "cx", x, "cy", y, "r", r);
       case 1 ->
           m.empty(
-              "rect", "class", css, "x", x - r * .9, "y", y - r * .9, "width", r * 1.8, "height",
+              "rect",
+              "class",
+              css,
+              "x",
+              x - r * .9,
+              "y",
+              y - r * .9,
+              "width",
+              r * 1.8,
+              "height",
               r * 1.8);
       case 2 -> polygon(m, css, x, y, r * 1.3, 4, 0);
       case 3 -> polygon(m, css, x, y, r * 1.3, 3, 0);
@@ -58,8 +69,7 @@ final class Look {
   /** A legend entry: line, marker and name. */
   static void legend(Markup m, int series, String name) {
     m.open("span", "class", "key");
-    m.open(
-        "svg", "viewBox", "0 0 30 14", "width", 30, "height", 14, "aria-hidden", "true");
+    m.open("svg", "viewBox", "0 0 30 14", "width", 30, "height", 14, "aria-hidden", "true");
     m.empty("line", "class", "line " + css(series), "x1", 1, "y1", 7, "x2", 29, "y2", 7);
     marker(m, series, 15, 7, 4.5);
     m.close();

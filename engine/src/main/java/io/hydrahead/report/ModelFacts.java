@@ -3,8 +3,8 @@ package io.hydrahead.report;
 import java.util.List;
 
 /**
- * What a report says of a model besides its results. Numbers that are not known are 0, texts and lists
- * empty.
+ * What a report says of a model besides its results. Numbers that are not known are 0, texts and
+ * lists empty.
  *
  * @param name as in the cells
  * @param fullHeads the full heads of each layer; empty if the plan is not known

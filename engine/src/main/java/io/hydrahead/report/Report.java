@@ -127,9 +127,11 @@ public final class Report {
     m.open("div", "class", "grid");
     if (recall.tasks().size() > 1) {
       String tasks = recall.tasks().size() + " tasks";
-      recallChart("All tasks", "Mean over " + tasks + ", weighted by samples", recall.tasks(), true);
+      recallChart(
+          "All tasks", "Mean over " + tasks + ", weighted by samples", recall.tasks(), true);
     }
-    families.forEach((family, tasks) -> recallChart(family, String.join(", ", tasks), tasks, false));
+    families.forEach(
+        (family, tasks) -> recallChart(family, String.join(", ", tasks), tasks, false));
     m.close().close();
   }
 
@@ -148,7 +150,8 @@ public final class Report {
     paragraph("Lower is better. Bars are 95% intervals.");
     legend(
         names.stream()
-            .filter(n -> input.cells().stream().anyMatch(c -> !c.isAccuracy() && c.model().equals(n)))
+            .filter(
+                n -> input.cells().stream().anyMatch(c -> !c.isAccuracy() && c.model().equals(n)))
             .toList());
     m.open("div", "class", "grid");
     for (String kind : kinds) {
@@ -168,8 +171,10 @@ public final class Report {
         cells.stream().map(Cell::length).collect(Collectors.toCollection(TreeSet::new));
     LineChart chart =
         new LineChart(
-            title + " by length", Axis.lengths(List.copyOf(lengths), "tokens"),
-            Axis.nice(low, high, 5, "", Markup::number), HEIGHT);
+            title + " by length",
+            Axis.lengths(List.copyOf(lengths), "tokens"),
+            Axis.nice(low, high, 5, "", Markup::number),
+            HEIGHT);
     if (input.nativeLength() > 0) {
       chart.guideAt(input.nativeLength(), "native " + Show.length(input.nativeLength()));
     }
@@ -179,11 +184,13 @@ public final class Report {
           cells.stream()
               .filter(c -> c.model().equals(model))
               .sorted(Comparator.comparingInt(Cell::length))
-              .map(
-                  c ->
-                      new Point(
-                          c.length(), c.value(), c.low(), c.high(),
-                          model + ", " + Show.length(c.length()) + ": " + Show.loss(c.value())))
+              .map(c ->
+                  new Point(
+                      c.length(),
+                      c.value(),
+                      c.low(),
+                      c.high(),
+                      model + ", " + Show.length(c.length()) + ": " + Show.loss(c.value())))
               .toList());
     }
     figure(title, "Mean over the text's tokens.", chart.draw(), false);
@@ -200,23 +207,29 @@ public final class Report {
     }
     LineChart chart =
         new LineChart(
-            title + ": share of right answers by length", Axis.lengths(List.copyOf(lengths), "tokens"),
-            Axis.percent(""), HEIGHT);
+            title + ": share of right answers by length",
+            Axis.lengths(List.copyOf(lengths), "tokens"),
+            Axis.percent(""),
+            HEIGHT);
     if (input.nativeLength() > 0) {
       chart.guideAt(input.nativeLength(), "native " + Show.length(input.nativeLength()));
     }
-    pooled.forEach(
-        (model, pools) ->
-            chart.add(
-                names.indexOf(model),
-                pools.entrySet().stream().map(e -> point(model, e.getKey(), e.getValue())).toList()));
+    pooled.forEach((model, pools) ->
+        chart.add(
+            names.indexOf(model),
+            pools.entrySet().stream().map(e -> point(model, e.getKey(), e.getValue())).toList()));
     figure(title, caption, chart.draw(), lead);
   }
 
   private static Point point(String model, int length, Pool p) {
     String title =
-        model + ", " + Show.length(length) + ": " + Show.percent(p.accuracy())
-            + Findings.interval(p) + (p.samples() > 0 ? ", n = " + p.samples() : "");
+        model
+            + ", "
+            + Show.length(length)
+            + ": "
+            + Show.percent(p.accuracy())
+            + Findings.interval(p)
+            + (p.samples() > 0 ? ", n = " + p.samples() : "");
     return new Point(length, p.accuracy(), p.low(), p.high(), title);
   }
 
@@ -258,8 +271,13 @@ public final class Report {
       double[][] s = input.heads().scores();
       ModelFacts none =
           new ModelFacts(
-              "Scores", java.util.Collections.nCopies(s.length, List.of()), s[0].length, s[0].length,
-              0, ModelFacts.Memory.UNKNOWN, "");
+              "Scores",
+              java.util.Collections.nCopies(s.length, List.of()),
+              s[0].length,
+              s[0].length,
+              0,
+              ModelFacts.Memory.UNKNOWN,
+              "");
       figure("Scores", "No plan was given.", new HeadMap(none, s).draw(), false);
     }
     for (ModelFacts f : mapped) {
@@ -267,9 +285,14 @@ public final class Report {
       double coverage = map.coverage();
       figure(
           f.name(),
-          f.fullCount() + " of " + f.cells() + " heads full ("
-              + Show.percent(f.fullCount() / (double) f.cells()) + "), "
-              + Show.percent(f.cacheShare()) + " of the KV cache"
+          f.fullCount()
+              + " of "
+              + f.cells()
+              + " heads full ("
+              + Show.percent(f.fullCount() / (double) f.cells())
+              + "), "
+              + Show.percent(f.cacheShare())
+              + " of the KV cache"
               + (Double.isNaN(coverage)
                   ? "."
                   : "; these heads hold " + Show.percent(coverage) + " of all score."),
@@ -299,18 +322,19 @@ public final class Report {
     List<Integer> lengths = java.util.Arrays.stream(LENGTHS).boxed().toList();
     LineChart chart =
         new LineChart(
-            "KV cache and recurrent state by length", Axis.lengths(lengths, "tokens"),
-            Axis.bytes(low, Math.max(high, 2 * low), ""), HEIGHT);
+            "KV cache and recurrent state by length",
+            Axis.lengths(lengths, "tokens"),
+            Axis.bytes(low, Math.max(high, 2 * low), ""),
+            HEIGHT);
     for (ModelFacts f : known) {
       chart.add(
           names.indexOf(f.name()),
           lengths.stream()
-              .map(
-                  n -> {
-                    double bytes = Math.max(1, f.memory().cacheBytes(n));
-                    String title = f.name() + ", " + Show.length(n) + ": " + Show.bytes(bytes);
-                    return new Point(n, bytes, bytes, bytes, title);
-                  })
+              .map(n -> {
+                double bytes = Math.max(1, f.memory().cacheBytes(n));
+                String title = f.name() + ", " + Show.length(n) + ": " + Show.bytes(bytes);
+                return new Point(n, bytes, bytes, bytes, title);
+              })
               .toList());
     }
     m.open("div", "class", "grid");

@@ -19,9 +19,9 @@ import tools.jackson.databind.node.ArrayNode;
 import tools.jackson.databind.node.ObjectNode;
 
 /**
- * Reads what other steps write. A file is taken for what it holds: results ({@code cells}), a report's
- * own input ({@code models}, {@code curves}), {@code heads.json} ({@code scores}), {@code plan.json}
- * ({@code full_attention_heads}), or a training log (one JSON object a line).
+ * Reads what other steps write. A file is taken for what it holds: results ({@code cells}), a
+ * report's own input ({@code models}, {@code curves}), {@code heads.json} ({@code scores}), {@code
+ * plan.json} ({@code full_attention_heads}), or a training log (one JSON object a line).
  */
 public final class ReportFiles {
   private ReportFiles() {}
@@ -34,7 +34,8 @@ public final class ReportFiles {
   public static ReportInput read(List<Path> files) {
     List<ReportInput> parts = new ArrayList<>();
     for (Path file : files) {
-      parts.add(file.toString().endsWith(".jsonl") ? log(file) : read(Json.read(file), file.toString()));
+      parts.add(
+          file.toString().endsWith(".jsonl") ? log(file) : read(Json.read(file), file.toString()));
     }
     String title =
         parts.stream()
@@ -51,12 +52,14 @@ public final class ReportFiles {
       throw new InputException(file + ": should be a JSON object such as a results.json");
     }
     boolean known = false;
-    for (String name : List.of("cells", "models", "curves", "scores", "heads", "full_attention_heads")) {
+    for (String name :
+        List.of("cells", "models", "curves", "scores", "heads", "full_attention_heads")) {
       known |= json.has(name);
     }
     if (!known) {
       throw new InputException(
-          file + ": has none of cells, models, curves, scores and full_attention_heads, so there is"
+          file
+              + ": has none of cells, models, curves, scores and full_attention_heads, so there is"
               + " nothing to report; give the results.json of hydrahead eval");
     }
     List<ModelFacts> models = new ArrayList<>();
@@ -75,8 +78,12 @@ public final class ReportFiles {
     for (Item c : Item.list(json, "curves", file)) {
       curves.add(
           new Curve(
-              c.text("model"), c.textOr("stage", ""), c.textOr("quantity", "loss"),
-              c.numbers("tokens"), c.numbers("values"), c.textOr("source", file)));
+              c.text("model"),
+              c.textOr("stage", ""),
+              c.textOr("quantity", "loss"),
+              c.numbers("tokens"),
+              c.numbers("values"),
+              c.textOr("source", file)));
     }
     List<Skipped> skipped = new ArrayList<>();
     for (Item c : Item.list(json, "skipped", file)) {
@@ -127,8 +134,15 @@ public final class ReportFiles {
     }
     boolean interval = Double.isFinite(low) && Double.isFinite(high);
     return new Cell(
-        c.text("model"), c.text("task"), length, metric, value, interval ? low : value,
-        interval ? high : value, (int) c.numberOr("samples", 0), (long) c.numberOr("seed", 0),
+        c.text("model"),
+        c.text("task"),
+        length,
+        metric,
+        value,
+        interval ? low : value,
+        interval ? high : value,
+        (int) c.numberOr("samples", 0),
+        (long) c.numberOr("seed", 0),
         c.textOr("source", file));
   }
 
@@ -140,7 +154,10 @@ public final class ReportFiles {
       throw m.wrong("heads", "should be the number of query heads a layer, at least " + widest);
     }
     return new ModelFacts(
-        name, plan, heads, (int) m.numberOr("kv_heads", heads),
+        name,
+        plan,
+        heads,
+        (int) m.numberOr("kv_heads", heads),
         (int) m.numberOr("native_length", 0),
         new ModelFacts.Memory(
             (long) m.numberOr("parameters", 0),
@@ -175,7 +192,11 @@ public final class ReportFiles {
 
   private static Source source(Item s, String file) {
     return new Source(
-        file, s.plain("command"), s.plain("commit"), s.plain("checkpoint"), s.plain("seed"),
+        file,
+        s.plain("command"),
+        s.plain("commit"),
+        s.plain("checkpoint"),
+        s.plain("seed"),
         settings(s.node().path("settings")));
   }
 
@@ -206,7 +227,8 @@ public final class ReportFiles {
     try {
       lines = Files.readAllLines(file);
     } catch (IOException e) {
-      throw new InputException(file + ": cannot be read: " + e.getMessage() + "; check the path", e);
+      throw new InputException(
+          file + ": cannot be read: " + e.getMessage() + "; check the path", e);
     }
     CurveCollector curves = new CurveCollector(file.toString());
     int number = 0;
@@ -218,8 +240,15 @@ public final class ReportFiles {
     }
     Source source = new Source(file.toString(), "", "", "", "", "");
     return new ReportInput(
-        ReportInput.DEFAULT_TITLE, "", List.of(), List.of(), List.of(), HeadScoreMap.NONE,
-        curves.curves(), List.of(source), Map.of());
+        ReportInput.DEFAULT_TITLE,
+        "",
+        List.of(),
+        List.of(),
+        List.of(),
+        HeadScoreMap.NONE,
+        curves.curves(),
+        List.of(source),
+        Map.of());
   }
 
   /** The JSON form of an input, which {@link #read(JsonNode, String)} reads again. */

@@ -46,7 +46,15 @@ public record ReportInput(
   /** Nothing but a title. */
   public static ReportInput empty(String title) {
     return new ReportInput(
-        title, "", List.of(), List.of(), List.of(), HeadScoreMap.NONE, List.of(), List.of(), Map.of());
+        title,
+        "",
+        List.of(),
+        List.of(),
+        List.of(),
+        HeadScoreMap.NONE,
+        List.of(),
+        List.of(),
+        Map.of());
   }
 
   /**
@@ -59,8 +67,16 @@ public record ReportInput(
    * @param source file that the number is from: {@link Source#file}
    */
   public record Cell(
-      String model, String task, int length, String metric, double value, double low, double high,
-      int samples, long seed, String source) {
+      String model,
+      String task,
+      int length,
+      String metric,
+      double value,
+      double low,
+      double high,
+      int samples,
+      long seed,
+      String source) {
     /** The metric of recall. */
     public static final String ACCURACY = "accuracy";
 
@@ -93,7 +109,11 @@ public record ReportInput(
    * @param tokens of the run so far, ascending
    */
   public record Curve(
-      String model, String stage, String quantity, double[] tokens, double[] values,
+      String model,
+      String stage,
+      String quantity,
+      double[] tokens,
+      double[] values,
       String source) {}
 
   /**
@@ -103,11 +123,16 @@ public record ReportInput(
    * @param settings further settings in words; may be empty
    */
   public record Source(
-      String file, String command, String commit, String checkpoint, String seed, String settings) {}
+      String file,
+      String command,
+      String commit,
+      String checkpoint,
+      String seed,
+      String settings) {}
 
   /**
-   * Several inputs as one, in order. A model described twice keeps what the first description has and
-   * takes the rest from the second.
+   * Several inputs as one, in order. A model described twice keeps what the first description has
+   * and takes the rest from the second.
    */
   public static ReportInput merge(String title, List<ReportInput> parts) {
     Map<String, ModelFacts> models = new LinkedHashMap<>();
@@ -129,8 +154,15 @@ public record ReportInput(
       about = about.isEmpty() ? p.about : about;
     }
     return new ReportInput(
-        title, about, List.copyOf(models.values()), cells, skipped, heads, curves,
-        List.copyOf(sources), system);
+        title,
+        about,
+        List.copyOf(models.values()),
+        cells,
+        skipped,
+        heads,
+        curves,
+        List.copyOf(sources),
+        system);
   }
 
   /** Names of all models: those described, then those that only have results. */

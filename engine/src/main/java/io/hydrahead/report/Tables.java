@@ -62,7 +62,8 @@ final class Tables {
     int limit = input.nativeLength();
     for (int n : lengths) {
       columns.add(
-          "Recall at " + Show.length(n)
+          "Recall at "
+              + Show.length(n)
               + (limit > 0 ? " (" + Show.factor(n / (double) limit) + "×)" : ""));
     }
     head(m, columns, 2);
@@ -95,7 +96,9 @@ final class Tables {
 
   private static String ratio(ModelFacts f) {
     int full = f.fullCount();
-    return full == 0 || full == f.cells() ? "" : Show.factor((f.cells() - full) / (double) full) + " : 1";
+    return full == 0 || full == f.cells()
+        ? ""
+        : Show.factor((f.cells() - full) / (double) full) + " : 1";
   }
 
   /** Weights, cache a token and state: what the lengths are computed from. */
@@ -259,7 +262,8 @@ final class Tables {
   void cite(Markup m, String file) {
     int at = files.indexOf(file);
     if (at >= 0) {
-      m.text(" ").element("a", "[" + (at + 1) + "]", "href", "#source-" + (at + 1), "class", "cite");
+      m.text(" ")
+          .element("a", "[" + (at + 1) + "]", "href", "#source-" + (at + 1), "class", "cite");
     }
   }
 
@@ -279,14 +283,13 @@ final class Tables {
           .computeIfAbsent(List.of(s.task(), s.length(), s.reason()), k -> new ArrayList<>())
           .add(s.model());
     }
-    models.forEach(
-        (what, who) -> {
-          m.open("tr").open("th", "scope", "row", "class", "text");
-          m.element("code", what.get(0).toString()).close();
-          number(m, Show.length((Integer) what.get(1)));
-          m.element("td", String.join(", ", who), "class", "text");
-          m.element("td", what.get(2).toString(), "class", "text wrap").close();
-        });
+    models.forEach((what, who) -> {
+      m.open("tr").open("th", "scope", "row", "class", "text");
+      m.element("code", what.get(0).toString()).close();
+      number(m, Show.length((Integer) what.get(1)));
+      m.element("td", String.join(", ", who), "class", "text");
+      m.element("td", what.get(2).toString(), "class", "text wrap").close();
+    });
     m.close();
     end(m);
     return m;

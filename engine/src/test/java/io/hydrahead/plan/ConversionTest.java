@@ -149,8 +149,7 @@ class ConversionTest {
   @Test
   void newParametersAreDrawnFromTheirRanges() {
     ConvertOptions o =
-        new ConvertOptions(
-            1, new ConvertOptions.Decay(2, 3, 0.01, 0.02), 0.1, 0.3, 2, Gamma.ONE);
+        new ConvertOptions(1, new ConvertOptions.Decay(2, 3, 0.01, 0.02), 0.1, 0.3, 2, Gamma.ONE);
     Style conv = new Style(false, true, true, true, true, LengthScale.NONE, 500, 4, 1f);
     HeadPlan none = HeadPlan.of(new boolean[CONFIG.layers()][CONFIG.heads()]);
     try (HybridTransformer student = convert(none, conv, o)) {
@@ -203,8 +202,10 @@ class ConversionTest {
             .containsExactly(head(of(linear, 0, "linear_z_proj.weight"), cells[i]));
       }
       assertThat(of(other, 0, "linear_A_log").toFloats()).isNotEqualTo(all);
-      assertThat(Arrays.stream(new float[][] {all, of(linear, 1, "linear_A_log").toFloats()})
-              .map(Arrays::toString).distinct())
+      assertThat(
+              Arrays.stream(new float[][] {all, of(linear, 1, "linear_A_log").toFloats()})
+                  .map(Arrays::toString)
+                  .distinct())
           .as("layers differ")
           .hasSize(2);
     }
@@ -217,8 +218,7 @@ class ConversionTest {
         .isInstanceOf(InputException.class)
         .hasMessageContainingAll("2 × 4", "3 × 4");
     try (HybridTransformer student = convert(TestModels.headWise())) {
-      assertThatThrownBy(
-              () -> Conversion.convert(student, ALL, ConvertRecipe.DEFAULT, RMS))
+      assertThatThrownBy(() -> Conversion.convert(student, ALL, ConvertRecipe.DEFAULT, RMS))
           .isInstanceOf(InputException.class)
           .hasMessageContaining("no plain Transformer");
     }
@@ -233,8 +233,7 @@ class ConversionTest {
     double[][] first = RMS;
     double[][] second = HeadScale.measure(TEACHER, List.of(other), Progress.SILENT);
     double[][] both = HeadScale.measure(TEACHER, List.of(TEXT, other), Progress.SILENT);
-    assertThat(both[1][2])
-        .isCloseTo((first[1][2] * 70 + second[1][2] * 30) / 100, within(1e-9));
+    assertThat(both[1][2]).isCloseTo((first[1][2] * 70 + second[1][2] * 30) / 100, within(1e-9));
   }
 
   @Test
@@ -258,12 +257,10 @@ class ConversionTest {
             "{\"initialise\": {\"gate_std\": -1}}", "$.initialise.gate_std",
             "{\"initialise\": {\"gamma\": \"two\"}}", "$.initialise.gamma",
             "{\"initialise\": {\"decay_min_dt\": 0.5}}", "$.initialise.decay_min_dt")
-        .forEach(
-            (text, field) ->
-                assertThatThrownBy(
-                        () -> ConvertRecipe.read(Fields.parse(text, "r.json", Path.of("."))))
-                    .isInstanceOf(InputException.class)
-                    .hasMessageStartingWith("r.json: ")
-                    .hasMessageContaining(field));
+        .forEach((text, field) ->
+            assertThatThrownBy(() -> ConvertRecipe.read(Fields.parse(text, "r.json", Path.of("."))))
+                .isInstanceOf(InputException.class)
+                .hasMessageStartingWith("r.json: ")
+                .hasMessageContaining(field));
   }
 }

@@ -56,17 +56,19 @@ class PlanFilesTest {
   }
 
   @ParameterizedTest
-  @CsvSource(delimiter = '|', value = {
-    "[]                                                | JSON object",
-    "{\"layers\":2,\"heads\":2}                        | scores is missing",
-    "{\"layers\":0,\"heads\":2,\"scores\":[]}          | layers is 0",
-    "{\"heads\":2,\"scores\":[]}                       | layers is missing",
-    "{\"layers\":2,\"heads\":2,\"scores\":[[1,2]]}     | scores is a list of 1",
-    "{\"layers\":1,\"heads\":2,\"scores\":[[1,2,3]]}   | scores[0] is a list of 3",
-    "{\"layers\":1,\"heads\":2,\"scores\":[[1,null]]}  | scores[0][1] is null",
-    "{\"layers\":1,\"heads\":2,\"scores\":[[1,1e999]]} | scores[0][1]",
-    "{\"layers\":1,\"heads\":1,\"scores\":[[1]],\"kappa\":[1]} | kappa[0] is 1"
-  })
+  @CsvSource(
+      delimiter = '|',
+      value = {
+        "[]                                                | JSON object",
+        "{\"layers\":2,\"heads\":2}                        | scores is missing",
+        "{\"layers\":0,\"heads\":2,\"scores\":[]}          | layers is 0",
+        "{\"heads\":2,\"scores\":[]}                       | layers is missing",
+        "{\"layers\":2,\"heads\":2,\"scores\":[[1,2]]}     | scores is a list of 1",
+        "{\"layers\":1,\"heads\":2,\"scores\":[[1,2,3]]}   | scores[0] is a list of 3",
+        "{\"layers\":1,\"heads\":2,\"scores\":[[1,null]]}  | scores[0][1] is null",
+        "{\"layers\":1,\"heads\":2,\"scores\":[[1,1e999]]} | scores[0][1]",
+        "{\"layers\":1,\"heads\":1,\"scores\":[[1]],\"kappa\":[1]} | kappa[0] is 1"
+      })
   void badScoresAreNamed(String json, String said) {
     assertThatThrownBy(() -> HeadScores.read(Json.parse(json, "heads.json"), "heads.json"))
         .isInstanceOf(InputException.class)
@@ -82,7 +84,8 @@ class PlanFilesTest {
     PlanFile written = PlanFile.of(request, plan, new Provenance("t", "abc", "plan t", 3));
     Path file = folder.resolve("plan.json");
     Files.writeString(file, written.toText());
-    assertThat(Files.readString(file)).contains("\"full_attention_heads\": [\n    [0],\n    [0]\n  ]");
+    assertThat(Files.readString(file))
+        .contains("\"full_attention_heads\": [\n    [0],\n    [0]\n  ]");
     PlanFile read = PlanFile.read(file, SHAPE);
     assertThat(read.plan()).isEqualTo(plan);
     assertThat(read.details().get("ratio").stringValue()).isEqualTo("3:1");
@@ -95,23 +98,26 @@ class PlanFilesTest {
 
   @Test
   void aPlanByHandNeedsOnlyItsCells() {
-    PlanFile p = PlanFile.read(Json.parse("{\"full_attention_heads\":[[3,1],[]]}", "p"), SHAPE, "p");
+    PlanFile p =
+        PlanFile.read(Json.parse("{\"full_attention_heads\":[[3,1],[]]}", "p"), SHAPE, "p");
     assertThat(p.plan()).isEqualTo(HeadPlan.of(List.of(List.of(1, 3), List.of()), 2, 4));
   }
 
   @ParameterizedTest
-  @CsvSource(delimiter = '|', value = {
-    "{}                                                          | full_attention_heads is missing",
-    "{\"full_attention_heads\":[[0]]}                            | 1 layers",
-    "{\"full_attention_heads\":[[0],[4]]}                        | head 4",
-    "{\"full_attention_heads\":[[0],[1,1]]}                      | twice",
-    "{\"full_attention_heads\":[[0],3]}                          | full_attention_heads[1] is 3",
-    "{\"full_attention_heads\":[[0],[0.5]]}                      | holds 0.5",
-    "{\"full_attention_heads\":7}                                | full_attention_heads is 7",
-    "{\"full_attention_heads\":[[0],[1]],\"heads\":16}           | heads is 16, the model has 4",
-    "{\"full_attention_heads\":[[0],[1]],\"kv_heads\":4}         | kv_heads is 4",
-    "{\"full_attention_heads\":[[0],[1]],\"layers\":\"2\"}       | layers is \"2\""
-  })
+  @CsvSource(
+      delimiter = '|',
+      value = {
+        "{}                                                          | full_attention_heads is missing",
+        "{\"full_attention_heads\":[[0]]}                            | 1 layers",
+        "{\"full_attention_heads\":[[0],[4]]}                        | head 4",
+        "{\"full_attention_heads\":[[0],[1,1]]}                      | twice",
+        "{\"full_attention_heads\":[[0],3]}                          | full_attention_heads[1] is 3",
+        "{\"full_attention_heads\":[[0],[0.5]]}                      | holds 0.5",
+        "{\"full_attention_heads\":7}                                | full_attention_heads is 7",
+        "{\"full_attention_heads\":[[0],[1]],\"heads\":16}           | heads is 16, the model has 4",
+        "{\"full_attention_heads\":[[0],[1]],\"kv_heads\":4}         | kv_heads is 4",
+        "{\"full_attention_heads\":[[0],[1]],\"layers\":\"2\"}       | layers is \"2\""
+      })
   void badPlansAreNamed(String json, String said) {
     assertThatThrownBy(() -> PlanFile.read(Json.parse(json, "plan.json"), SHAPE, "plan.json"))
         .isInstanceOf(InputException.class)
@@ -146,8 +152,7 @@ class PlanFilesTest {
     assertThat(facts.kind()).isEqualTo(ModelFacts.Kind.HEAD_WISE);
     assertThat(facts.cacheShare()).isEqualTo(hybrid.cacheShare());
     assertThat(facts.memory().cacheBytes(4096)).isEqualTo(hybrid.cacheBytes(4096));
-    Style conv =
-        new Style(false, true, true, true, true, Style.LengthScale.NONE, 500, 4, 1f);
+    Style conv = new Style(false, true, true, true, true, Style.LengthScale.NONE, 500, 4, 1f);
     assertThat(MemoryPlan.of(c, plan, conv, DType.BF16, DType.BF16).stateBytes())
         .isEqualTo(7 * 16 * 16 * 4 + 3 * 3 * 7 * 16 * 4);
   }

@@ -38,7 +38,8 @@ class PlanRulesTest {
     return PlanRules.select(new PlanRequest(SHAPE, Ratio.parse(ratio), choices, scores, 5));
   }
 
-  private static HeadScores scores(Map<List<Integer>, Double> cells, Map<List<Integer>, Double> raw) {
+  private static HeadScores scores(
+      Map<List<Integer>, Double> cells, Map<List<Integer>, Double> raw) {
     double[][] m = new double[12][16];
     cells.forEach((cell, v) -> m[cell.get(0)][cell.get(1)] = v);
     double[][] r = new double[12][16];
@@ -71,7 +72,8 @@ class PlanRulesTest {
 
   @Test
   void rowsCanBeChosenByScore() {
-    HeadScores s = scores(Map.of(List.of(2, 7), 1.0, List.of(9, 0), 0.4, List.of(9, 1), 0.4), Map.of());
+    HeadScores s =
+        scores(Map.of(List.of(2, 7), 1.0, List.of(9, 0), 0.4, List.of(9, 1), 0.4), Map.of());
     HeadPlan p = plan(s, "5:1", HEADS.with(Axis.LAYER).with(Rule.CAUSAL));
     assertThat(p.fullHeads(2)).hasSize(16);
     assertThat(p.fullHeads(9)).hasSize(16);
@@ -80,8 +82,13 @@ class PlanRulesTest {
 
   @ParameterizedTest
   @CsvSource({
-    "28, 16, 8, 7:1, 56", "28, 16, 8, 3:1, 112", "5, 3, 1, 7:1, 2", "1, 8, 2, 1:1, 4",
-    "12, 16, 8, 2.5:1, 55", "3, 4, 2, 7:1, 2", "64, 64, 8, 31:1, 128"
+    "28, 16, 8, 7:1, 56",
+    "28, 16, 8, 3:1, 112",
+    "5, 3, 1, 7:1, 2",
+    "1, 8, 2, 1:1, 4",
+    "12, 16, 8, 2.5:1, 55",
+    "3, 4, 2, 7:1, 2",
+    "64, 64, 8, 31:1, 128"
   })
   void theBudgetIsRoundedAndSpentExactly(int layers, int heads, int kv, String ratio, int k) {
     HeadShape s = new HeadShape(layers, heads, kv);
@@ -130,7 +137,9 @@ class PlanRulesTest {
           assertThat(full).isBetween(2, 3);
         }
       }
-      if (c.align() == Align.GROUP && c.floor() != Floor.HEAD && c.quota() == Quota.GLOBAL
+      if (c.align() == Align.GROUP
+          && c.floor() != Floor.HEAD
+          && c.quota() == Quota.GLOBAL
           && c.rule() != Rule.FIXED) {
         assertThat(p.cacheShare(8)).as("whole groups only").isEqualTo(p.headShare());
       }
@@ -147,7 +156,8 @@ class PlanRulesTest {
 
   @Test
   void theHeadFloorLeavesPartnersToTheScores() {
-    // Every layer's head 0 is best. Partner 1 of layer 3 matters, other partners do not; layer 6 has a
+    // Every layer's head 0 is best. Partner 1 of layer 3 matters, other partners do not; layer 6
+    // has a
     // whole group (4, 5) worth more than any idle partner.
     Map<List<Integer>, Double> cells = new java.util.HashMap<>();
     for (int l = 0; l < 12; l++) {
@@ -207,15 +217,13 @@ class PlanRulesTest {
   @Test
   void fixedPlansTakeTheSameHeadsInEveryLayer() {
     HeadPlan p =
-        PlanRules.select(
-            PlanRequest.of(SHAPE, Ratio.parse("3:1"), HEADS.with(Rule.FIXED), 0));
+        PlanRules.select(PlanRequest.of(SHAPE, Ratio.parse("3:1"), HEADS.with(Rule.FIXED), 0));
     for (int l = 0; l < 12; l++) {
       assertThat(p.fullHeads(l)).containsExactly(0, 1, 8, 9);
     }
     HeadPlan single =
         PlanRules.select(
-            PlanRequest.of(
-                SHAPE, Ratio.parse("3:1"), HEADS.with(Rule.FIXED).with(Align.QUERY), 0));
+            PlanRequest.of(SHAPE, Ratio.parse("3:1"), HEADS.with(Rule.FIXED).with(Align.QUERY), 0));
     assertThat(single.fullHeads(4)).containsExactly(0, 4, 8, 12);
   }
 

@@ -63,7 +63,8 @@ class ReportTest {
     assertThat(html).contains("prefers-color-scheme: dark", "name=\"viewport\"");
     assertThat(all(page, "section", ""))
         .extracting(e -> e.getAttribute("id"))
-        .containsExactly("summary", "recall", "text", "heads", "memory", "training", "cells", "sources");
+        .containsExactly(
+            "summary", "recall", "text", "heads", "memory", "training", "cells", "sources");
     assertThat(html).hasSizeLessThan(600_000);
     assertThat(Report.html(SampleReport.input())).as("the same again").isEqualTo(html);
   }
@@ -101,7 +102,8 @@ class ReportTest {
 
   @Test
   void findingsAreMadeFromTheNumbers() {
-    List<String> said = new Findings(SampleReport.input(), new Recall(SampleReport.input())).sentences();
+    List<String> said =
+        new Findings(SampleReport.input(), new Recall(SampleReport.input())).sentences();
     assertThat(said.getFirst())
         .contains("**HydraHead 7:1** keeps 16 of 128 heads full and 12.5% of the KV cache")
         .contains("**Layer-wise 3:1** keeps 32 of 128 heads full and 25.0% of the KV cache")
@@ -109,7 +111,8 @@ class ReportTest {
     assertThat(said.get(1))
         .startsWith("Recall from 512 tokens, the native context, to 2K (4× native) goes: ")
         .containsPattern("\\*\\*Teacher\\*\\* from 9\\d\\.\\d% to 0%");
-    assertThat(said.get(2)).startsWith("**HydraHead 7:1** is at or above **Layer-wise 3:1** at 5 of 5");
+    assertThat(said.get(2))
+        .startsWith("**HydraHead 7:1** is at or above **Layer-wise 3:1** at 5 of 5");
     assertThat(said.get(3)).contains("**Teacher** 4.00 GiB", "**HydraHead 7:1** 512 MiB (÷ 8)");
   }
 
@@ -118,21 +121,34 @@ class ReportTest {
     ReportInput in = SampleReport.input();
     List<Cell> swapped =
         in.cells().stream()
-            .map(
-                c ->
-                    new Cell(
-                        switch (c.model()) {
-                          case "HydraHead 7:1" -> "Layer-wise 3:1";
-                          case "Layer-wise 3:1" -> "HydraHead 7:1";
-                          default -> c.model();
-                        },
-                        c.task(), c.length(), c.metric(), c.value(), c.low(), c.high(), c.samples(),
-                        c.seed(), c.source()))
+            .map(c ->
+                new Cell(
+                    switch (c.model()) {
+                      case "HydraHead 7:1" -> "Layer-wise 3:1";
+                      case "Layer-wise 3:1" -> "HydraHead 7:1";
+                      default -> c.model();
+                    },
+                    c.task(),
+                    c.length(),
+                    c.metric(),
+                    c.value(),
+                    c.low(),
+                    c.high(),
+                    c.samples(),
+                    c.seed(),
+                    c.source()))
             .toList();
     ReportInput other =
         new ReportInput(
-            in.title(), "", in.models(), swapped, List.of(), in.heads(), List.of(),
-            List.of(), Map.of());
+            in.title(),
+            "",
+            in.models(),
+            swapped,
+            List.of(),
+            in.heads(),
+            List.of(),
+            List.of(),
+            Map.of());
     assertThat(new Findings(other, new Recall(other)).sentences())
         .anySatisfy(s -> assertThat(s).contains("at 0 of 5 lengths", "at 0 in its favour"));
   }
@@ -141,7 +157,8 @@ class ReportTest {
   void theInputSurvivesItsJson() {
     ReportInput in = SampleReport.input();
     ReportInput back =
-        ReportFiles.read(Json.parse(Json.write(ReportFiles.toJson(in)), "report.json"), "report.json");
+        ReportFiles.read(
+            Json.parse(Json.write(ReportFiles.toJson(in)), "report.json"), "report.json");
     assertThat(Report.html(back)).isEqualTo(Report.html(in));
   }
 
@@ -159,9 +176,11 @@ class ReportTest {
           "checkpoint": "x", "commit": "c1", "seed": 3, "command": "eval x"}
         """);
     Path heads = folder.resolve("heads.json");
-    Files.writeString(heads, "{\"layers\":1,\"heads\":2,\"scores\":[[0,1]],\"command\":\"probe x\"}");
+    Files.writeString(
+        heads, "{\"layers\":1,\"heads\":2,\"scores\":[[0,1]],\"command\":\"probe x\"}");
     Path plan = folder.resolve("my-plan.json");
-    Files.writeString(plan, "{\"full_attention_heads\":[[1]],\"layers\":1,\"heads\":2,\"kv_heads\":1}");
+    Files.writeString(
+        plan, "{\"full_attention_heads\":[[1]],\"layers\":1,\"heads\":2,\"kv_heads\":1}");
     Path log = folder.resolve("log.jsonl");
     Files.writeString(
         log,
@@ -181,10 +200,12 @@ class ReportTest {
     assertThat(in.sources().getFirst().settings()).isEqualTo("style ruler");
     assertThat(in.heads().scores()).isDeepEqualTo(new double[][] {{0, 1}});
     assertThat(in.models()).singleElement().extracting(ModelFacts::name).isEqualTo("my-plan");
-    assertThat(in.curves()).singleElement().satisfies(c -> {
-      assertThat(c.quantity()).isEqualTo("kl");
-      assertThat(c.values()).containsExactly(3.5, 2.5);
-    });
+    assertThat(in.curves())
+        .singleElement()
+        .satisfies(c -> {
+          assertThat(c.quantity()).isEqualTo("kl");
+          assertThat(c.values()).containsExactly(3.5, 2.5);
+        });
     assertThat(in.sources()).hasSize(4);
     assertThat(in.sources().getFirst().command()).isEqualTo("eval x");
     parse(Report.html(in));
@@ -212,25 +233,26 @@ class ReportTest {
 
   @Test
   void namesFromOutsideAreEscaped() throws Exception {
-    Cell evil =
-        new Cell("<script>\"&", "a<b", 512, Cell.ACCURACY, .5, .4, .6, 10, 1, "x\"><img>");
+    Cell evil = new Cell("<script>\"&", "a<b", 512, Cell.ACCURACY, .5, .4, .6, 10, 1, "x\"><img>");
     String html = Report.html(part(List.of(), List.of(evil), HeadScoreMap.NONE));
     parse(html);
     assertThat(html).doesNotContain("<script>", "<img>");
   }
 
   @ParameterizedTest
-  @CsvSource(delimiter = '|', value = {
-    "[]                                                  | JSON object",
-    "{\"a\":1}                                           | nothing to report",
-    "{\"cells\":3}                                       | cells should be a list",
-    "{\"cells\":[{\"task\":\"t\",\"length\":1,\"accuracy\":1}]}                   | cells[0].model is missing",
-    "{\"cells\":[{\"model\":\"m\",\"task\":\"t\",\"length\":1,\"accuracy\":1.5}]} | cells[0].accuracy is 1.5",
-    "{\"cells\":[{\"model\":\"m\",\"task\":\"t\",\"length\":1}]}                  | cells[0].accuracy is missing",
-    "{\"cells\":[{\"model\":\"m\",\"task\":\"t\",\"accuracy\":1}]}                | cells[0].length is missing",
-    "{\"scores\":[[1],[1,2]]}                            | scores[1]",
-    "{\"full_attention_heads\":[[7]],\"heads\":4}        | heads is 4"
-  })
+  @CsvSource(
+      delimiter = '|',
+      value = {
+        "[]                                                  | JSON object",
+        "{\"a\":1}                                           | nothing to report",
+        "{\"cells\":3}                                       | cells should be a list",
+        "{\"cells\":[{\"task\":\"t\",\"length\":1,\"accuracy\":1}]}                   | cells[0].model is missing",
+        "{\"cells\":[{\"model\":\"m\",\"task\":\"t\",\"length\":1,\"accuracy\":1.5}]} | cells[0].accuracy is 1.5",
+        "{\"cells\":[{\"model\":\"m\",\"task\":\"t\",\"length\":1}]}                  | cells[0].accuracy is missing",
+        "{\"cells\":[{\"model\":\"m\",\"task\":\"t\",\"accuracy\":1}]}                | cells[0].length is missing",
+        "{\"scores\":[[1],[1,2]]}                            | scores[1]",
+        "{\"full_attention_heads\":[[7]],\"heads\":4}        | heads is 4"
+      })
   void badFilesAreNamed(String json, String said) {
     assertThatThrownBy(() -> ReportFiles.read(Json.parse(json, "r.json"), "r.json"))
         .isInstanceOf(InputException.class)
@@ -255,7 +277,8 @@ class ReportTest {
             new Cell("A", "vt", 512, Cell.ACCURACY, 1, .9, 1, 20, 1, ""),
             new Cell("A", "vt", 512, Cell.ACCURACY, .5, .3, .7, 60, 2, ""));
     Document page = parse(Report.html(part(List.of(), cells, HeadScoreMap.NONE)));
-    assertThat(all(page, "td", "share")).singleElement()
+    assertThat(all(page, "td", "share"))
+        .singleElement()
         .satisfies(e -> assertThat(e.getTextContent()).startsWith("62.5"));
     assertThat(all(page, "td", "num")).extracting(Element::getTextContent).contains("80", "1 / 2");
   }
@@ -279,8 +302,13 @@ class ReportTest {
 
   @ParameterizedTest
   @CsvSource({
-    "0, 0 B", "999, 999 B", "1024, 1.00 KiB", "1048576, 1.00 MiB", "1000, 0.98 KiB",
-    "68719476736, 64.0 GiB", "1536, 1.50 KiB"
+    "0, 0 B",
+    "999, 999 B",
+    "1024, 1.00 KiB",
+    "1048576, 1.00 MiB",
+    "1000, 0.98 KiB",
+    "68719476736, 64.0 GiB",
+    "1536, 1.50 KiB"
   })
   void bytesReadEasily(double bytes, String text) {
     assertThat(Show.bytes(bytes)).isEqualTo(text);

@@ -34,17 +34,34 @@ final class SampleReport {
         models(scores),
         cells(random),
         List.of(
-            new ReportInput.Skipped(TEACHER, "niah_multikey_3", 256, "the smallest example has 412 tokens"),
-            new ReportInput.Skipped(HYDRA, "niah_multikey_3", 256, "the smallest example has 412 tokens")),
+            new ReportInput.Skipped(
+                TEACHER, "niah_multikey_3", 256, "the smallest example has 412 tokens"),
+            new ReportInput.Skipped(
+                HYDRA, "niah_multikey_3", 256, "the smallest example has 412 tokens")),
         new HeadScoreMap(scores, "heads.json"),
         curves(random),
         List.of(
             new Source(
-                RESULTS, "hydrahead eval demo/hydrahead --tasks all --lengths 512,1K,2K,4K --samples 40",
-                "0123abc", "demo/teacher", "17", "style ruler, haystack generated"),
-            new Source("heads.json", "hydrahead probe demo/teacher -o heads.json", "0123abc",
-                "demo/teacher", "17", ""),
-            new Source(LOG, "hydrahead transfer demo/teacher … --recipe demo.json", "0123abc", "", "17", "")),
+                RESULTS,
+                "hydrahead eval demo/hydrahead --tasks all --lengths 512,1K,2K,4K --samples 40",
+                "0123abc",
+                "demo/teacher",
+                "17",
+                "style ruler, haystack generated"),
+            new Source(
+                "heads.json",
+                "hydrahead probe demo/teacher -o heads.json",
+                "0123abc",
+                "demo/teacher",
+                "17",
+                ""),
+            new Source(
+                LOG,
+                "hydrahead transfer demo/teacher … --recipe demo.json",
+                "0123abc",
+                "",
+                "17",
+                "")),
         system());
   }
 
@@ -99,7 +116,12 @@ final class SampleReport {
   private static ModelFacts model(
       String name, List<List<Integer>> plan, long parameters, long kv, long state) {
     return new ModelFacts(
-        name, plan, HEADS, HEADS / 2, NATIVE, new Memory(parameters, 2 * parameters, kv, state),
+        name,
+        plan,
+        HEADS,
+        HEADS / 2,
+        NATIVE,
+        new Memory(parameters, 2 * parameters, kv, state),
         RESULTS);
   }
 
@@ -112,7 +134,13 @@ final class SampleReport {
     recall.put(LINEAR, new double[] {.15, .08, .03, .01, 0});
     int n = 40;
     for (String task :
-        List.of("niah_single_1", "niah_single_2", "niah_multikey_1", "niah_multivalue", "vt", "mqar_64")) {
+        List.of(
+            "niah_single_1",
+            "niah_single_2",
+            "niah_multikey_1",
+            "niah_multivalue",
+            "vt",
+            "mqar_64")) {
       for (int i = 0; i < 5; i++) {
         int length = 256 << i;
         for (Map.Entry<String, double[]> e : recall.entrySet()) {
@@ -123,8 +151,17 @@ final class SampleReport {
           }
           Recall.Pool w = Recall.wilson(right / (double) n, n);
           out.add(
-              new Cell(e.getKey(), task, length, Cell.ACCURACY, w.accuracy(), w.low(), w.high(), n,
-                  17, RESULTS));
+              new Cell(
+                  e.getKey(),
+                  task,
+                  length,
+                  Cell.ACCURACY,
+                  w.accuracy(),
+                  w.low(),
+                  w.high(),
+                  n,
+                  17,
+                  RESULTS));
         }
       }
     }
@@ -150,10 +187,17 @@ final class SampleReport {
         for (int t = 0; t < 300; t++) {
           tokens[t] = stage * 1.2e6 + (t + 1) * 4096;
           double end = stage == 0 ? floor[i] : 1.7 + floor[i];
-          values[t] = end + (stage == 0 ? .9 : .8) * Math.exp(-t / 40.0) + random.nextGaussian() * .01;
+          values[t] =
+              end + (stage == 0 ? .9 : .8) * Math.exp(-t / 40.0) + random.nextGaussian() * .01;
         }
-        out.add(new Curve(models.get(i), stage == 0 ? "align" : "distil",
-            stage == 0 ? "align" : "cross_entropy", tokens, values, LOG));
+        out.add(
+            new Curve(
+                models.get(i),
+                stage == 0 ? "align" : "distil",
+                stage == 0 ? "align" : "cross_entropy",
+                tokens,
+                values,
+                LOG));
       }
     }
     return out;
