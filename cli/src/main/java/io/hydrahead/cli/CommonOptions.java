@@ -69,10 +69,9 @@ final class CommonOptions {
   @Option(
       names = "--seed",
       paramLabel = "N",
-      defaultValue = "0",
-      description = "Seed of everything random (default: ${DEFAULT-VALUE}).",
+      description = "Seed of everything random (default: 0).",
       order = 106)
-  private long seed;
+  private Long seed;
 
   @Option(names = "--force", description = "Replace outputs that exist.", order = 107)
   private boolean force;
@@ -161,7 +160,12 @@ final class CommonOptions {
   }
 
   long seed() {
-    return seed;
+    return seed == null ? 0 : seed;
+  }
+
+  /** Whether the user named a seed: it then goes before a recipe's. */
+  boolean seedGiven() {
+    return seed != null;
   }
 
   boolean force() {

@@ -47,7 +47,7 @@ final class ProgressBar implements Progress {
     Interrupts.pollingBegins();
     stack.push(new Work(what, total, unit));
     if (terminal.interactive() && !quiet) {
-      draw(line(stack.peek(), System.nanoTime()));
+      draw(line(stack.peek(), System.nanoTime(), true));
     }
   }
 
@@ -70,10 +70,10 @@ final class ProgressBar implements Progress {
     }
     if (terminal.interactive()) {
       w.shown = now;
-      draw(line(w, now));
+      draw(line(w, now, true));
     } else if (!last) {
       w.shown = now;
-      terminal.err().println(line(w, now));
+      terminal.err().println(line(w, now, false));
       terminal.err().flush();
     }
   }
@@ -129,13 +129,15 @@ final class ProgressBar implements Progress {
     drawn = cut.length();
   }
 
-  private static String line(Work w, long now) {
+  private static String line(Work w, long now, boolean bar) {
     StringBuilder s = new StringBuilder(w.what);
     double rate = rate(w, now);
     if (w.total > 0) {
       double share = Math.clamp(w.done / (double) w.total, 0, 1);
       int full = (int) (share * BAR);
-      s.append(' ').append("█".repeat(full)).append("░".repeat(BAR - full));
+      if (bar) {
+        s.append(' ').append("█".repeat(full)).append("░".repeat(BAR - full));
+      }
       s.append(
           String.format(Locale.ROOT, " %3.0f%% %,d/%,d %s", share * 100, w.done, w.total, w.unit));
       if (rate > 0 && w.done < w.total) {

@@ -3,7 +3,10 @@ package io.hydrahead.cli;
 import io.hydrahead.checkpoint.Checkpoint;
 import io.hydrahead.model.ConfigJson;
 import io.hydrahead.model.ModelConfig;
+import io.hydrahead.model.ParameterShapes;
 import io.hydrahead.plan.Provenance;
+import io.hydrahead.tensor.DType;
+import io.hydrahead.tensor.InputException;
 import java.nio.file.Path;
 
 /** What several commands first read of a checkpoint folder. */
@@ -13,6 +16,32 @@ final class Sources {
   /** Shape and constants alone, without opening the weights. */
   static ModelConfig config(Path folder) {
     return ConfigJson.read(Checkpoint.config(folder), folder.resolve("config.json"));
+  }
+
+  /** The type that most of a checkpoint's weights are stored in: what a copy of it is saved as. */
+  static DType storedType(Path folder) {
+    try (Checkpoint c = Checkpoint.open(folder)) {
+      return c.info(ParameterShapes.EMBEDDING).type().dtype().orElse(DType.F32);
+    }
+  }
+
+  /**
+   * @throws InputException naming the option, if {@code value} is below {@code least}
+   */
+  static void requireAtLeast(String option, long value, long least) {
+    if (value < least) {
+      throw new InputException(option + " must be at least " + least + ", not " + value);
+    }
+  }
+
+  /**
+   * @throws InputException naming the option, if {@code value} is not in the range
+   */
+  static void requireBetween(String option, long value, long least, long most) {
+    if (value < least || value > most) {
+      throw new InputException(
+          option + " must be between " + least + " and " + most + ", not " + value);
+    }
   }
 
   /** Where a file comes from that this run writes. */

@@ -193,4 +193,97 @@ class BadInputTest {
     assertThat(refused("check", model, model.resolve("model.safetensors"))).contains("input_ids");
     assertThat(refused("check", model, golden, "--tolerance", "-1")).contains("tolerance");
   }
+
+  @Test
+  void plansForAnotherShape() {
+    Path plan = temporary.resolve("plan.json");
+    Path target = out.resolve("student");
+    Recipes.write(plan, "{\"full_attention_heads\": [[0], [1]]}");
+    assertThat(refused("convert", model, "--plan", plan, "-o", target))
+        .contains("2 layers", "has 4");
+    Recipes.write(plan, "{\"full_attention_heads\": [[0], [1], [9], [0]]}");
+    assertThat(refused("convert", model, "--plan", plan, "-o", target))
+        .contains("plan.json", "layer 2", "9");
+    Recipes.write(plan, "{\"heads\": [[0]]}");
+    assertThat(refused("convert", model, "--plan", plan, "-o", target))
+        .contains("full_attention_heads");
+    assertThat(refused("convert", model, "--plan", out.resolve("no.json"), "-o", target))
+        .contains("no.json");
+    Recipes.write(plan, "{\"full_attention_heads\": [[0], [1], [2], [3]]}");
+    assertThat(refused("convert", model, "--plan", plan, "-o", model)).contains("--force");
+  }
+
+  @Test
+  void brokenRecipes() throws IOException {
+    Path recipe = Recipes.pretrain(temporary, 1);
+    Path target = out.resolve("trained");
+    String good = Files.readString(recipe);
+    String[][] broken = {
+      {"\"hidden_size\": 32", "\"hidden_size\": \"wide\"", "model.hidden_size"},
+      {"\"rows\": 4}", "\"rows\": 4, \"colour\": 1}", "colour"},
+      {"\"context\": 64", "\"context\": 4096", "context"},
+      {"\"constant\"", "\"triangle\"", "schedule.kind"},
+      {"\"vocab_size\": 320", "\"vocab_size\": 3", "tokenizer.vocab_size"},
+      {"{\"generated\": true}", "{\"files\": \"nothing/*.txt\"}", "nothing/*.txt"},
+      {"\"name\": \"mini\",", "", "name"},
+      {"{\n", "{{\n", "pretrain.json"},
+    };
+    for (String[] b : broken) {
+      assertThat(good).contains(b[0]);
+      Recipes.write(recipe, good.replace(b[0], b[1]));
+      assertThat(refused("pretrain", "--recipe", recipe, "-o", target)).as(b[1]).contains(b[2]);
+    }
+    Recipes.write(recipe, good);
+    assertThat(refused("pretrain", "--recipe", recipe, "-o", target, "--resume"))
+        .contains("resume");
+    assertThat(refused("pretrain", "--recipe", recipe, "-o", target, "--seed", "2"))
+        .contains("--seed");
+    assertThat(refused("pretrain", "--recipe", recipe, "-o", model)).contains("--force");
+    Path transfer = Recipes.transfer(temporary);
+    assertThat(refused("transfer", model, model, "--recipe", transfer, "-o", target))
+        .contains("same folder");
+    Recipes.write(
+        transfer, Files.readString(transfer).replace("\"distil\", \"tok", "\"teach\", \"tok"));
+    assertThat(
+            refused("transfer", model, temporary.resolve("x"), "--recipe", transfer, "-o", target))
+        .contains("objective");
+  }
+
+  @Test
+  void corpusWithoutText() {
+    Path empty = Recipes.write(temporary.resolve("empty.txt"), "");
+    Path plan =
+        Recipes.write(
+            temporary.resolve("plan.json"), "{\"full_attention_heads\": [[0], [1], [2], [3]]}");
+    assertThat(refused("convert", model, "--plan", plan, "--text", empty, "-o", out.resolve("s")))
+        .contains("empty.txt");
+    assertThat(refused("eval", model, "--tasks", "perplexity", "--text", empty))
+        .contains("empty.txt");
+  }
+
+  @Test
+  void senselessEvaluations() {
+    assertThat(refused("eval", model, "--tasks", "chess")).contains("chess", "niah");
+    assertThat(refused("eval", model, "--lengths", "4Q")).contains("4Q");
+    assertThat(refused("eval", model, "--samples", "0")).contains("samples");
+    assertThat(refused("eval", model, "--digits", "40")).contains("--digits");
+  }
+
+  @Test
+  void aModelThatCannotRetrieveCannotBeProbed() {
+    assertThat(
+            refused(
+                "probe",
+                model,
+                "-o",
+                out.resolve("heads.json"),
+                "--length",
+                "256",
+                "--pairs",
+                "1",
+                "--style",
+                "short",
+                "--quiet"))
+        .contains("probe", "answers");
+  }
 }

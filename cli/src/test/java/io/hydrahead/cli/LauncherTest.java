@@ -135,4 +135,46 @@ class LauncherTest {
     assertThat(r.out()).isEmpty();
     assertThat(r.err()).contains("needs a JDK 25.0.3", "sdk install java", "JAVA_HOME");
   }
+
+  @Test
+  void ctrlCLeavesNothingHalfWrittenAndTheRunGoesOn() throws Exception {
+    Path launcher = Run.home().resolve("hydrahead");
+    Path whole = temporary.resolve("whole");
+    Path cut = temporary.resolve("cut");
+    Path recipe = Recipes.pretrain(temporary, 40);
+    Run r = launch(temporary, Map.of(), launcher, "pretrain", "--recipe", recipe, "-o", whole);
+    assertThat(r.code()).as(r.err()).isZero();
+
+    ProcessBuilder b =
+        new ProcessBuilder(
+            launcher.toString(), "pretrain", "--recipe", recipe.toString(), "-o", cut.toString());
+    Path err = temporary.resolve("interrupted");
+    b.redirectError(err.toFile()).redirectOutput(ProcessBuilder.Redirect.DISCARD);
+    b.environment().put("HYDRAHEAD_NO_BUILD", "1");
+    Process p = b.start();
+    Path log = temporary.resolve("cut.run/training-log.jsonl");
+    for (int i = 0; i < 3000 && !(Files.exists(log) && Files.size(log) > 400); i++) {
+      Thread.sleep(10);
+    }
+    assertThat(new ProcessBuilder("kill", "-INT", Long.toString(p.pid())).start().waitFor())
+        .isZero();
+    assertThat(p.waitFor(60, TimeUnit.SECONDS)).isTrue();
+    assertThat(p.exitValue()).as(Files.readString(err)).isEqualTo(ExitCode.INTERRUPTED);
+    assertThat(Files.readString(err)).contains("--resume");
+    assertThat(cut).doesNotExist();
+
+    Run on =
+        launch(
+            temporary, Map.of(), launcher, "pretrain", "--recipe", recipe, "-o", cut, "--resume");
+    assertThat(on.code()).as(on.err()).isZero();
+    assertThat(Files.mismatch(cut.resolve("model.safetensors"), whole.resolve("model.safetensors")))
+        .as("the same bits as without the interruption")
+        .isEqualTo(-1);
+    try (var left = Files.list(temporary)) {
+      assertThat(
+              left.map(f -> f.getFileName().toString())
+                  .filter(n -> n.startsWith(".") || n.endsWith(".run")))
+          .isEmpty();
+    }
+  }
 }
