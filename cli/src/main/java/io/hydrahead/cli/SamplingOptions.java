@@ -27,6 +27,13 @@ final class SamplingOptions {
   private double topP;
 
   @Option(
+      names = "--min-p",
+      paramLabel = "P",
+      defaultValue = "0",
+      description = "Draw only tokens at least P times as likely as the best; 0 is all.")
+  private double minP;
+
+  @Option(
       names = {"-n", "--max-tokens"},
       paramLabel = "N",
       defaultValue = "256",
@@ -34,7 +41,7 @@ final class SamplingOptions {
   private TokenCount maxTokens;
 
   Sampler sampler(long seed) {
-    return new Sampler(new Sampler.Settings(temperature, topK, topP, seed));
+    return new Sampler(new Sampler.Settings(temperature, topK, topP, minP, seed));
   }
 
   int maxTokens() {

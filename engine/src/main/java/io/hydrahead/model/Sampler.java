@@ -4,23 +4,24 @@ import io.hydrahead.tensor.InputException;
 import io.hydrahead.tensor.Tensor;
 import java.lang.foreign.MemorySegment;
 import java.lang.foreign.ValueLayout;
-import java.util.Arrays;
 import java.util.SplittableRandom;
 
 /**
- * Chooses the next token from logits [V]: greedily, or at random after temperature, top-k and top-p
- * (nucleus sampling, Holtzman et al., arXiv:1904.09751). Greedy choice allocates nothing; ties go to the
- * smaller id. The same seed gives the same choices for the same logits.
+ * Chooses the next token from logits [V]: greedily, or at random after temperature, top-k, top-p
+ * (nucleus sampling, Holtzman et al., arXiv:1904.09751) and min-p (Nguyen et al., arXiv:2407.01082), in
+ * this order. Of equal logits the smaller id comes first. The same seed gives the same choices for the
+ * same logits. After the first call nothing is allocated.
  */
 public final class Sampler {
   /**
    * @param temperature divides the logits; 0 is greedy
    * @param topK only the k largest logits; 0 is all
-   * @param topP only the most likely tokens that together have this probability; 1 is all
+   * @param topP of those, only the most likely tokens that together have this probability; 1 is all
+   * @param minP only tokens at least this many times as likely as the most likely one; 0 is all
    */
-  public record Settings(double temperature, int topK, double topP, long seed) {
+  public record Settings(double temperature, int topK, double topP, double minP, long seed) {
     /** Always the most likely token. */
-    public static final Settings GREEDY = new Settings(0, 0, 1, 0);
+    public static final Settings GREEDY = new Settings(0, 0, 1, 0, 0);
 
     public Settings {
       if (!(temperature >= 0 && temperature <= 100)) {
@@ -32,13 +33,27 @@ public final class Sampler {
       if (!(topP > 0 && topP <= 1)) {
         throw new InputException("top-p must be above 0 and at most 1, not " + topP);
       }
+      if (!(minP >= 0 && minP <= 1)) {
+        throw new InputException("min-p must be between 0 and 1, not " + minP);
+      }
+    }
+
+    /** Without min-p. */
+    public Settings(double temperature, int topK, double topP, long seed) {
+      this(temperature, topK, topP, 0, seed);
     }
   }
 
   private final Settings settings;
   private final SplittableRandom random;
+
+  /** e^((logit − largest) / temperature) by id. */
   private double[] weight = new double[0];
-  private long[] order = new long[0];
+
+  /** A heap of candidates, best at 0, and behind it those already taken, the first one last. */
+  private long[] heap = new long[0];
+
+  private int candidates;
 
   public Sampler(Settings settings) {
     this.settings = settings;
@@ -56,14 +71,20 @@ public final class Sampler {
     if (best < 0) {
       throw new IllegalStateException("every logit is NaN or −∞: the model has overflowed");
     }
-    return settings.temperature() == 0 ? best : draw(logits, best);
+    float max = logits.get(best);
+    if (settings.temperature() == 0 || max == Float.POSITIVE_INFINITY) {
+      return best;
+    }
+    double total = weigh(logits, max);
+    boolean cut = settings.topK() > 0 || settings.topP() < 1;
+    return cut ? drawBest(total, best) : draw(total, best);
   }
 
   private static int argmax(MemorySegment logits, int n) {
     int best = -1;
     float max = Float.NEGATIVE_INFINITY;
     for (int i = 0; i < n; i++) {
-      float v = logits.getAtIndex(ValueLayout.JAVA_FLOAT, i);
+      float v = logits.getAtIndex(ValueLayout.JAVA_FLOAT_UNALIGNED, i);
       if (v > max) {
         max = v;
         best = i;
@@ -72,65 +93,120 @@ public final class Sampler {
     return best;
   }
 
-  private int draw(Tensor logits, int best) {
+  /** Weights of all ids and their sum; candidates are those above 0. */
+  private double weigh(Tensor logits, float max) {
     int n = logits.size(0);
-    if (weight.length != n) {
+    if (weight.length < n) {
       weight = new double[n];
-      order = new long[n];
+      heap = new long[n];
     }
     MemorySegment s = logits.segment();
-    double max = s.getAtIndex(ValueLayout.JAVA_FLOAT, best);
     double total = 0;
+    candidates = 0;
     for (int i = 0; i < n; i++) {
-      float v = s.getAtIndex(ValueLayout.JAVA_FLOAT, i);
-      weight[i] = Float.isNaN(v) ? 0 : Math.exp((v - max) / settings.temperature());
-      total += weight[i];
-    }
-    int kept = n;
-    if (settings.topK() > 0 || settings.topP() < 1) {
-      kept = keep(total);
-      total = 0;
-      for (int i = 0; i < kept; i++) {
-        total += weight[id(order[i])];
+      float v = s.getAtIndex(ValueLayout.JAVA_FLOAT_UNALIGNED, i);
+      double w = Float.isNaN(v) ? 0 : Math.exp(((double) v - max) / settings.temperature());
+      weight[i] = w;
+      if (w > 0) {
+        total += w;
+        heap[candidates++] = key(v, i);
       }
     }
-    double u = random.nextDouble() * total;
-    boolean sorted = settings.topK() > 0 || settings.topP() < 1;
+    return total;
+  }
+
+  /** A number that is smaller for a larger logit, and for the smaller id among equals. */
+  private static long key(float logit, int id) {
+    int bits = Float.floatToRawIntBits(logit + 0f); // −0 becomes 0
+    int ascending = bits ^ ((bits >> 31) & 0x7FFFFFFF);
+    return ((long) ~ascending << 32) | id;
+  }
+
+  /** Draws among all candidates that min-p leaves, in the order of their ids. */
+  private int draw(double total, int best) {
+    double left = total;
+    if (settings.minP() > 0) {
+      left = 0;
+      for (int i = 0; i < candidates; i++) {
+        double w = weight[(int) heap[i]];
+        left += w >= settings.minP() ? w : 0;
+      }
+    }
+    double u = random.nextDouble() * left;
     int last = best;
-    for (int i = 0; i < kept; i++) {
-      int id = sorted ? id(order[i]) : i;
-      if (weight[id] > 0) {
+    for (int i = 0; i < candidates; i++) {
+      int id = (int) heap[i];
+      if (weight[id] >= settings.minP()) {
         last = id;
         u -= weight[id];
         if (u < 0) {
-          return id;
+          break;
         }
       }
     }
-    return last; // rounding left a sliver
+    return last; // where rounding left a sliver, the last one
   }
 
-  /** Sorts ids by falling weight into {@code order}; returns how many top-k and top-p leave. */
-  private int keep(double total) {
-    int n = weight.length;
-    for (int i = 0; i < n; i++) {
-      // Weights are in 0…1, so their bits as float sort like their values.
-      order[i] = ((long) ~Float.floatToRawIntBits((float) weight[i]) << 32) | i;
+  /** Draws among the best candidates that top-k, top-p and min-p leave, in falling order. */
+  private int drawBest(double total, int best) {
+    int n = candidates;
+    for (int i = n / 2 - 1; i >= 0; i--) {
+      sink(i, n);
     }
-    Arrays.sort(order);
     int k = settings.topK() > 0 ? Math.min(settings.topK(), n) : n;
-    double limit = settings.topP() * total;
+    int taken = 0;
     double sum = 0;
-    for (int i = 0; i < k; i++) {
-      sum += weight[id(order[i])];
-      if (sum >= limit) {
-        return i + 1;
+    if (k < n) {
+      while (taken < k) {
+        sum += take(n - taken++);
+      }
+      total = sum;
+    }
+    double limit = settings.topP() * total;
+    double left = 0;
+    int kept = 0;
+    do {
+      double w = kept < taken ? weight[(int) heap[n - 1 - kept]] : take(n - taken++);
+      if (w < settings.minP()) {
+        break;
+      }
+      left += w;
+      kept++;
+    } while (kept < k && left < limit);
+    double u = random.nextDouble() * left;
+    int last = best;
+    for (int i = 0; i < kept; i++) {
+      last = (int) heap[n - 1 - i];
+      u -= weight[last];
+      if (u < 0) {
+        break;
       }
     }
-    return k;
+    return last;
   }
 
-  private static int id(long entry) {
-    return (int) entry;
+  /** Moves the best of a heap of {@code size} behind it; returns its weight. */
+  private double take(int size) {
+    long top = heap[0];
+    heap[0] = heap[size - 1];
+    heap[size - 1] = top;
+    sink(0, size - 1);
+    return weight[(int) top];
+  }
+
+  private void sink(int from, int size) {
+    long entry = heap[from];
+    int hole = from;
+    for (int child = 2 * hole + 1; child < size; child = 2 * hole + 1) {
+      if (child + 1 < size && heap[child + 1] < heap[child]) {
+        child++;
+      }
+      if (heap[child] >= entry) {
+        break;
+      }
+      heap[hole] = heap[child];
+      hole = child;
+    }
+    heap[hole] = entry;
   }
 }
