@@ -42,8 +42,12 @@ public final class Gemms {
   }
 
   private static Gemm openBlas(ComputePool pool) {
-    LOG.log(Level.WARNING, "no OpenBLAS, Java kernels instead");
-    return chosen(new JavaGemm(pool), "the fallback");
+    try {
+      return chosen(new OpenBlasGemm(pool), OpenBlasLibrary.source());
+    } catch (IllegalArgumentException e) {
+      LOG.log(Level.WARNING, "no OpenBLAS, Java kernels instead: {0}", e.getMessage());
+      return chosen(new JavaGemm(pool), "the fallback");
+    }
   }
 
   private static Gemm chosen(Gemm gemm, String why) {

@@ -1,18 +1,16 @@
 package io.hydrahead.ops.gemm;
 
+import static java.lang.foreign.ValueLayout.ADDRESS;
 import static java.lang.foreign.ValueLayout.JAVA_BYTE;
 import static java.lang.foreign.ValueLayout.JAVA_FLOAT;
 import static java.lang.foreign.ValueLayout.JAVA_INT;
 import static java.lang.foreign.ValueLayout.JAVA_LONG;
 
 import java.io.IOException;
-import java.lang.foreign.Arena;
 import java.lang.foreign.FunctionDescriptor;
-import java.lang.foreign.Linker;
 import java.lang.foreign.MemorySegment;
 import java.lang.foreign.SymbolLookup;
 import java.lang.invoke.MethodHandle;
-import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.List;
 
@@ -27,6 +25,7 @@ final class OneDnnLibrary {
   private static final String OPENMP = "libgomp.so.1";
 
   private static final String SOURCE;
+  private static final String VERSION;
 
   /** {@code dnnl_status_t dnnl_sgemm(char, char, M, N, K, alpha, A, lda, B, ldb, beta, C, ldc)}. */
   private static final MethodHandle SGEMM;
@@ -40,16 +39,18 @@ final class OneDnnLibrary {
     try {
       Path folder = folder();
       SOURCE = folder == null ? "of the system" : "from " + folder;
-      SymbolLookup openMp = open(folder, OPENMP);
-      SymbolLookup dnnl = open(folder, NAME);
+      SymbolLookup openMp = NativeFunctions.open(folder, OPENMP);
+      SymbolLookup dnnl = NativeFunctions.open(folder, NAME);
       SGEMM =
-          function(
+          NativeFunctions.function(
               dnnl, "dnnl_sgemm",
               FunctionDescriptor.of(
                   JAVA_INT, JAVA_BYTE, JAVA_BYTE, JAVA_LONG, JAVA_LONG, JAVA_LONG, JAVA_FLOAT,
                   JAVA_LONG, JAVA_LONG, JAVA_LONG, JAVA_LONG, JAVA_FLOAT, JAVA_LONG, JAVA_LONG));
       SET_THREADS =
-          function(openMp, "omp_set_num_threads", FunctionDescriptor.ofVoid(JAVA_INT));
+          NativeFunctions.function(
+              openMp, "omp_set_num_threads", FunctionDescriptor.ofVoid(JAVA_INT));
+      VERSION = version(dnnl);
     } catch (IOException e) {
       throw new IllegalArgumentException(e.getMessage(), e);
     }
@@ -74,7 +75,7 @@ final class OneDnnLibrary {
               SGEMM.invokeExact(
                   letter(transA), letter(transB), m, n, k, alpha, a, lda, b, ldb, beta, c, ldc);
     } catch (Throwable t) {
-      throw failed(t);
+      throw NativeFunctions.failed(t);
     }
     if (status != 0) {
       throw new IllegalStateException("dnnl_sgemm returned status " + status);
@@ -91,15 +92,29 @@ final class OneDnnLibrary {
       SET_THREADS.invokeExact(1);
       return true;
     } catch (Throwable t) {
-      throw failed(t);
+      throw NativeFunctions.failed(t);
     }
   }
 
-  private static RuntimeException failed(Throwable t) {
-    if (t instanceof Error e) {
-      throw e;
+  /** Version, as in {@code 3.13.0}. */
+  static String version() {
+    return VERSION;
+  }
+
+  /** The first ints of {@code dnnl_version_t} are major, minor and patch. */
+  private static String version(SymbolLookup dnnl) {
+    try {
+      MemorySegment version =
+          (MemorySegment)
+              NativeFunctions.function(dnnl, "dnnl_version", FunctionDescriptor.of(ADDRESS))
+                  .invokeExact();
+      MemorySegment ints = version.reinterpret(12);
+      return ints.getAtIndex(JAVA_INT, 0)
+          + "." + ints.getAtIndex(JAVA_INT, 1)
+          + "." + ints.getAtIndex(JAVA_INT, 2);
+    } catch (Throwable t) {
+      throw NativeFunctions.failed(t);
     }
-    return t instanceof RuntimeException e ? e : new IllegalStateException(t);
   }
 
   /** Where the library came from. */
@@ -117,17 +132,5 @@ final class OneDnnLibrary {
       return null;
     }
     return NativeCache.folder(loader, "dnnl-3.13-1.5.14", ROOT, List.of(OPENMP, NAME));
-  }
-
-  private static SymbolLookup open(Path folder, String name) {
-    return folder == null || !Files.exists(folder.resolve(name))
-        ? SymbolLookup.libraryLookup(name, Arena.global())
-        : SymbolLookup.libraryLookup(folder.resolve(name), Arena.global());
-  }
-
-  private static MethodHandle function(SymbolLookup in, String name, FunctionDescriptor type) {
-    MemorySegment symbol =
-        in.find(name).orElseThrow(() -> new IllegalArgumentException("no symbol " + name));
-    return Linker.nativeLinker().downcallHandle(symbol, type);
   }
 }

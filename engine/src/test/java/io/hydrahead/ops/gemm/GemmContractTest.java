@@ -10,7 +10,9 @@ import io.hydrahead.tensor.Simd;
 import io.hydrahead.tensor.Tensor;
 import java.util.ArrayList;
 import java.util.Arrays;
+import java.util.HashMap;
 import java.util.List;
+import java.util.Map;
 import java.util.Random;
 import java.util.stream.Stream;
 import org.junit.jupiter.api.AfterAll;
@@ -78,10 +80,16 @@ class GemmContractTest {
       all.add(new JavaGemm(TWO, new VectorKernel6x2()));
       all.add(new JavaGemm(ONE, new VectorKernel6x4()));
     }
-    Gemm oneDnn = Gemms.select("onednn", THREE); // Java again where there is no library
-    if (oneDnn instanceof OneDnnGemm) {
-      all.add(oneDnn);
+    try {
+      all.add(new OneDnnGemm(THREE));
       all.add(new OneDnnGemm(ONE));
+    } catch (IllegalArgumentException e) {
+      System.err.println("oneDNN is not tested: " + e.getMessage());
+    }
+    try {
+      all.add(new OpenBlasGemm(TWO));
+    } catch (IllegalArgumentException e) {
+      System.err.println("OpenBLAS is not tested: " + e.getMessage());
     }
     return all.stream();
   }
@@ -113,12 +121,17 @@ class GemmContractTest {
     return all;
   }
 
+  private static final Map<Product, float[]> EXPECTED = new HashMap<>();
+
+  private static float[] expected(Product product) {
+    return EXPECTED.computeIfAbsent(product, p -> p.run(new ReferenceGemm()).toFloats());
+  }
+
   @ParameterizedTest
   @MethodSource("backends")
   void agreesWithTheReference(Gemm gemm) {
-    ReferenceGemm reference = new ReferenceGemm();
     for (Product p : products()) {
-      float[] expected = p.run(reference).toFloats();
+      float[] expected = expected(p);
       float[] actual = p.run(gemm).toFloats();
       compare(gemm.name(), p, actual, expected);
     }
@@ -211,12 +224,11 @@ class GemmContractTest {
 
   @Test
   void tilesAgreeWithTheReference() {
-    ReferenceGemm reference = new ReferenceGemm();
     for (Product p : products()) {
       if (p.transA() && p.transB()) {
         continue;
       }
-      float[] expected = p.run(reference).toFloats();
+      float[] expected = expected(p);
       Tensor c = p.c();
       Tensor a = p.a();
       Tensor b = p.b();
