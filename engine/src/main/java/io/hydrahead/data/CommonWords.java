@@ -5,8 +5,8 @@ import java.util.List;
 import java.util.Map;
 
 /**
- * Common words extraction: a numbered list in which ten words (three in short style) occur more often
- * than the others. Size = different words. RULER puts one solved example first.
+ * Common words extraction: a numbered list in which ten words (three in short style) occur more
+ * often than the others. Size = different words. RULER puts one solved example first.
  */
 final class CommonWords implements TaskGenerator {
   private final TaskOptions options;
@@ -27,8 +27,7 @@ final class CommonWords implements TaskGenerator {
     boolean big = options.longContext();
     String shot = "";
     if (options.ruler()) {
-      TaskText e =
-          big ? list(40, 10, 3, dice.fork(20)) : list(20, 3, 1, dice.fork(20));
+      TaskText e = big ? list(40, 10, 3, dice.fork(20)) : list(20, 3, 1, dice.fork(20));
       shot = e.transcript() + "\n";
     }
     TaskText asked = list(size, big ? 30 : 6, big ? 3 : 1, dice);

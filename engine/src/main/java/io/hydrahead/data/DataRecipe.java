@@ -68,8 +68,8 @@ public final class DataRecipe {
   /**
    * Reads and checks a recipe object and opens the texts it names.
    *
-   * @throws io.hydrahead.tensor.InputException naming the field that is wrong, or the source that is
-   *     missing or has no text
+   * @throws io.hydrahead.tensor.InputException naming the field that is wrong, or the source that
+   *     is missing or has no text
    */
   public static DataRecipe read(Fields fields) {
     return new DataRecipe(fields);
@@ -184,14 +184,6 @@ public final class DataRecipe {
     int most = Math.max(1, tokens / 48);
     int keys = Math.min(needles.draw(dice), most);
     int asks = questions.draw(dice) * (family == TaskFamily.MQAR ? MQAR_QUESTIONS : 1);
-    return new TaskOptions(
-        style,
-        split,
-        haystack,
-        keys,
-        asks,
-        digits,
-        invented,
-        context >= 4096);
+    return new TaskOptions(style, split, haystack, keys, asks, digits, invented, context >= 4096);
   }
 }

@@ -23,7 +23,9 @@ public final class Dice {
     state = s;
   }
 
-  /** Independent dice number {@code i}: a function of this one's seed, not of what it has thrown. */
+  /**
+   * Independent dice number {@code i}: a function of this one's seed, not of what it has thrown.
+   */
   public Dice fork(long i) {
     return new Dice(origin, i);
   }

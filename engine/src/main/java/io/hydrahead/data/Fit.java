@@ -25,8 +25,8 @@ public sealed interface Fit<T> {
 
   /**
    * Finds the largest size whose text stays within the budget. Lengths are always measured on the
-   * whole encoded text, and the search ends for every generator, because each step narrows the range
-   * of sizes.
+   * whole encoded text, and the search ends for every generator, because each step narrows the
+   * range of sizes.
    *
    * @param closeness stop at the first text that takes this share of the budget; 1 goes on to the
    *     largest size that fits

@@ -5,9 +5,9 @@ import java.util.List;
 import java.util.Map;
 
 /**
- * Frequent words extraction: invented words whose counts follow a zeta distribution with exponent 2;
- * the most frequent rank is written as dots and ignored, the next three are asked for. Size = the
- * number that the distribution is multiplied by.
+ * Frequent words extraction: invented words whose counts follow a zeta distribution with exponent
+ * 2; the most frequent rank is written as dots and ignored, the next three are asked for. Size =
+ * the number that the distribution is multiplied by.
  */
 final class FrequentWords implements TaskGenerator {
   private static final double ZETA_2 = Math.PI * Math.PI / 6;

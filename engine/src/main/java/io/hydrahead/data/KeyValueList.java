@@ -28,8 +28,7 @@ final class KeyValueList implements TaskGenerator {
     List<String> keys = words.single(size, options.invented(), dice.fork(1));
     List<String> values = new ArrayList<>(size);
     Dice draw = dice.fork(2);
-    List<String> pool =
-        words.single(Math.clamp(size, 16, 4096), options.invented(), dice.fork(3));
+    List<String> pool = words.single(Math.clamp(size, 16, 4096), options.invented(), dice.fork(3));
     for (int i = 0; i < size; i++) {
       values.add(draw.pick(pool));
     }
@@ -45,7 +44,7 @@ final class KeyValueList implements TaskGenerator {
     for (int i : order.subList(0, asked)) {
       asks.add(
           new TaskText.Ask(
-              (asks.isEmpty() ? "\n\n" : "\n") + keys.get(i) + ":",
+              "\n" + keys.get(i) + ":",
               List.of(" " + values.get(i)),
               List.of(values.get(i)),
               Part.KEY_VALUE));

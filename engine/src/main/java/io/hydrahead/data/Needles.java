@@ -33,10 +33,8 @@ final class Needles implements TaskGenerator {
         family == TaskFamily.NIAH_SINGLE_3 || family == TaskFamily.NIAH_MULTIKEY_3
             ? Kind.UUIDS
             : Kind.NUMBERS;
-    amongNeedles =
-        family == TaskFamily.NIAH_MULTIKEY_2 || family == TaskFamily.NIAH_MULTIKEY_3;
-    int own =
-        family == TaskFamily.NIAH_MULTIKEY_1 || family == TaskFamily.NIAH_MULTIQUERY ? 4 : 1;
+    amongNeedles = family == TaskFamily.NIAH_MULTIKEY_2 || family == TaskFamily.NIAH_MULTIKEY_3;
+    int own = family == TaskFamily.NIAH_MULTIKEY_1 || family == TaskFamily.NIAH_MULTIQUERY ? 4 : 1;
     boolean severalKeys = own > 1 || amongNeedles;
     keys = severalKeys && options.keys() > 0 ? options.keys() : own;
     valuesPerKey =
@@ -153,7 +151,8 @@ final class Needles implements TaskGenerator {
               .flatMap(i -> value.subList(i * valuesPerKey, (i + 1) * valuesPerKey).stream())
               .toList();
       if (valuesPerKey > 1) {
-        answers = answers.stream().sorted(java.util.Comparator.comparing(context::indexOf)).toList();
+        answers =
+            answers.stream().sorted(java.util.Comparator.comparing(context::indexOf)).toList();
       }
       String question =
           Templates.fill(

@@ -5,8 +5,8 @@ import java.util.List;
 import java.util.Map;
 
 /**
- * A phone book, {@code First Last: number} a line, and one or more people's numbers asked for (after
- * Jelassi et al., "Repeat After Me", 2024). Size = people.
+ * A phone book, {@code First Last: number} a line, and one or more people's numbers asked for
+ * (after Jelassi et al., "Repeat After Me", 2024). Size = people.
  */
 final class Phonebook implements TaskGenerator {
   private final TaskOptions options;
@@ -40,19 +40,14 @@ final class Phonebook implements TaskGenerator {
     int split = template.indexOf("{context}") + "{context}".length();
     List<TaskText.Ask> asks = new ArrayList<>();
     for (int i : order.subList(0, Math.min(size, options.asks()))) {
-      String question = template.substring(split) + Templates.PHONEBOOK_ANSWER;
-      if (!options.ruler()) {
-        question = question.replace("\n ", "\n");
-      }
       asks.add(
           new TaskText.Ask(
-              Templates.fill(question, Map.of("query", names.get(i))),
+              Templates.fill(template.substring(split), Map.of("query", names.get(i))),
               List.of(" " + numbers.get(i)),
               List.of(numbers.get(i)),
               Part.ANSWER));
     }
-    String head =
-        Templates.fill(template.substring(0, split), Map.of("context", book.toString()));
+    String head = Templates.fill(template.substring(0, split), Map.of("context", book.toString()));
     return new TaskText(head, Part.FILLER, asks);
   }
 }

@@ -5,9 +5,9 @@ import java.util.List;
 /** A source of text to read at random places. */
 public interface PlainText {
   /**
-   * Text from a place that {@code dice} choose, at least {@code chars} characters of it, ending with a
-   * line; documents in it are divided by {@link TextCodec#END_OF_TEXT}. A longer excerpt with equal
-   * dice begins with the shorter one.
+   * Text from a place that {@code dice} choose, at least {@code chars} characters of it, ending
+   * with a line; documents in it are divided by {@link TextCodec#END_OF_TEXT}. A longer excerpt
+   * with equal dice begins with the shorter one.
    */
   String excerpt(Split split, int chars, Dice dice);
 

@@ -4,8 +4,8 @@ import java.util.regex.Matcher;
 import java.util.regex.Pattern;
 
 /**
- * A small grammar of plain English sentences: filler between needles and text to learn from, free of
- * digits and of the tasks' key words.
+ * A small grammar of plain English sentences: filler between needles and text to learn from, free
+ * of digits and of the tasks' key words.
  */
 public final class Prose {
   private static final String[][] PEOPLE = {
@@ -13,21 +13,64 @@ public final class Prose {
     {"nobody", "someone", "everyone", "the old man", "a young woman", "my grandmother"}
   };
   private static final String[] THINGS = {
-    "the work", "the weather", "a story", "the news", "an idea", "the plan", "the music", "a question",
-    "the way home", "an old habit", "the first step", "the other side", "a long walk", "the problem",
-    "a small change", "the whole place", "the reason", "a good meal", "the language", "a machine"
+    "the work",
+    "the weather",
+    "a story",
+    "the news",
+    "an idea",
+    "the plan",
+    "the music",
+    "a question",
+    "the way home",
+    "an old habit",
+    "the first step",
+    "the other side",
+    "a long walk",
+    "the problem",
+    "a small change",
+    "the whole place",
+    "the reason",
+    "a good meal",
+    "the language",
+    "a machine"
   };
   private static final String[] QUALITIES = {
-    "useful", "strange", "important", "difficult", "possible", "interesting", "different", "familiar",
-    "complicated", "natural", "surprising", "expensive", "necessary", "obvious", "beautiful"
+    "useful",
+    "strange",
+    "important",
+    "difficult",
+    "possible",
+    "interesting",
+    "different",
+    "familiar",
+    "complicated",
+    "natural",
+    "surprising",
+    "expensive",
+    "necessary",
+    "obvious",
+    "beautiful"
   };
   private static final String[] PAST = {
     "remembered", "described", "forgot", "wanted", "explained", "found", "noticed", "discussed",
     "understood", "followed", "changed", "missed", "enjoyed", "expected", "began", "studied"
   };
   private static final String[] BASE = {
-    "think about", "talk about", "look for", "believe in", "care for", "wait for", "write about",
-    "listen to", "pay for", "dream of", "return to", "give up", "build", "learn", "share"
+    "think about",
+    "talk about",
+    "look for",
+    "believe in",
+    "care for",
+    "wait for",
+    "write about",
+    "listen to",
+    "pay for",
+    "dream of",
+    "return to",
+    "give up",
+    "build",
+    "learn",
+    "share"
   };
   private static final String[] WHEN = {
     "in the evening", "after a while", "for many years", "at the beginning", "before the end",
@@ -39,8 +82,18 @@ public final class Prose {
     "on the way", "in another town", "at the edge of the world", "under the bridge", "by the sea"
   };
   private static final String[] LINKS = {
-    "However", "Even so", "Still", "In the end", "As a rule", "Of course", "Perhaps", "Later",
-    "At first", "In fact", "Meanwhile", "As far as anyone knows"
+    "However",
+    "Even so",
+    "Still",
+    "In the end",
+    "As a rule",
+    "Of course",
+    "Perhaps",
+    "Later",
+    "At first",
+    "In fact",
+    "Meanwhile",
+    "As far as anyone knows"
   };
   private static final String[] SHAPES = {
     "{S} {past} {t} {when}.",

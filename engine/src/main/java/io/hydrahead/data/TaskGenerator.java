@@ -11,8 +11,8 @@ public interface TaskGenerator {
   }
 
   /**
-   * A text with {@code size} haystack lines, words or pairs: a function of its arguments, whose length
-   * grows with {@code size}.
+   * A text with {@code size} haystack lines, words or pairs: a function of its arguments, whose
+   * length grows with {@code size}.
    */
   TaskText build(int size, Dice dice);
 }

@@ -52,9 +52,9 @@ final class Templates {
       "{context}\nQuestion: What are the three most frequent words in the above text?";
   static final String SHORT_FWE_ANSWER = " Answer:";
   static final String PHONEBOOK =
-      "Memorize the following phone book.\n{context}\nWhat is the phone number of {query}?";
-  static final String SHORT_PHONEBOOK = "{context}\n";
-  static final String PHONEBOOK_ANSWER = " The phone number of {query} is";
+      "Memorize the following phone book.\n{context}\nWhat is the phone number of {query}? The phone"
+          + " number of {query} is";
+  static final String SHORT_PHONEBOOK = "{context}\nThe phone number of {query} is";
 
   private Templates() {}
 

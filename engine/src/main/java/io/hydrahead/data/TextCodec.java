@@ -17,7 +17,10 @@ public interface TextCodec {
   /** Size of the vocabulary. */
   int vocabSize();
 
-  /** What stands between two documents: {@link #END_OF_TEXT} where it is one token, else a blank line. */
+  /**
+   * What stands between two documents: {@link #END_OF_TEXT} where it is one token, else a blank
+   * line.
+   */
   default String separator() {
     return encode(END_OF_TEXT).length == 1 ? END_OF_TEXT : "\n\n";
   }

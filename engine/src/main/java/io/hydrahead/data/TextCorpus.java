@@ -81,8 +81,8 @@ public final class TextCorpus implements PlainText {
   }
 
   /**
-   * UTF-8 files under {@code folder} whose relative paths match the glob, in the order of their paths;
-   * files that are not text are left out.
+   * UTF-8 files under {@code folder} whose relative paths match the glob, in the order of their
+   * paths; files that are not text are left out.
    *
    * @throws InputException if the folder is missing or no file has text
    */
@@ -225,8 +225,7 @@ public final class TextCorpus implements PlainText {
     long[] cumulative = ends.get(split.ordinal());
     StringBuilder out = new StringBuilder(chars + 256);
     while (out.length() < chars) {
-      long place =
-          Math.unsignedMultiplyHigh(own.next(), cumulative[cumulative.length - 1]);
+      long place = Math.unsignedMultiplyHigh(own.next(), cumulative[cumulative.length - 1]);
       int i = java.util.Arrays.binarySearch(cumulative, place + 1);
       i = i < 0 ? -i - 1 : i;
       Block b = from.get(i);

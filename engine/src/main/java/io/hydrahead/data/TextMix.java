@@ -19,8 +19,8 @@ public final class TextMix implements PlainText {
   /**
    * Opens the sources of a recipe's {@code text} list. An entry has one of {@code files} (a glob,
    * relative to the recipe's folder), {@code jsonl} (with {@code field}, default "text"), {@code
-   * jdk_sources} (true; with {@code max_chars} and {@code required}) or {@code generated} (true), and
-   * a {@code share}, default 1.
+   * jdk_sources} (true; with {@code max_chars} and {@code required}) or {@code generated} (true),
+   * and a {@code share}, default 1.
    */
   static TextMix open(List<Fields> entries) {
     List<PlainText> sources = new ArrayList<>();
@@ -74,7 +74,8 @@ public final class TextMix implements PlainText {
       return PlainText.generated();
     }
     throw f.error(
-        "files", "or \"jsonl\", \"jdk_sources\": true, \"generated\": true: a source needs one of them");
+        "files",
+        "or \"jsonl\", \"jdk_sources\": true, \"generated\": true: a source needs one of them");
   }
 
   private static int firstWildcard(String pattern) {

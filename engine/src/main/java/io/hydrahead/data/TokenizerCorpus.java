@@ -52,8 +52,7 @@ public final class TokenizerCorpus implements Iterable<String> {
       text = recipe.text().excerpt(Split.TRAIN, 2000, dice);
     } else {
       TaskFamily family = recipe.drawFamily(dice);
-      TaskGenerator g =
-          family.generator(recipe.drawOptions(family, Split.TRAIN, 512, 512, dice));
+      TaskGenerator g = family.generator(recipe.drawOptions(family, Split.TRAIN, 512, 512, dice));
       int size = g.smallest() + dice.below(12);
       text = g.build(Math.min(size, g.largest()), dice.fork(1)).transcript();
     }

@@ -7,9 +7,9 @@ import java.util.HexFormat;
 import java.util.function.ToIntFunction;
 
 /**
- * Training rows of T + 1 tokens, each a function of (recipe, tokenizer, seed, split, T, index) alone,
- * so that a run resumes at any row. A row is plain text, or several whole examples with plain text
- * after them; no example is cut.
+ * Training rows of T + 1 tokens, each a function of (recipe, tokenizer, seed, split, T, index)
+ * alone, so that a run resumes at any row. A row is plain text, or several whole examples with
+ * plain text after them; no example is cut.
  */
 public final class TrainingText {
   /** Tries to find a family that fits into what is left of a row. */
@@ -145,8 +145,13 @@ public final class TrainingText {
     var sha = TextCorpus.sha256();
     String probe = Templates.NIAH + Templates.NEEDLE + Prose.text(2000, new Dice(1));
     String all =
-        String.join("|", recipe.fingerprint(), split.name(), Integer.toString(context),
-            Long.toString(seed), Integer.toString(codec.vocabSize()),
+        String.join(
+            "|",
+            recipe.fingerprint(),
+            split.name(),
+            Integer.toString(context),
+            Long.toString(seed),
+            Integer.toString(codec.vocabSize()),
             Arrays.toString(codec.encode(probe)));
     return HexFormat.of().formatHex(sha.digest(all.getBytes(StandardCharsets.UTF_8)));
   }

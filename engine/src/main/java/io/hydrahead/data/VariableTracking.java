@@ -5,8 +5,8 @@ import java.util.List;
 import java.util.Map;
 
 /**
- * Variable tracking: one chain of assignments hidden in noise lines; every variable with the value is
- * asked for. Size = noise lines. RULER's wording begins with a solved example of its own.
+ * Variable tracking: one chain of assignments hidden in noise lines; every variable with the value
+ * is asked for. Size = noise lines. RULER's wording begins with a solved example of its own.
  */
 final class VariableTracking implements TaskGenerator {
   private static final int EXAMPLE_LINES = 10;
@@ -43,7 +43,11 @@ final class VariableTracking implements TaskGenerator {
     TaskText example = chain(EXAMPLE_LINES, 3, template, dice.fork(20));
     TaskText.Ask solved = example.asks().get(0);
     String shot =
-        example.context() + solved.question() + " " + String.join(" ", solved.references()) + "\n\n";
+        example.context()
+            + solved.question()
+            + " "
+            + String.join(" ", solved.references())
+            + "\n\n";
     TaskText asked = chain(size, 5, template, dice);
     TaskText.Ask ask = asked.asks().get(0);
     List<String> answers = new ArrayList<>();

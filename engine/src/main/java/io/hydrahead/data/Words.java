@@ -139,7 +139,9 @@ public final class Words {
     return Split.ofWord(word) == split;
   }
 
-  /** How many different numbers of {@code digits} digits may be asked for: half of those there are. */
+  /**
+   * How many different numbers of {@code digits} digits may be asked for: half of those there are.
+   */
   static int differentNumbers(int digits) {
     return (int) Math.min(Integer.MAX_VALUE, 9 * lowest(digits) / 2);
   }

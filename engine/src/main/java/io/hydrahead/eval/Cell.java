@@ -12,7 +12,8 @@ public record Cell(String model, String task, int length, long seed, Outcome out
   /**
    * A measurement.
    *
-   * @param accuracy recall in [0, 1]; for perplexity the mean probability of the next token, e^−loss
+   * @param accuracy recall in [0, 1]; for perplexity the mean probability of the next token,
+   *     e^−loss
    * @param interval 95% interval of {@code accuracy}
    * @param loss mean next-token cross-entropy in nats; NaN for recall tasks
    * @param samples examples

@@ -14,8 +14,8 @@ public interface EvalModel {
   TextCodec codec();
 
   /**
-   * Greedy continuation of {@code prompt}, of at most {@code maxNew} tokens; shorter where the model
-   * ends the text.
+   * Greedy continuation of {@code prompt}, of at most {@code maxNew} tokens; shorter where the
+   * model ends the text.
    */
   int[] generate(int[] prompt, int maxNew);
 
@@ -23,8 +23,8 @@ public interface EvalModel {
   double[] tokenLogLikelihoods(int[] ids);
 
   /**
-   * Greedy continuations of each question behind the same context. Implementations may read the context
-   * once.
+   * Greedy continuations of each question behind the same context. Implementations may read the
+   * context once.
    */
   default List<int[]> generate(Example example) {
     List<int[]> out = new ArrayList<>();
@@ -35,9 +35,9 @@ public interface EvalModel {
   }
 
   /**
-   * For each question, whether the model's first choice is the expected continuation's token i when it
-   * has read the prompt and the expected tokens before i. The default generates, and so knows nothing
-   * of what comes after a first mistake: it counts as wrong.
+   * For each question, whether the model's first choice is the expected continuation's token i when
+   * it has read the prompt and the expected tokens before i. The default generates, and so knows
+   * nothing of what comes after a first mistake: it counts as wrong.
    */
   default List<boolean[]> greedyMatches(Example example) {
     List<boolean[]> out = new ArrayList<>();

@@ -64,8 +64,9 @@ public enum EvalTask {
   }
 
   /**
-   * Tasks from a comma-separated list of names; {@code niah} stands for the eight needle tasks, {@code
-   * ruler} for RULER's eleven, {@code all} for every one. Each occurs once, in the order of this type.
+   * Tasks from a comma-separated list of names; {@code niah} stands for the eight needle tasks,
+   * {@code ruler} for RULER's eleven, {@code all} for every one. Each occurs once, in the order of
+   * this type.
    *
    * @throws InputException naming the word that is none of these
    */
@@ -87,10 +88,11 @@ public enum EvalTask {
     return Arrays.stream(values())
         .filter(t -> t.id().equals(id))
         .findFirst()
-        .orElseThrow(
-            () ->
-                new InputException(
-                    "unknown task \"" + id + "\"; use niah, ruler, all, or names from "
-                        + String.join(", ", Arrays.stream(values()).map(EvalTask::id).toList())));
+        .orElseThrow(() ->
+            new InputException(
+                "unknown task \""
+                    + id
+                    + "\"; use niah, ruler, all, or names from "
+                    + String.join(", ", Arrays.stream(values()).map(EvalTask::id).toList())));
   }
 }

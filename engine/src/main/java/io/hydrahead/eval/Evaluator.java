@@ -15,8 +15,8 @@ public final class Evaluator {
   }
 
   /**
-   * One cell for each task and length, tasks outermost. Every model gets the same examples for the same
-   * seed and tokenizer.
+   * One cell for each task and length, tasks outermost. Every model gets the same examples for the
+   * same seed and tokenizer.
    *
    * @param samples examples a cell, at least 1
    * @throws java.util.concurrent.CancellationException if {@code progress} asks to stop

@@ -4,9 +4,9 @@ import java.util.Arrays;
 import java.util.List;
 
 /**
- * One prompt of a task as token ids: a context, and questions that are each asked on their own after it.
- * A prompt is {@code context} followed by {@code question.ids()}; where there is a single question, the
- * context may hold all of it.
+ * One prompt of a task as token ids: a context, and questions that are each asked on their own
+ * after it. A prompt is {@code context} followed by {@code question.ids()}; where there is a single
+ * question, the context may hold all of it.
  *
  * @param text the first prompt as text
  */
@@ -19,8 +19,7 @@ public record Example(int[] context, List<Question> questions, String text) {
    * @param references strings that a right output contains
    * @param maxNew tokens that may be generated
    */
-  public record Question(
-      int[] ids, List<int[]> answers, List<String> references, int maxNew) {
+  public record Question(int[] ids, List<int[]> answers, List<String> references, int maxNew) {
     /** The whole expected continuation. */
     public int[] continuation() {
       return answers.stream().flatMapToInt(Arrays::stream).toArray();

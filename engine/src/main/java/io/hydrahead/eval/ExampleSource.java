@@ -37,19 +37,23 @@ public final class ExampleSource {
   }
 
   /**
-   * Example {@code index} of a recall task, with prompt and output within {@code length} tokens and as
-   * close to it as whole haystack lines allow; or the least length that would do.
+   * Example {@code index} of a recall task, with prompt and output within {@code length} tokens and
+   * as close to it as whole haystack lines allow; or the least length that would do.
    */
   public Fit<Example> example(EvalTask task, int length, int index) {
     TaskGenerator generator = task.family().generator(taskOptions(task, length));
     return Fit.largest(
-        generator, dice(task, length, index), length, 1, t -> encode(task, t, length),
+        generator,
+        dice(task, length, index),
+        length,
+        1,
+        t -> encode(task, t, length),
         Example::tokens);
   }
 
   /**
-   * Plain text of exactly {@code length} tokens, or the number of tokens there are of it where the source
-   * is too small.
+   * Plain text of exactly {@code length} tokens, or the number of tokens there are of it where the
+   * source is too small.
    */
   public Fit<int[]> text(int length, int index) {
     long available = options.text().chars(Split.TEST);
@@ -93,8 +97,6 @@ public final class ExampleSource {
     String first = asks.getFirst().question();
     boolean whole = asks.size() == 1;
     int[] context = codec.encode(whole ? text.context() + first : text.context());
-    // Every question comes right after the context, so each begins as the first one does.
-    String lead = first.substring(0, first.length() - first.stripLeading().length());
     List<Example.Question> questions = new ArrayList<>();
     for (TaskText.Ask ask : asks) {
       List<int[]> answers = ask.answers().stream().map(codec::encode).toList();
@@ -103,7 +105,7 @@ public final class ExampleSource {
           length >= LONG && options.style() == TaskStyle.RULER
               ? Math.max(expected, task.outputTokens())
               : expected + SLACK;
-      int[] ids = whole ? new int[0] : codec.encode(lead + ask.question().stripLeading());
+      int[] ids = whole ? new int[0] : codec.encode(ask.question());
       questions.add(new Example.Question(ids, answers, ask.references(), maxNew));
     }
     return new Example(context, List.copyOf(questions), text.context() + first);

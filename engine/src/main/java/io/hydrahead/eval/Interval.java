@@ -7,8 +7,8 @@ public record Interval(double low, double high) {
   /**
    * Wilson's score interval for a proportion (Wilson, "Probable inference", 1927).
    *
-   * @param successes may be fractional where an example is scored in parts; the interval is then on the
-   *     wide side
+   * @param successes may be fractional where an example is scored in parts; the interval is then on
+   *     the wide side
    * @param n examples, at least 1
    */
   public static Interval wilson(double successes, int n) {

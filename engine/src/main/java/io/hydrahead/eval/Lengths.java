@@ -34,7 +34,11 @@ public final class Lengths {
       // Falls through to the one message for everything that is no length.
     }
     throw new InputException(
-        "length \"" + text.strip() + "\": give tokens from " + LEAST + " on, such as 512, 4K or 512K");
+        "length \""
+            + text.strip()
+            + "\": give tokens from "
+            + LEAST
+            + " on, such as 512, 4K or 512K");
   }
 
   /** The shortest spelling: {@code 4K} for 4096. */

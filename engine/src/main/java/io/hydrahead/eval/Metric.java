@@ -10,8 +10,7 @@ public final class Metric {
   /** Share of {@code references} that occur in {@code output}, whatever the case of letters. */
   public static double stringMatchAll(String output, List<String> references) {
     String text = output.toLowerCase(Locale.ROOT);
-    long found =
-        references.stream().filter(r -> text.contains(r.toLowerCase(Locale.ROOT))).count();
+    long found = references.stream().filter(r -> text.contains(r.toLowerCase(Locale.ROOT))).count();
     return (double) found / references.size();
   }
 

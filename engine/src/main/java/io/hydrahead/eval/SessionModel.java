@@ -11,8 +11,8 @@ import java.util.Arrays;
 import java.util.List;
 
 /**
- * A {@link HybridTransformer} under evaluation. The context of an example is read once; each question
- * goes on from there. Keeps one session, as long as the longest prompt so far.
+ * A {@link HybridTransformer} under evaluation. The context of an example is read once; each
+ * question goes on from there. Keeps one session, as long as the longest prompt so far.
  */
 public final class SessionModel implements EvalModel, AutoCloseable {
   private final String name;

@@ -38,8 +38,12 @@ class TaskFamilyTest {
             "A special magic number is hidden within the following text. Make sure to memorize it. I"
                 + " will quiz you about the number afterwards.\n")
         .endsWith(
-            "\nWhat is the special magic number for " + key + " mentioned in the provided text? The"
-                + " special magic number for " + key + " mentioned in the provided text is")
+            "\nWhat is the special magic number for "
+                + key
+                + " mentioned in the provided text? The"
+                + " special magic number for "
+                + key
+                + " mentioned in the provided text is")
         .contains("One of the special magic numbers for " + key + " is: " + value + ".")
         .contains(noise);
     assertThat(key).matches("[a-z]+-[a-z]+");
@@ -68,9 +72,13 @@ class TaskFamilyTest {
     String value = q.replaceAll("(?s).*assigned the value (\\d{5}) in.*", "$1");
     assertThat(q)
         .isEqualTo(
-            "\nQuestion: Find all variables that are assigned the value " + value + " in the text"
+            "\nQuestion: Find all variables that are assigned the value "
+                + value
+                + " in the text"
                 + " above. Answer: According to the chain(s) of variable assignment in the text above,"
-                + " 5 variables are assigned the value " + value + ", they are: ");
+                + " 5 variables are assigned the value "
+                + value
+                + ", they are: ");
     assertThat(vt.context())
         .startsWith(
             "Memorize and track the chain(s) of variable assignment hidden in the following"
@@ -99,7 +107,8 @@ class TaskFamilyTest {
         TaskText t = text(family, style, seed % 5 + 1, seed);
         for (TaskText.Ask ask : t.asks()) {
           for (String r : ask.references()) {
-            var m = Pattern.compile("for (\\S+) is: " + Pattern.quote(r) + "\\.").matcher(t.context());
+            var m =
+                Pattern.compile("for (\\S+) is: " + Pattern.quote(r) + "\\.").matcher(t.context());
             assertThat(m.find()).isTrue();
             assertThat(ask.question()).contains(m.group(1));
             assertThat(m.find()).isFalse();
@@ -157,7 +166,8 @@ class TaskFamilyTest {
           .contains("\n" + a.question().strip() + a.continuation() + "\n");
     }
     TaskText p = text(TaskFamily.PHONEBOOK, TaskStyle.SHORT, 12, 3);
-    String name = p.asks().get(0).question().replace("\nThe phone number of ", "").replace(" is", "");
+    String name =
+        p.asks().get(0).question().replace("\nThe phone number of ", "").replace(" is", "");
     assertThat("\n" + p.context() + "\n")
         .contains("\n" + name + ": " + p.asks().get(0).references().get(0) + "\n");
   }
@@ -170,7 +180,12 @@ class TaskFamilyTest {
         TaskGenerator g = family.generator(TaskOptions.of(style, Split.TEST));
         var fit =
             Fit.largest(
-                g, new Dice(budget), budget, 1, t -> codec.encode(t.transcript()), ids -> ids.length);
+                g,
+                new Dice(budget),
+                budget,
+                1,
+                t -> codec.encode(t.transcript()),
+                ids -> ids.length);
         if (fit instanceof Fit.DoesNotFit<int[]>(int smallest)) {
           assertThat(smallest).isGreaterThan(budget);
         } else if (fit instanceof Fit.Found<int[]> found) {
@@ -211,7 +226,7 @@ class TaskFamilyTest {
 
   @Test
   void asMuchAsNeededNeverEnds() {
-    assertThat(Words.of(Split.TEST).compound(60_000, new Dice(1))).doesNotHaveDuplicates();
+    assertThat(Words.of(Split.TEST).compound(30_000, new Dice(1))).doesNotHaveDuplicates();
     assertThatThrownBy(() -> Words.numbers(100, 1, new Dice(1)))
         .isInstanceOf(InputException.class)
         .hasMessageContaining("digits");

@@ -10,7 +10,8 @@ import java.util.regex.Pattern;
 /** A reversible tokenizer for tests: stretches of up to four letters, single digits, the rest. */
 public final class ToyCodec implements TextCodec {
   private static final Pattern TOKEN =
-      Pattern.compile("<\\|endoftext\\|>|\\d| ?\\p{L}{1,4}|[^\\s\\p{L}\\d]{1,2}|\\s|.", Pattern.DOTALL);
+      Pattern.compile(
+          "<\\|endoftext\\|>|\\d| ?\\p{L}{1,4}|[^\\s\\p{L}\\d]{1,2}|\\s|.", Pattern.DOTALL);
 
   private final Map<String, Integer> ids = new HashMap<>();
   private final List<String> tokens = new ArrayList<>();

@@ -7,12 +7,15 @@ import java.util.List;
 import java.util.regex.Matcher;
 import java.util.regex.Pattern;
 
-/** Answers by looking a key up in the last {@code window} tokens of its prompt; a stand-in model. */
+/**
+ * Answers by looking a key up in the last {@code window} tokens of its prompt; a stand-in model.
+ */
 record ReadingModel(TextCodec codec, int window) implements EvalModel {
   private static final Pattern NEEDLE =
       Pattern.compile("magic (?:numbers|uuids) for (\\S+) is: ([0-9a-f-]+)\\.");
   private static final Pattern LINE = Pattern.compile("(?m)^([A-Za-z ]+): (\\S+)$");
-  private static final Pattern ASKED = Pattern.compile("(?m)(?:The phone number of (.+) is|^(\\w+):)\\z");
+  private static final Pattern ASKED =
+      Pattern.compile("(?m)(?:The phone number of (.+) is|^(\\w+):)\\z");
 
   @Override
   public String name() {

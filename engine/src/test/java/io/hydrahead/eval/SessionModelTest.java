@@ -43,8 +43,7 @@ class SessionModelTest {
   }
 
   private static HybridTransformer random() {
-    return TestModels.random(
-        TestModels.config(), TestModels.headWise(), Style.HYDRAHEAD, ops, 5);
+    return TestModels.random(TestModels.config(), TestModels.headWise(), Style.HYDRAHEAD, ops, 5);
   }
 
   /** Greedy decoding that reads the whole text anew for every token. */
@@ -124,8 +123,7 @@ class SessionModelTest {
         SessionModel model = new SessionModel("teacher", m, Tokenizer.load(TEACHER))) {
       List<EvalTask> task = List.of(EvalTask.NIAH_SINGLE_1);
       Evaluator evaluator = new Evaluator(EvalOptions.small());
-      List<Cell> near =
-          evaluator.run(model, task, List.of(512, 1024), 2, 1, Progress.SILENT);
+      List<Cell> near = evaluator.run(model, task, List.of(512, 1024), 2, 1, Progress.SILENT);
       assertThat(near).allMatch(c -> c.measured().accuracy() == 1);
       assertThat(evaluator.run(model, task, List.of(6200), 1, 1, Progress.SILENT))
           .allMatch(c -> c.measured().accuracy() == 0);
