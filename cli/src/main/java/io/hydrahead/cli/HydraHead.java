@@ -35,6 +35,7 @@ import picocli.CommandLine.Spec;
       TransferCommand.class,
       PretrainCommand.class,
       EvalCommand.class,
+      DemoCommand.class,
       BenchCommand.class,
       DoctorCommand.class,
       HydraHead.Completion.class,
