@@ -105,8 +105,10 @@ class GemmContractTest {
         boolean ta = (flags & 1) != 0;
         boolean tb = (flags & 2) != 0;
         long seed = Arrays.hashCode(s) * 4L + flags;
-        all.add(new Product(ta, tb, s[0], s[1], s[2], 1f, 0f, 0, seed));
-        all.add(new Product(ta, tb, s[0], s[1], s[2], 1f, 1f, 3, seed));
+        if (s[2] < 500) { // the largest shape is for the blocks only
+          all.add(new Product(ta, tb, s[0], s[1], s[2], 1f, 0f, 0, seed));
+          all.add(new Product(ta, tb, s[0], s[1], s[2], 1f, 1f, 3, seed));
+        }
         all.add(new Product(ta, tb, s[0], s[1], s[2], -0.5f, 0.25f, 8, seed));
       }
     }
@@ -180,6 +182,17 @@ class GemmContractTest {
       for (int i = 0; i < m; i++) {
         assertThat(left.rows(i, 1).toFloats())
             .isEqualTo(Arrays.copyOf(whole.rows(i, 1).toFloats(), columns));
+      }
+    }
+  }
+
+  /** Resuming a run bit by bit needs this of every backend. */
+  @ParameterizedTest
+  @MethodSource("backends")
+  void theSameProductIsTheSameBitsEveryTime(Gemm gemm) {
+    for (Product p : products()) {
+      if (p.k() > 200 && p.beta() == 0f) {
+        assertThat(p.run(gemm).toFloats()).as("%s", p).isEqualTo(p.run(gemm).toFloats());
       }
     }
   }
