@@ -23,6 +23,7 @@ import picocli.CommandLine.Spec;
     versionProvider = HydraHead.Version.class,
     synopsisSubcommandLabel = "COMMAND",
     subcommands = {
+      DemoCommand.class,
       InfoCommand.class,
       LogitsCommand.class,
       CheckCommand.class,
@@ -35,7 +36,7 @@ import picocli.CommandLine.Spec;
       TransferCommand.class,
       PretrainCommand.class,
       EvalCommand.class,
-      DemoCommand.class,
+      ReportCommand.class,
       BenchCommand.class,
       DoctorCommand.class,
       HydraHead.Completion.class,

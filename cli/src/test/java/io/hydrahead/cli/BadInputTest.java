@@ -270,6 +270,14 @@ class BadInputTest {
   }
 
   @Test
+  void reportsOfNothing() {
+    Path page = out.resolve("report.html");
+    assertThat(refused("report", "-o", page)).contains("FILE");
+    assertThat(refused("report", model.resolve("config.json"), "-o", page)).contains("config.json");
+    assertThat(refused("report", out.resolve("no.json"), "-o", page)).contains("no.json");
+  }
+
+  @Test
   void aModelThatCannotRetrieveCannotBeProbed() {
     assertThat(
             refused(

@@ -111,6 +111,13 @@ class RoadTest {
     for (int i = 0; i < cells.size(); i++) {
       assertThat(second.get(i).path("accuracy")).isEqualTo(cells.get(i).path("accuracy"));
     }
+    Path page = temporary.resolve("report.html");
+    ok("report", results, plan, hybrid.resolve("training-log.jsonl"), "-o", page, "--title", "Mini");
+    assertThat(Files.readString(page))
+        .startsWith("<!doctype html>")
+        .contains("<title>Mini</title>", "<svg", "perplexity")
+        .doesNotContain("<script", "src=\"http");
+    Files.delete(page);
     try (var left = Files.list(temporary)) {
       assertThat(left.map(p -> p.getFileName().toString()))
           .containsExactlyInAnyOrder(
