@@ -8,9 +8,9 @@ import java.util.SplittableRandom;
 
 /**
  * Chooses the next token from logits [V]: greedily, or at random after temperature, top-k, top-p
- * (nucleus sampling, Holtzman et al., arXiv:1904.09751) and min-p (Nguyen et al., arXiv:2407.01082), in
- * this order. Of equal logits the smaller id comes first. The same seed gives the same choices for the
- * same logits. After the first call nothing is allocated.
+ * (nucleus sampling, Holtzman et al., arXiv:1904.09751) and min-p (Nguyen et al.,
+ * arXiv:2407.01082), in this order. Of equal logits the smaller id comes first. The same seed gives
+ * the same choices for the same logits. After the first call nothing is allocated.
  */
 public final class Sampler {
   /**

@@ -57,8 +57,8 @@ public final class OpsFactory {
   }
 
   /**
-   * The fastest backends that work on this machine. Deterministic mode takes the built-in GEMM, whose
-   * rows do not depend on their neighbours, whatever {@code blas} says.
+   * The fastest backends that work on this machine. Deterministic mode takes the built-in GEMM,
+   * whose rows do not depend on their neighbours, whatever {@code blas} says.
    *
    * @throws IllegalArgumentException if {@code blas} names no backend
    */
@@ -94,8 +94,7 @@ public final class OpsFactory {
   }
 
   private static String describe(OpsOptions options, Gemm gemm) {
-    String lanes =
-        Simd.available() ? Simd.floatLanes() + " float lanes" : "scalar Java";
+    String lanes = Simd.available() ? Simd.floatLanes() + " float lanes" : "scalar Java";
     String mode = options.deterministic() ? ", deterministic" : "";
     return "cpu: " + options.threads() + " threads, " + lanes + ", GEMM " + gemm.name() + mode;
   }

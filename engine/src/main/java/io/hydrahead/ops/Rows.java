@@ -6,8 +6,8 @@ import static io.hydrahead.ops.Floats.set;
 import io.hydrahead.tensor.Simd;
 
 /**
- * Loops over one row of float32 that several rooms share, by address: whole vectors first where there
- * is SIMD, the rest in plain Java. Output may be an input.
+ * Loops over one row of float32 that several rooms share, by address: whole vectors first where
+ * there is SIMD, the rest in plain Java. Output may be an input.
  */
 public final class Rows {
   private static final boolean SIMD = Simd.available();
@@ -80,7 +80,8 @@ public final class Rows {
   }
 
   /**
-   * sums[i] + Σ_s partials[s·stride + i] for i below {@code n}, added up in float64 in the order of s.
+   * sums[i] + Σ_s partials[s·stride + i] for i below {@code n}, added up in float64 in the order of
+   * s.
    */
   public static void reduce(long partials, int count, long stride, long sums, int n) {
     for (int i = 0; i < n; i++) {

@@ -1,8 +1,8 @@
 package io.hydrahead.ops;
 
 /**
- * How work is cut into tasks: by its size alone, never by the number of threads, so that partial sums
- * are the same bits on every team.
+ * How work is cut into tasks: by its size alone, never by the number of threads, so that partial
+ * sums are the same bits on every team.
  */
 public final class Slices {
   /** Most slices of one call, and so of partial sums kept for it. */

@@ -10,8 +10,7 @@ public final class TensorChecks {
   /** Requires a float32 tensor of {@code size} elements. */
   public static void floats(String name, Tensor t, long size) {
     if (t.dtype() != DType.F32 || t.size() != size) {
-      throw new IllegalArgumentException(
-          name + " must be " + size + " float32 elements, not " + t);
+      throw new IllegalArgumentException(name + " must be " + size + " float32 elements, not " + t);
     }
   }
 
@@ -41,7 +40,13 @@ public final class TensorChecks {
   public static void range(String name, int available, int from, int length) {
     if (from < 0 || length > available - from) {
       throw new IllegalArgumentException(
-          name + " has " + available + " entries, rows " + from + " to " + (from + length)
+          name
+              + " has "
+              + available
+              + " entries, rows "
+              + from
+              + " to "
+              + (from + length)
               + " are asked for");
     }
   }

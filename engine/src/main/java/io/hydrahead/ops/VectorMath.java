@@ -9,15 +9,15 @@ import jdk.incubator.vector.VectorSpecies;
 
 /**
  * Elementary functions on vectors of {@link #S}, relative error below 2e-7 where the result is a
- * normal number. NaN stays NaN. Reached only when {@link io.hydrahead.tensor.Simd#available} says so.
+ * normal number. NaN stays NaN. Reached only when {@link io.hydrahead.tensor.Simd#available} says
+ * so.
  */
 public final class VectorMath {
   /** The shape of every vector in the rooms of {@code ops}. */
   public static final VectorSpecies<Float> S = FloatVector.SPECIES_PREFERRED;
 
   private static final int L = S.length();
-  private static final VectorSpecies<Integer> I =
-      VectorSpecies.of(int.class, S.vectorShape());
+  private static final VectorSpecies<Integer> I = VectorSpecies.of(int.class, S.vectorShape());
 
   private static final float LN2_HIGH = 0.693359375f; // ten bits: exact times any exponent
   private static final float LN2_LOW = -2.12194440e-4f;
@@ -53,8 +53,9 @@ public final class VectorMath {
   /**
    * e^x. 0 for x < −86.99 (so e^-∞ is 0), above the float range +∞.
    *
-   * <p>x = n ln 2 + r with |r| ≤ ln 2 / 2; e^r = 1 + r + r² P(r), P the minimax polynomial of degree 4.
-   * All is doubled and then scaled by 2^(n−1), whose exponent field exists for n = 128 too.
+   * <p>x = n ln 2 + r with |r| ≤ ln 2 / 2; e^r = 1 + r + r² P(r), P the minimax polynomial of
+   * degree 4. All is doubled and then scaled by 2^(n−1), whose exponent field exists for n = 128
+   * too.
    */
   public static FloatVector exp(FloatVector x) {
     FloatVector c = x.blend(EXP_ZERO, x.compare(VectorOperators.LT, EXP_ZERO));

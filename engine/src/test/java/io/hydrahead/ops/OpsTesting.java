@@ -94,8 +94,8 @@ public final class OpsTesting {
   }
 
   /**
-   * Compares {@code gradient} with central differences of {@code loss}, which reads {@code x}, at up
-   * to 40 elements.
+   * Compares {@code gradient} with central differences of {@code loss}, which reads {@code x}, at
+   * up to 40 elements.
    */
   public static void assertGradient(
       String what, Tensor x, Tensor gradient, DoubleSupplier loss, double tolerance) {

@@ -89,8 +89,9 @@ class VectorMathTest {
       for (int j = 0; j < LANES; j++) {
         double expected = exact.applyAsDouble(x[j]);
         double error = Math.abs(y.lane(j) - expected);
-        assertThat(error).as("at %s: %s", x[j], y.lane(j)).isLessThanOrEqualTo(
-            TOLERANCE * Math.abs(expected));
+        assertThat(error)
+            .as("at %s: %s", x[j], y.lane(j))
+            .isLessThanOrEqualTo(TOLERANCE * Math.abs(expected));
       }
     }
   }

@@ -34,8 +34,7 @@ public final class ReferenceShortConv implements ShortConv {
   }
 
   @Override
-  public void backward(
-      int batch, int tokens, Tensor x, Tensor w, Tensor dy, Tensor dx, Tensor dw) {
+  public void backward(int batch, int tokens, Tensor x, Tensor w, Tensor dy, Tensor dx, Tensor dw) {
     int k = ConvShape.check(batch, tokens, x, w, dy);
     TensorChecks.floats("dx", dx, x.size());
     TensorChecks.floats("dw", dw, w.size());

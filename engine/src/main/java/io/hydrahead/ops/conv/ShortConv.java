@@ -3,13 +3,13 @@ package io.hydrahead.ops.conv;
 import io.hydrahead.tensor.Tensor;
 
 /**
- * Depthwise causal convolution over time without activation: y_t[c] = Σ_j w[c, j] · x_{t−(k−1)+j}[c].
- * x, y [B·T, C], w [C, k]; w[c, k−1] = 1 and the rest 0 is the identity.
+ * Depthwise causal convolution over time without activation: y_t[c] = Σ_j w[c, j] ·
+ * x_{t−(k−1)+j}[c]. x, y [B·T, C], w [C, k]; w[c, k−1] = 1 and the rest 0 is the identity.
  */
 public interface ShortConv {
   /**
-   * @param state the k − 1 inputs before the first token, [B, k−1, C], oldest first; overwritten with
-   *     the last k − 1 inputs. Zeros at the start of a sequence.
+   * @param state the k − 1 inputs before the first token, [B, k−1, C], oldest first; overwritten
+   *     with the last k − 1 inputs. Zeros at the start of a sequence.
    */
   void forward(int batch, int tokens, Tensor x, Tensor w, Tensor state, Tensor y);
 

@@ -13,10 +13,10 @@ import io.hydrahead.tensor.Tensor;
 import java.util.function.IntConsumer;
 
 /**
- * {@link DecayGate} on the CPU. Rows are short (one float a head), so vectors run over the flat array
- * in groups of {@value #GROUP} rows: −exp(A_log) and dt_bias are spread out once to the length of such
- * a group, and so are the partial sums of their gradients. Each function is a task of its own: together
- * they would be more than the compiler takes at once.
+ * {@link DecayGate} on the CPU. Rows are short (one float a head), so vectors run over the flat
+ * array in groups of {@value #GROUP} rows: −exp(A_log) and dt_bias are spread out once to the
+ * length of such a group, and so are the partial sums of their gradients. Each function is a task
+ * of its own: together they would be more than the compiler takes at once.
  */
 public final class CpuDecayGate implements DecayGate {
   private static final boolean SIMD = Simd.available();
@@ -123,8 +123,17 @@ public final class CpuDecayGate implements DecayGate {
 
   @Override
   public synchronized void backward(
-      Tensor a, Tensor b, Tensor aLog, Tensor dtBias, float betaMax, Tensor dg, Tensor dBeta,
-      Tensor da, Tensor db, Tensor dALog, Tensor dDtBias) {
+      Tensor a,
+      Tensor b,
+      Tensor aLog,
+      Tensor dtBias,
+      float betaMax,
+      Tensor dg,
+      Tensor dBeta,
+      Tensor da,
+      Tensor db,
+      Tensor dALog,
+      Tensor dDtBias) {
     int heads = DecayShape.checkBackward(a, b, aLog, dtBias, dg, dBeta, da, db, dALog, dDtBias);
     prepare(heads, a, b, aLog, dtBias, dg, dBeta);
     this.betaMax = betaMax;

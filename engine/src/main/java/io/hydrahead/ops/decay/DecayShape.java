@@ -20,8 +20,16 @@ final class DecayShape {
   }
 
   static int checkBackward(
-      Tensor a, Tensor b, Tensor aLog, Tensor dtBias, Tensor dg, Tensor dBeta, Tensor da,
-      Tensor db, Tensor dALog, Tensor dDtBias) {
+      Tensor a,
+      Tensor b,
+      Tensor aLog,
+      Tensor dtBias,
+      Tensor dg,
+      Tensor dBeta,
+      Tensor da,
+      Tensor db,
+      Tensor dALog,
+      Tensor dDtBias) {
     int h = check(a, b, aLog, dtBias, dg, dBeta);
     TensorChecks.floats("da", da, a.size());
     TensorChecks.floats("db", db, a.size());

@@ -19,8 +19,17 @@ public final class ReferenceDecayGate implements DecayGate {
   /** dA_log = Σ dg·g, da = −exp(A_log)·σ(a + dt_bias)·dg, ddt_bias = Σ da. */
   @Override
   public void backward(
-      Tensor a, Tensor b, Tensor aLog, Tensor dtBias, float betaMax, Tensor dg, Tensor dBeta,
-      Tensor da, Tensor db, Tensor dALog, Tensor dDtBias) {
+      Tensor a,
+      Tensor b,
+      Tensor aLog,
+      Tensor dtBias,
+      float betaMax,
+      Tensor dg,
+      Tensor dBeta,
+      Tensor da,
+      Tensor db,
+      Tensor dALog,
+      Tensor dDtBias) {
     int h = DecayShape.checkBackward(a, b, aLog, dtBias, dg, dBeta, da, db, dALog, dDtBias);
     double[] logSums = new double[h];
     double[] biasSums = new double[h];

@@ -2,7 +2,10 @@ package io.hydrahead.ops.embedding;
 
 import io.hydrahead.tensor.Tensor;
 
-/** Token embedding: out[i] = table[ids[from + i]]; table [V, D] F32, BF16 or F16, out [n, D] float32. */
+/**
+ * Token embedding: out[i] = table[ids[from + i]]; table [V, D] F32, BF16 or F16, out [n, D]
+ * float32.
+ */
 public interface Embedding {
   void forward(int[] ids, int from, Tensor table, Tensor out);
 

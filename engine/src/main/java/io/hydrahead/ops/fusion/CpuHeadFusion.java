@@ -13,8 +13,8 @@ import io.hydrahead.tensor.Tensor;
 import java.util.function.IntConsumer;
 
 /**
- * {@link HeadFusion} on the CPU: slices of rows, each with its own partial dBias and dγ. The gates of a
- * row are computed first, into scratch memory of the slice.
+ * {@link HeadFusion} on the CPU: slices of rows, each with its own partial dBias and dγ. The gates
+ * of a row are computed first, into scratch memory of the slice.
  */
 public final class CpuHeadFusion implements HeadFusion {
   private static final boolean SIMD = Simd.available();
@@ -49,16 +49,30 @@ public final class CpuHeadFusion implements HeadFusion {
 
   @Override
   public synchronized void forward(
-      Switches s, Tensor o, Tensor z, Tensor bias, Tensor gamma, int[] heads, int headDim,
-      Tensor out, Tensor rstd) {
+      Switches s,
+      Tensor o,
+      Tensor z,
+      Tensor bias,
+      Tensor gamma,
+      int[] heads,
+      int headDim,
+      Tensor out,
+      Tensor rstd) {
     n = FusionShape.check(s, o, z, bias, gamma, heads, headDim, out, rstd);
     prepare(s, o, z, bias, gamma, heads, headDim, out, rstd);
     pool.run(slices, forwardTask);
   }
 
   private void prepare(
-      Switches s, Tensor o, Tensor z, Tensor bias, Tensor gamma, int[] heads, int headDim,
-      Tensor wide, Tensor rstd) {
+      Switches s,
+      Tensor o,
+      Tensor z,
+      Tensor bias,
+      Tensor gamma,
+      int[] heads,
+      int headDim,
+      Tensor wide,
+      Tensor rstd) {
     switches = s;
     this.o = o;
     this.z = s.gate() ? z : null;
@@ -126,8 +140,19 @@ public final class CpuHeadFusion implements HeadFusion {
 
   @Override
   public synchronized void backward(
-      Switches s, Tensor o, Tensor z, Tensor bias, Tensor gamma, int[] heads, int headDim,
-      Tensor rstd, Tensor dOut, Tensor dO, Tensor dZ, Tensor dBias, Tensor dGamma) {
+      Switches s,
+      Tensor o,
+      Tensor z,
+      Tensor bias,
+      Tensor gamma,
+      int[] heads,
+      int headDim,
+      Tensor rstd,
+      Tensor dOut,
+      Tensor dO,
+      Tensor dZ,
+      Tensor dBias,
+      Tensor dGamma) {
     n =
         FusionShape.checkBackward(
             s, o, z, bias, gamma, heads, headDim, rstd, dOut, dO, dZ, dBias, dGamma);
@@ -174,7 +199,13 @@ public final class CpuHeadFusion implements HeadFusion {
         } else {
           sum =
               gated(
-                  scale, reciprocal, in + at, open + column, dOut, to + at, toGates + at,
+                  scale,
+                  reciprocal,
+                  in + at,
+                  open + column,
+                  dOut,
+                  to + at,
+                  toGates + at,
                   biasSums + column);
         }
         sum *= reciprocal;

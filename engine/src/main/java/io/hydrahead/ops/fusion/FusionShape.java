@@ -7,10 +7,19 @@ import io.hydrahead.tensor.Tensor;
 final class FusionShape {
   private FusionShape() {}
 
-  /** Returns the number of rows N; {@code wide} is the [N, H·d] side, {@code o} the [N, h·d] one. */
+  /**
+   * Returns the number of rows N; {@code wide} is the [N, H·d] side, {@code o} the [N, h·d] one.
+   */
   static int check(
-      HeadFusion.Switches s, Tensor o, Tensor z, Tensor bias, Tensor gamma, int[] heads,
-      int headDim, Tensor wide, Tensor rstd) {
+      HeadFusion.Switches s,
+      Tensor o,
+      Tensor z,
+      Tensor bias,
+      Tensor gamma,
+      int[] heads,
+      int headDim,
+      Tensor wide,
+      Tensor rstd) {
     long row = (long) heads.length * headDim;
     long rows = row == 0 ? 0 : o.size() / row;
     TensorChecks.floats("o", o, rows * row);
@@ -38,8 +47,19 @@ final class FusionShape {
   }
 
   static int checkBackward(
-      HeadFusion.Switches s, Tensor o, Tensor z, Tensor bias, Tensor gamma, int[] heads,
-      int headDim, Tensor rstd, Tensor dOut, Tensor dO, Tensor dZ, Tensor dBias, Tensor dGamma) {
+      HeadFusion.Switches s,
+      Tensor o,
+      Tensor z,
+      Tensor bias,
+      Tensor gamma,
+      int[] heads,
+      int headDim,
+      Tensor rstd,
+      Tensor dOut,
+      Tensor dO,
+      Tensor dZ,
+      Tensor dBias,
+      Tensor dGamma) {
     int rows = check(s, o, z, bias, gamma, heads, headDim, dOut, rstd);
     if (s.norm()) {
       TensorChecks.floats("rstd", rstd, (long) rows * heads.length);

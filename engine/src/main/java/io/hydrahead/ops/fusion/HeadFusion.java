@@ -4,7 +4,8 @@ import io.hydrahead.tensor.Tensor;
 
 /**
  * Scale-normalised fusion (METHOD: HydraHead): õ_h = γ_h · (RMSNorm(o_h) ⊙ σ(z_h)), written at the
- * head's place in the original order. N rows, h heads of one kind, H heads of the layer, d head dim.
+ * head's place in the original order. N rows, h heads of one kind, H heads of the layer, d head
+ * dim.
  */
 public interface HeadFusion {
   /** Which parts are on; RMSNorm's eps. The gate is on when z is given. */
@@ -20,11 +21,29 @@ public interface HeadFusion {
    * @param rstd [N, h] for the backward pass; null when there is none
    */
   void forward(
-      Switches s, Tensor o, Tensor z, Tensor bias, Tensor gamma, int[] heads, int headDim,
-      Tensor out, Tensor rstd);
+      Switches s,
+      Tensor o,
+      Tensor z,
+      Tensor bias,
+      Tensor gamma,
+      int[] heads,
+      int headDim,
+      Tensor out,
+      Tensor rstd);
 
   /** Assigns dO and dZ [N, h·d]; dBias [h·d] (or null) and dGamma [H] accumulate. */
   void backward(
-      Switches s, Tensor o, Tensor z, Tensor bias, Tensor gamma, int[] heads, int headDim,
-      Tensor rstd, Tensor dOut, Tensor dO, Tensor dZ, Tensor dBias, Tensor dGamma);
+      Switches s,
+      Tensor o,
+      Tensor z,
+      Tensor bias,
+      Tensor gamma,
+      int[] heads,
+      int headDim,
+      Tensor rstd,
+      Tensor dOut,
+      Tensor dO,
+      Tensor dZ,
+      Tensor dBias,
+      Tensor dGamma);
 }

@@ -6,8 +6,15 @@ import io.hydrahead.tensor.Tensor;
 public final class ReferenceHeadFusion implements HeadFusion {
   @Override
   public void forward(
-      Switches s, Tensor o, Tensor z, Tensor bias, Tensor gamma, int[] heads, int headDim,
-      Tensor out, Tensor rstd) {
+      Switches s,
+      Tensor o,
+      Tensor z,
+      Tensor bias,
+      Tensor gamma,
+      int[] heads,
+      int headDim,
+      Tensor out,
+      Tensor rstd) {
     int rows = FusionShape.check(s, o, z, bias, gamma, heads, headDim, out, rstd);
     int h = heads.length;
     for (long r = 0; r < rows; r++) {
@@ -38,13 +45,24 @@ public final class ReferenceHeadFusion implements HeadFusion {
   }
 
   /**
-   * With ô = o·rstd, s = σ(z + b): dγ = Σ dõ ô s, dz = γ dõ ô s(1−s), dô = γ dõ s, and do = rstd · (dô
-   * − ô · mean(dô ô)).
+   * With ô = o·rstd, s = σ(z + b): dγ = Σ dõ ô s, dz = γ dõ ô s(1−s), dô = γ dõ s, and do = rstd ·
+   * (dô − ô · mean(dô ô)).
    */
   @Override
   public void backward(
-      Switches s, Tensor o, Tensor z, Tensor bias, Tensor gamma, int[] heads, int headDim,
-      Tensor rstd, Tensor dOut, Tensor dO, Tensor dZ, Tensor dBias, Tensor dGamma) {
+      Switches s,
+      Tensor o,
+      Tensor z,
+      Tensor bias,
+      Tensor gamma,
+      int[] heads,
+      int headDim,
+      Tensor rstd,
+      Tensor dOut,
+      Tensor dO,
+      Tensor dZ,
+      Tensor dBias,
+      Tensor dGamma) {
     int rows =
         FusionShape.checkBackward(
             s, o, z, bias, gamma, heads, headDim, rstd, dOut, dO, dZ, dBias, dGamma);

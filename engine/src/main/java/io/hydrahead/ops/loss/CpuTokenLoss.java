@@ -53,8 +53,7 @@ public final class CpuTokenLoss implements TokenLoss {
     return total();
   }
 
-  private void prepare(
-      Tensor logits, float[] weights, int from, float gradScale, Tensor gradient) {
+  private void prepare(Tensor logits, float[] weights, int from, float gradScale, Tensor gradient) {
     this.logits = logits;
     this.weights = weights;
     first = from;
@@ -107,8 +106,7 @@ public final class CpuTokenLoss implements TokenLoss {
 
   @Override
   public synchronized double kl(
-      Tensor teacher, Tensor student, float[] weights, int from, float gradScale,
-      Tensor dStudent) {
+      Tensor teacher, Tensor student, float[] weights, int from, float gradScale, Tensor dStudent) {
     n = LossShape.checkKl(teacher, student, weights, from, dStudent);
     this.teacher = teacher;
     prepare(student, weights, from, gradScale, dStudent);
@@ -130,14 +128,15 @@ public final class CpuTokenLoss implements TokenLoss {
       losses[r] =
           weight == 0f
               ? 0
-              : weight * klRow(target + at, in + at, p, q, gradScale * weight, out == 0 ? 0 : out + at);
+              : weight
+                  * klRow(target + at, in + at, p, q, gradScale * weight, out == 0 ? 0 : out + at);
     }
   }
 
   /**
    * Σ p (log p − log q) with log p − log q = (t − s) − (log Z_t − log Z_s); p, q are scratch. The
-   * difference of the largest logits is taken off in float32, close to where the sum has its weight,
-   * and the rest of log Z in float64.
+   * difference of the largest logits is taken off in float32, close to where the sum has its
+   * weight, and the rest of log Z in float64.
    */
   private double klRow(long t, long s, long p, long q, float scale, long ds) {
     float teacherMax = max(t);

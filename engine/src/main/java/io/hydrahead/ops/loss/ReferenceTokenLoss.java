@@ -32,8 +32,7 @@ public final class ReferenceTokenLoss implements TokenLoss {
 
   @Override
   public double kl(
-      Tensor teacher, Tensor student, float[] weights, int from, float gradScale,
-      Tensor dStudent) {
+      Tensor teacher, Tensor student, float[] weights, int from, float gradScale, Tensor dStudent) {
     int n = LossShape.checkKl(teacher, student, weights, from, dStudent);
     int v = student.size(-1);
     double total = 0;

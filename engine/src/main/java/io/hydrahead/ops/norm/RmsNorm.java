@@ -7,7 +7,9 @@ import io.hydrahead.tensor.Tensor;
  * float32 accumulation. A per-head norm is the same on a view [N·h, d].
  */
 public interface RmsNorm {
-  /** @param rstd reciprocal root, [N], for the backward pass; null when there is none */
+  /**
+   * @param rstd reciprocal root, [N], for the backward pass; null when there is none
+   */
   void forward(Tensor x, Tensor w, float eps, Tensor y, Tensor rstd);
 
   /** dx assigned, or added to when {@code accumulate}; dw += (parameter gradients accumulate). */

@@ -51,8 +51,17 @@ public final class CpuOptim implements Optim {
 
   @Override
   public synchronized void adamW(
-      Tensor param, Tensor grad, Tensor m, Tensor v, float lr, float beta1, float beta2,
-      float eps, float weightDecay, int step, float gradScale) {
+      Tensor param,
+      Tensor grad,
+      Tensor m,
+      Tensor v,
+      float lr,
+      float beta1,
+      float beta2,
+      float eps,
+      float weightDecay,
+      int step,
+      float gradScale) {
     start(OptimShape.check(param, grad, m, v, step), param, grad);
     this.m = m;
     this.v = v;
@@ -137,15 +146,13 @@ public final class CpuOptim implements Optim {
     OptimShape.check(x, out);
     start(OptimShape.check(y, out), x, y);
     m = out;
-    alpha = 1f;
     pool.run(slices, sumTask);
   }
 
   private void sumSlice(int slice) {
     long from = Slices.firstFlat(slice, slices, size);
     long count = Slices.firstFlat(slice + 1, slices, size) - from;
-    java.lang.foreign.MemorySegment.copy(
-        x.segment(), 4 * from, m.segment(), 4 * from, 4 * count);
-    Rows.axpy(1f, Floats.address(y) + 4 * from, Floats.address(m) + 4 * from, count);
+    long to = Floats.address(m) + 4 * from;
+    Rows.combine(1f, Floats.address(x) + 4 * from, 1f, Floats.address(y) + 4 * from, to, count);
   }
 }

@@ -6,8 +6,17 @@ import io.hydrahead.tensor.Tensor;
 public final class ReferenceOptim implements Optim {
   @Override
   public void adamW(
-      Tensor param, Tensor grad, Tensor m, Tensor v, float lr, float beta1, float beta2,
-      float eps, float weightDecay, int step, float gradScale) {
+      Tensor param,
+      Tensor grad,
+      Tensor m,
+      Tensor v,
+      float lr,
+      float beta1,
+      float beta2,
+      float eps,
+      float weightDecay,
+      int step,
+      float gradScale) {
     long size = OptimShape.check(param, grad, m, v, step);
     double correction1 = 1 - Math.pow(beta1, step);
     double correction2 = 1 - Math.pow(beta2, step);

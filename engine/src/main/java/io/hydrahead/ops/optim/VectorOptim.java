@@ -18,8 +18,7 @@ final class VectorOptim {
   private static final VectorSpecies<Double> D =
       VectorSpecies.of(double.class, VectorMath.S.vectorShape());
   private static final VectorSpecies<Float> HALF =
-      VectorSpecies.of(
-          float.class, VectorShape.forBitSize(VectorMath.S.vectorBitSize() / 2));
+      VectorSpecies.of(float.class, VectorShape.forBitSize(VectorMath.S.vectorBitSize() / 2));
 
   private VectorOptim() {}
 

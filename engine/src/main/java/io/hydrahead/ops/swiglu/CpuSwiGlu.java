@@ -58,8 +58,7 @@ public final class CpuSwiGlu implements SwiGlu {
   }
 
   @Override
-  public synchronized void backward(
-      Tensor gate, Tensor up, Tensor dOut, Tensor dGate, Tensor dUp) {
+  public synchronized void backward(Tensor gate, Tensor up, Tensor dOut, Tensor dGate, Tensor dUp) {
     size = SwiGluShape.checkBackward(gate, up, dOut, dGate, dUp);
     this.gate = gate;
     this.up = up;

@@ -78,24 +78,22 @@ class ShortConvTest {
     reference.forward(batch, tokens, x, w, expectedState, y);
     reference.backward(batch, tokens, x, w, dy, dx, dw);
     Tensor[] first = {null};
-    onEveryTeam(
-        pool -> {
-          String what =
-              "batch " + batch + ", tokens " + tokens + ", channels " + channels + ", k " + k;
-          ShortConv cpu = new CpuShortConv(pool);
-          Tensor yCpu = nan(rows, channels);
-          Tensor stateCpu = copy(state);
-          cpu.forward(batch, tokens, x, w, stateCpu, yCpu);
-          assertClose(what + " y", yCpu, y, 1e-6);
-          assertSameBits(what + " state", stateCpu, expectedState);
-          Tensor dxCpu = nan(rows, channels);
-          Tensor dwCpu = copy(oldDw);
-          cpu.backward(batch, tokens, x, w, dy, dxCpu, dwCpu);
-          assertClose(what + " dx", dxCpu, dx, 1e-6);
-          assertClose(what + " dw", dwCpu, dw, 2e-6);
-          first[0] = first[0] == null ? dwCpu : first[0];
-          assertSameBits(what + " dw", dwCpu, first[0]);
-        });
+    onEveryTeam(pool -> {
+      String what = "batch " + batch + ", tokens " + tokens + ", channels " + channels + ", k " + k;
+      ShortConv cpu = new CpuShortConv(pool);
+      Tensor yCpu = nan(rows, channels);
+      Tensor stateCpu = copy(state);
+      cpu.forward(batch, tokens, x, w, stateCpu, yCpu);
+      assertClose(what + " y", yCpu, y, 1e-6);
+      assertSameBits(what + " state", stateCpu, expectedState);
+      Tensor dxCpu = nan(rows, channels);
+      Tensor dwCpu = copy(oldDw);
+      cpu.backward(batch, tokens, x, w, dy, dxCpu, dwCpu);
+      assertClose(what + " dx", dxCpu, dx, 1e-6);
+      assertClose(what + " dw", dwCpu, dw, 2e-6);
+      first[0] = first[0] == null ? dwCpu : first[0];
+      assertSameBits(what + " dw", dwCpu, first[0]);
+    });
   }
 
   @Test

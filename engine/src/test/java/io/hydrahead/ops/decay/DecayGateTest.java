@@ -27,13 +27,23 @@ class DecayGateTest {
       Tensor g, Tensor beta, Tensor da, Tensor db, Tensor dALog, Tensor dDtBias) {}
 
   private record Case(
-      Tensor a, Tensor b, Tensor aLog, Tensor dtBias, float betaMax, Tensor dg, Tensor dBeta,
+      Tensor a,
+      Tensor b,
+      Tensor aLog,
+      Tensor dtBias,
+      float betaMax,
+      Tensor dg,
+      Tensor dBeta,
       Tensor old) {}
 
   private static Results run(DecayGate op, Case c) {
     Results r =
         new Results(
-            nan(c.a.shape()), nan(c.a.shape()), nan(c.a.shape()), nan(c.a.shape()), copy(c.old),
+            nan(c.a.shape()),
+            nan(c.a.shape()),
+            nan(c.a.shape()),
+            nan(c.a.shape()),
+            copy(c.old),
             copy(c.old));
     op.forward(c.a, c.b, c.aLog, c.dtBias, c.betaMax, r.g, r.beta);
     op.backward(
@@ -43,8 +53,13 @@ class DecayGateTest {
 
   private Case newCase(int n, int h, double scale) {
     return new Case(
-        random(random, scale, n, h), random(random, scale, n, h), random(random, 1, h),
-        random(random, 1, h), 1.5f, random(random, 1, n, h), random(random, 1, n, h),
+        random(random, scale, n, h),
+        random(random, scale, n, h),
+        random(random, 1, h),
+        random(random, 1, h),
+        1.5f,
+        random(random, 1, n, h),
+        random(random, 1, n, h),
         random(random, 1, h));
   }
 
@@ -53,7 +68,12 @@ class DecayGateTest {
     Tensor g = nan(1, 1);
     Tensor beta = nan(1, 1);
     reference.forward(
-        zeros(1, 1), zeros(1, 1), Tensor.of(new float[] {(float) Math.log(3)}, 1), zeros(1), 2f, g,
+        zeros(1, 1),
+        zeros(1, 1),
+        Tensor.of(new float[] {(float) Math.log(3)}, 1),
+        zeros(1),
+        2f,
+        g,
         beta);
     assertThat((double) g.get(0)).isCloseTo(-3 * Math.log(2), within(1e-6));
     assertThat(beta.get(0)).isEqualTo(1f);
@@ -66,8 +86,7 @@ class DecayGateTest {
     Tensor dALog = zeros(3);
     Tensor dDtBias = zeros(3);
     reference.backward(
-        c.a, c.b, c.aLog, c.dtBias, c.betaMax, c.dg, c.dBeta, nan(4, 3), nan(4, 3), dALog,
-        dDtBias);
+        c.a, c.b, c.aLog, c.dtBias, c.betaMax, c.dg, c.dBeta, nan(4, 3), nan(4, 3), dALog, dDtBias);
     Tensor g = nan(4, 3);
     Tensor beta = nan(4, 3);
     DoubleSupplier loss =
@@ -89,21 +108,20 @@ class DecayGateTest {
         Case c = newCase(n, h, 3);
         Results expected = run(reference, c);
         Results[] first = {null};
-        onEveryTeam(
-            pool -> {
-              String what = "n " + n + ", h " + h + ", threads " + pool.threads();
-              Results r = run(new CpuDecayGate(pool), c);
-              assertClose(what + " g", r.g, expected.g, 1e-6);
-              assertClose(what + " beta", r.beta, expected.beta, 1e-6);
-              assertClose(what + " da", r.da, expected.da, 1e-6);
-              assertClose(what + " db", r.db, expected.db, 1e-6);
-              assertClose(what + " dALog", r.dALog, expected.dALog, 3e-6);
-              assertClose(what + " dDtBias", r.dDtBias, expected.dDtBias, 3e-6);
-              first[0] = first[0] == null ? r : first[0];
-              assertSameBits(what + " da", r.da, first[0].da);
-              assertSameBits(what + " dALog", r.dALog, first[0].dALog);
-              assertSameBits(what + " dDtBias", r.dDtBias, first[0].dDtBias);
-            });
+        onEveryTeam(pool -> {
+          String what = "n " + n + ", h " + h + ", threads " + pool.threads();
+          Results r = run(new CpuDecayGate(pool), c);
+          assertClose(what + " g", r.g, expected.g, 1e-6);
+          assertClose(what + " beta", r.beta, expected.beta, 1e-6);
+          assertClose(what + " da", r.da, expected.da, 1e-6);
+          assertClose(what + " db", r.db, expected.db, 1e-6);
+          assertClose(what + " dALog", r.dALog, expected.dALog, 3e-6);
+          assertClose(what + " dDtBias", r.dDtBias, expected.dDtBias, 3e-6);
+          first[0] = first[0] == null ? r : first[0];
+          assertSameBits(what + " da", r.da, first[0].da);
+          assertSameBits(what + " dALog", r.dALog, first[0].dALog);
+          assertSameBits(what + " dDtBias", r.dDtBias, first[0].dDtBias);
+        });
       }
     }
   }
@@ -124,8 +142,7 @@ class DecayGateTest {
         assertThat(g.get(2)).isZero();
         assertThat(g.get(3)).isEqualTo(-1e4f);
         assertThat(-g.get(4)).isBetween(2.0611535e-9f, 2.0611539e-9f);
-        assertThat(beta.toFloats()).containsExactly(
-            beta.get(0), 1f, 0f, 1f, beta.get(4), 0.5f);
+        assertThat(beta.toFloats()).containsExactly(beta.get(0), 1f, 0f, 1f, beta.get(4), 0.5f);
         assertThat(beta.get(0)).isBetween(1.8048e-35f, 1.8049e-35f);
         Tensor da = nan(6, 1);
         Tensor db = nan(6, 1);

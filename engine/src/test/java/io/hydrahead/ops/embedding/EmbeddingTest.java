@@ -28,8 +28,7 @@ class EmbeddingTest {
     Tensor out = nan(2, 2);
     reference.forward(new int[] {9, 2, 0}, 1, table, out);
     assertThat(out.toFloats()).containsExactly(5, 6, 1, 2);
-    reference.backward(
-        new int[] {9, 2, 2}, 1, Tensor.of(new float[] {1, 2, 3, 4}, 2, 2), table);
+    reference.backward(new int[] {9, 2, 2}, 1, Tensor.of(new float[] {1, 2, 3, 4}, 2, 2), table);
     assertThat(table.toFloats()).containsExactly(1, 2, 3, 4, 9, 12);
   }
 
@@ -37,27 +36,25 @@ class EmbeddingTest {
   @Test
   @Tag("scalar")
   void cpuEqualsReferenceBitwise() {
-    onEverySize(
-        (n, d) -> {
-          int[] ids = random.ints(n + 2, 0, VOCABULARY).toArray();
-          Tensor table = random(random, 1, VOCABULARY, d);
-          Tensor dOut = random(random, 1, n, d);
-          Tensor out = nan(n, d);
-          reference.forward(ids, 2, table, out);
-          Tensor dTable = copy(table);
-          reference.backward(ids, 2, dOut, dTable);
-          onEveryTeam(
-              pool -> {
-                String what = "n " + n + ", d " + d + ", threads " + pool.threads();
-                Embedding cpu = new CpuEmbedding(pool);
-                Tensor outCpu = nan(n, d);
-                cpu.forward(ids, 2, table, outCpu);
-                assertSameBits(what, outCpu, out);
-                Tensor dTableCpu = copy(table);
-                cpu.backward(ids, 2, dOut, dTableCpu);
-                assertSameBits(what, dTableCpu, dTable);
-              });
-        });
+    onEverySize((n, d) -> {
+      int[] ids = random.ints(n + 2, 0, VOCABULARY).toArray();
+      Tensor table = random(random, 1, VOCABULARY, d);
+      Tensor dOut = random(random, 1, n, d);
+      Tensor out = nan(n, d);
+      reference.forward(ids, 2, table, out);
+      Tensor dTable = copy(table);
+      reference.backward(ids, 2, dOut, dTable);
+      onEveryTeam(pool -> {
+        String what = "n " + n + ", d " + d + ", threads " + pool.threads();
+        Embedding cpu = new CpuEmbedding(pool);
+        Tensor outCpu = nan(n, d);
+        cpu.forward(ids, 2, table, outCpu);
+        assertSameBits(what, outCpu, out);
+        Tensor dTableCpu = copy(table);
+        cpu.backward(ids, 2, dOut, dTableCpu);
+        assertSameBits(what, dTableCpu, dTable);
+      });
+    });
   }
 
   @Test
@@ -69,12 +66,11 @@ class EmbeddingTest {
       Tensor expected = nan(3, 33);
       reference.forward(ids, 0, table, expected);
       assertThat(expected.get(34)).isEqualTo(table.get(10 * 33 + 1));
-      onEveryTeam(
-          pool -> {
-            Tensor out = nan(3, 33);
-            new CpuEmbedding(pool).forward(ids, 0, table, out);
-            assertSameBits(type.toString(), out, expected);
-          });
+      onEveryTeam(pool -> {
+        Tensor out = nan(3, 33);
+        new CpuEmbedding(pool).forward(ids, 0, table, out);
+        assertSameBits(type.toString(), out, expected);
+      });
     }
   }
 

@@ -30,8 +30,16 @@ class HeadFusionTest {
 
   /** All inputs of one case, and the gradients that parameters held before. */
   private record Case(
-      Switches s, int n, int d, Tensor o, Tensor z, Tensor bias, Tensor gamma, Tensor dOut,
-      Tensor oldBias, Tensor oldGamma) {}
+      Switches s,
+      int n,
+      int d,
+      Tensor o,
+      Tensor z,
+      Tensor bias,
+      Tensor gamma,
+      Tensor dOut,
+      Tensor oldBias,
+      Tensor oldGamma) {}
 
   private record Results(
       Tensor out, Tensor rstd, Tensor dO, Tensor dZ, Tensor dBias, Tensor dGamma) {}
@@ -39,10 +47,15 @@ class HeadFusionTest {
   private Case newCase(Switches s, boolean bias, int n, int d) {
     int h = HEADS.length;
     return new Case(
-        s, n, d, random(random, 1, n, (long) h * d),
+        s,
+        n,
+        d,
+        random(random, 1, n, (long) h * d),
         s.gate() ? random(random, 2, n, (long) h * d) : null,
-        bias ? random(random, 1, (long) h * d) : null, s.gamma() ? random(random, 1, ALL) : null,
-        random(random, 1, n, (long) ALL * d), bias ? random(random, 1, (long) h * d) : null,
+        bias ? random(random, 1, (long) h * d) : null,
+        s.gamma() ? random(random, 1, ALL) : null,
+        random(random, 1, n, (long) ALL * d),
+        bias ? random(random, 1, (long) h * d) : null,
         random(random, 1, ALL));
   }
 
@@ -55,8 +68,7 @@ class HeadFusionTest {
     Tensor dZ = c.s.gate() ? nan(c.n, (long) h * c.d) : null;
     Tensor dBias = c.oldBias == null ? null : copy(c.oldBias);
     Tensor dGamma = copy(c.oldGamma);
-    op.backward(
-        c.s, c.o, c.z, c.bias, c.gamma, HEADS, c.d, rstd, c.dOut, dO, dZ, dBias, dGamma);
+    op.backward(c.s, c.o, c.z, c.bias, c.gamma, HEADS, c.d, rstd, c.dOut, dO, dZ, dBias, dGamma);
     return new Results(out, rstd, dO, dZ, dBias, dGamma);
   }
 
@@ -72,8 +84,15 @@ class HeadFusionTest {
   void handValue() {
     Tensor out = nan(1, 4);
     reference.forward(
-        new Switches(true, true, true, 0f), Tensor.of(new float[] {3, 4}, 1, 2), zeros(1, 2), null,
-        Tensor.of(new float[] {9, 2}, 2), new int[] {1}, 2, out, null);
+        new Switches(true, true, true, 0f),
+        Tensor.of(new float[] {3, 4}, 1, 2),
+        zeros(1, 2),
+        null,
+        Tensor.of(new float[] {9, 2}, 2),
+        new int[] {1},
+        2,
+        out,
+        null);
     assertThat(out.get(0)).as("another head's columns").isNaN();
     assertThat(out.get(2)).isEqualTo((float) (3 / Math.sqrt(12.5)));
     assertThat(out.get(3)).isEqualTo((float) (4 / Math.sqrt(12.5)));
@@ -121,32 +140,31 @@ class HeadFusionTest {
           Case c = newCase(s, bias, n, d);
           Results expected = run(reference, c);
           Results[] first = {null};
-          onEveryTeam(
-              pool -> {
-                String what = s + ", n " + n + ", d " + d + ", threads " + pool.threads();
-                Results r = run(new CpuHeadFusion(pool), c);
-                assertClose(what + " out", r.out, expected.out, 1e-6);
-                if (d > 1 || !s.norm()) { // the norm's gradient at width 1 is all rounding
-                  assertClose(what + " dO", r.dO, expected.dO, 3e-6);
-                }
-                assertClose(what + " dGamma", r.dGamma, expected.dGamma, 2e-5);
-                if (s.norm()) {
-                  assertClose(what + " rstd", r.rstd, expected.rstd, 1e-6);
-                }
-                if (s.gate()) {
-                  assertClose(what + " dZ", r.dZ, expected.dZ, 3e-6);
-                }
-                if (bias) {
-                  assertClose(what + " dBias", r.dBias, expected.dBias, 2e-5);
-                }
-                first[0] = first[0] == null ? r : first[0];
-                assertSameBits(what + " out", r.out, first[0].out);
-                assertSameBits(what + " dO", r.dO, first[0].dO);
-                assertSameBits(what + " dGamma", r.dGamma, first[0].dGamma);
-                if (bias) {
-                  assertSameBits(what + " dBias", r.dBias, first[0].dBias);
-                }
-              });
+          onEveryTeam(pool -> {
+            String what = s + ", n " + n + ", d " + d + ", threads " + pool.threads();
+            Results r = run(new CpuHeadFusion(pool), c);
+            assertClose(what + " out", r.out, expected.out, 1e-6);
+            if (d > 1 || !s.norm()) { // the norm's gradient at width 1 is all rounding
+              assertClose(what + " dO", r.dO, expected.dO, 3e-6);
+            }
+            assertClose(what + " dGamma", r.dGamma, expected.dGamma, 2e-5);
+            if (s.norm()) {
+              assertClose(what + " rstd", r.rstd, expected.rstd, 1e-6);
+            }
+            if (s.gate()) {
+              assertClose(what + " dZ", r.dZ, expected.dZ, 3e-6);
+            }
+            if (bias) {
+              assertClose(what + " dBias", r.dBias, expected.dBias, 2e-5);
+            }
+            first[0] = first[0] == null ? r : first[0];
+            assertSameBits(what + " out", r.out, first[0].out);
+            assertSameBits(what + " dO", r.dO, first[0].dO);
+            assertSameBits(what + " dGamma", r.dGamma, first[0].dGamma);
+            if (bias) {
+              assertSameBits(what + " dBias", r.dBias, first[0].dBias);
+            }
+          });
         }
       }
     }
@@ -155,10 +173,9 @@ class HeadFusionTest {
   @Test
   void misfitsAreNamed() {
     Switches s = new Switches(true, false, false, EPS);
-    assertThatThrownBy(
-            () ->
-                reference.forward(
-                    s, zeros(2, 4), null, null, null, new int[] {3}, 4, zeros(2, 8), null))
+    assertThatThrownBy(() ->
+            reference.forward(
+                s, zeros(2, 4), null, null, null, new int[] {3}, 4, zeros(2, 8), null))
         .hasMessageContaining("head 3 of a layer with 2 heads");
   }
 }

@@ -60,8 +60,11 @@ class TokenLossTest {
     Tensor d = nan(6, 5);
     reference.crossEntropy(logits, targets, weights, FROM, 2f, d);
     assertGradient(
-        "cross-entropy", logits, d,
-        () -> 2 * reference.crossEntropy(logits, targets, weights, FROM, 0f, null), 1e-3);
+        "cross-entropy",
+        logits,
+        d,
+        () -> 2 * reference.crossEntropy(logits, targets, weights, FROM, 0f, null),
+        1e-3);
     Tensor k = zeros(6, 5);
     reference.kl(teacher, logits, weights, FROM, 3f, k);
     assertGradient(
@@ -71,66 +74,62 @@ class TokenLossTest {
   @Test
   @Tag("scalar")
   void crossEntropyOfCpuEqualsReference() {
-    onEverySize(
-        (n, v) -> {
-          Tensor logits = random(random, 4, n, v);
-          int[] targets = targets(n, v);
-          float[] weights = weights(n);
-          Tensor d = nan(n, v);
-          double loss = reference.crossEntropy(logits, targets, weights, FROM, 0.5f, d);
-          Tensor[] first = {null};
-          double[] firstLoss = {Double.NaN};
-          onEveryTeam(
-              pool -> {
-                String what = "n " + n + ", v " + v + ", threads " + pool.threads();
-                TokenLoss cpu = new CpuTokenLoss(pool);
-                double alone = cpu.crossEntropy(logits, targets, weights, FROM, 0.5f, null);
-                assertThat(alone).as(what).isCloseTo(loss, within(1e-6 * n + 1e-6 * loss));
-                Tensor dCpu = copy(logits);
-                double both = cpu.crossEntropy(dCpu, targets, weights, FROM, 0.5f, dCpu);
-                assertThat(both).as(what).isEqualTo(alone);
-                assertClose(what + " dLogits in place", dCpu, d, v == 1 ? 1e-6 : 2e-6);
-                if (first[0] == null) {
-                  first[0] = dCpu;
-                  firstLoss[0] = both;
-                }
-                assertThat(both).as(what).isEqualTo(firstLoss[0]);
-                assertSameBits(what, dCpu, first[0]);
-              });
-        });
+    onEverySize((n, v) -> {
+      Tensor logits = random(random, 4, n, v);
+      int[] targets = targets(n, v);
+      float[] weights = weights(n);
+      Tensor d = nan(n, v);
+      double loss = reference.crossEntropy(logits, targets, weights, FROM, 0.5f, d);
+      Tensor[] first = {null};
+      double[] firstLoss = {Double.NaN};
+      onEveryTeam(pool -> {
+        String what = "n " + n + ", v " + v + ", threads " + pool.threads();
+        TokenLoss cpu = new CpuTokenLoss(pool);
+        double alone = cpu.crossEntropy(logits, targets, weights, FROM, 0.5f, null);
+        assertThat(alone).as(what).isCloseTo(loss, within(1e-6 * n + 1e-6 * loss));
+        Tensor dCpu = copy(logits);
+        double both = cpu.crossEntropy(dCpu, targets, weights, FROM, 0.5f, dCpu);
+        assertThat(both).as(what).isEqualTo(alone);
+        assertClose(what + " dLogits in place", dCpu, d, v == 1 ? 1e-6 : 2e-6);
+        if (first[0] == null) {
+          first[0] = dCpu;
+          firstLoss[0] = both;
+        }
+        assertThat(both).as(what).isEqualTo(firstLoss[0]);
+        assertSameBits(what, dCpu, first[0]);
+      });
+    });
   }
 
   @Test
   @Tag("scalar")
   void klOfCpuEqualsReference() {
-    onEverySize(
-        (n, v) -> {
-          Tensor teacher = random(random, 4, n, v);
-          Tensor student = random(random, 4, n, v);
-          float[] weights = weights(n);
-          Tensor old = random(random, 1, n, v);
-          Tensor d = copy(old);
-          double loss = reference.kl(teacher, student, weights, FROM, 0.5f, d);
-          Tensor[] first = {null};
-          double[] firstLoss = {Double.NaN};
-          onEveryTeam(
-              pool -> {
-                String what = "n " + n + ", v " + v + ", threads " + pool.threads();
-                TokenLoss cpu = new CpuTokenLoss(pool);
-                double alone = cpu.kl(teacher, student, weights, FROM, 0.5f, null);
-                assertThat(alone).as(what).isCloseTo(loss, within(1e-6 * n + 1e-6 * loss));
-                Tensor dCpu = copy(old);
-                double both = cpu.kl(teacher, student, weights, FROM, 0.5f, dCpu);
-                assertThat(both).as(what).isEqualTo(alone);
-                assertClose(what + " dStudent", dCpu, d, 1e-6);
-                if (first[0] == null) {
-                  first[0] = dCpu;
-                  firstLoss[0] = both;
-                }
-                assertThat(both).as(what).isEqualTo(firstLoss[0]);
-                assertSameBits(what, dCpu, first[0]);
-              });
-        });
+    onEverySize((n, v) -> {
+      Tensor teacher = random(random, 4, n, v);
+      Tensor student = random(random, 4, n, v);
+      float[] weights = weights(n);
+      Tensor old = random(random, 1, n, v);
+      Tensor d = copy(old);
+      double loss = reference.kl(teacher, student, weights, FROM, 0.5f, d);
+      Tensor[] first = {null};
+      double[] firstLoss = {Double.NaN};
+      onEveryTeam(pool -> {
+        String what = "n " + n + ", v " + v + ", threads " + pool.threads();
+        TokenLoss cpu = new CpuTokenLoss(pool);
+        double alone = cpu.kl(teacher, student, weights, FROM, 0.5f, null);
+        assertThat(alone).as(what).isCloseTo(loss, within(1e-6 * n + 1e-6 * loss));
+        Tensor dCpu = copy(old);
+        double both = cpu.kl(teacher, student, weights, FROM, 0.5f, dCpu);
+        assertThat(both).as(what).isEqualTo(alone);
+        assertClose(what + " dStudent", dCpu, d, 1e-6);
+        if (first[0] == null) {
+          first[0] = dCpu;
+          firstLoss[0] = both;
+        }
+        assertThat(both).as(what).isEqualTo(firstLoss[0]);
+        assertSameBits(what, dCpu, first[0]);
+      });
+    });
   }
 
   @Test

@@ -41,7 +41,9 @@ class L2NormTest {
     reference.backward(y, rnorm, dy, dx);
     Tensor out = nan(3, 7);
     assertGradient(
-        "dx", x, dx,
+        "dx",
+        x,
+        dx,
         () -> {
           reference.forward(x, EPS, out, null);
           return dot(out, dy);
@@ -52,42 +54,40 @@ class L2NormTest {
   @Test
   @Tag("scalar")
   void cpuEqualsReferenceInPlaceToo() {
-    onEverySize(
-        (n, d) -> {
-          Tensor x = random(random, 2, n, d);
-          Tensor dy = random(random, 1, n, d);
-          Tensor y = nan(n, d);
-          Tensor rnorm = nan(n);
-          reference.forward(x, EPS, y, rnorm);
-          Tensor dx = nan(n, d);
-          reference.backward(y, rnorm, dy, dx);
-          Tensor[] first = {null, null};
-          onEveryTeam(
-              pool -> {
-                String what = "n " + n + ", d " + d + ", threads " + pool.threads();
-                L2Norm cpu = new CpuL2Norm(pool);
-                Tensor yCpu = nan(n, d);
-                Tensor rnormCpu = nan(n);
-                cpu.forward(x, EPS, yCpu, rnormCpu);
-                assertClose(what + " y", yCpu, y, 1e-6);
-                assertClose(what + " rnorm", rnormCpu, rnorm, 1e-6);
-                Tensor dxCpu = nan(n, d);
-                cpu.backward(y, rnorm, dy, dxCpu);
-                if (d > 1) { // at width 1, y is ±1 and dx all rounding
-                  assertClose(what + " dx", dxCpu, dx, 3e-6);
-                }
-                Tensor inPlace = copy(x);
-                cpu.forward(inPlace, EPS, inPlace, null);
-                assertSameBits(what + " in place", inPlace, yCpu);
-                Tensor over = copy(dy);
-                cpu.backward(y, rnorm, over, over);
-                assertSameBits(what + " dx on dy", over, dxCpu);
-                first[0] = first[0] == null ? yCpu : first[0];
-                first[1] = first[1] == null ? dxCpu : first[1];
-                assertSameBits(what, yCpu, first[0]);
-                assertSameBits(what, dxCpu, first[1]);
-              });
-        });
+    onEverySize((n, d) -> {
+      Tensor x = random(random, 2, n, d);
+      Tensor dy = random(random, 1, n, d);
+      Tensor y = nan(n, d);
+      Tensor rnorm = nan(n);
+      reference.forward(x, EPS, y, rnorm);
+      Tensor dx = nan(n, d);
+      reference.backward(y, rnorm, dy, dx);
+      Tensor[] first = {null, null};
+      onEveryTeam(pool -> {
+        String what = "n " + n + ", d " + d + ", threads " + pool.threads();
+        L2Norm cpu = new CpuL2Norm(pool);
+        Tensor yCpu = nan(n, d);
+        Tensor rnormCpu = nan(n);
+        cpu.forward(x, EPS, yCpu, rnormCpu);
+        assertClose(what + " y", yCpu, y, 1e-6);
+        assertClose(what + " rnorm", rnormCpu, rnorm, 1e-6);
+        Tensor dxCpu = nan(n, d);
+        cpu.backward(y, rnorm, dy, dxCpu);
+        if (d > 1) { // at width 1, y is ±1 and dx all rounding
+          assertClose(what + " dx", dxCpu, dx, 3e-6);
+        }
+        Tensor inPlace = copy(x);
+        cpu.forward(inPlace, EPS, inPlace, null);
+        assertSameBits(what + " in place", inPlace, yCpu);
+        Tensor over = copy(dy);
+        cpu.backward(y, rnorm, over, over);
+        assertSameBits(what + " dx on dy", over, dxCpu);
+        first[0] = first[0] == null ? yCpu : first[0];
+        first[1] = first[1] == null ? dxCpu : first[1];
+        assertSameBits(what, yCpu, first[0]);
+        assertSameBits(what, dxCpu, first[1]);
+      });
+    });
   }
 
   @Test

@@ -62,38 +62,35 @@ class RmsNormTest {
   @Test
   @Tag("scalar")
   void cpuEqualsReference() {
-    onEverySize(
-        (n, c) -> {
-          Tensor x = random(random, 2, n, c);
-          Tensor w = random(random, 1, c);
-          Tensor dy = random(random, 1, n, c);
-          Tensor old = random(random, 1, n, c);
-          Tensor oldDw = random(random, 1, c);
-          Results expected = run(reference, x, w, dy, old, oldDw);
-          Results[] first = {null};
-          onEveryTeam(
-              pool -> {
-                String what = "n " + n + ", c " + c + ", threads " + pool.threads();
-                Results r = run(new CpuRmsNorm(pool), x, w, dy, old, oldDw);
-                assertClose(what + " y", r.y, expected.y, 1e-6);
-                assertClose(what + " rstd", r.rstd, expected.rstd, 1e-6);
-                if (c > 1) { // at width 1, dx alone is all rounding
-                  assertClose(what + " dx", r.dx, expected.dx, 3e-6);
-                }
-                assertClose(what + " dx added", r.added, expected.added, 3e-6);
-                assertClose(what + " dw", r.dw, expected.dw, 3e-6);
-                first[0] = first[0] == null ? r : first[0];
-                assertSameBits(what + " y", r.y, first[0].y);
-                assertSameBits(what + " dx", r.dx, first[0].dx);
-                assertSameBits(what + " dw", r.dw, first[0].dw);
-              });
-        });
+    onEverySize((n, c) -> {
+      Tensor x = random(random, 2, n, c);
+      Tensor w = random(random, 1, c);
+      Tensor dy = random(random, 1, n, c);
+      Tensor old = random(random, 1, n, c);
+      Tensor oldDw = random(random, 1, c);
+      Results expected = run(reference, x, w, dy, old, oldDw);
+      Results[] first = {null};
+      onEveryTeam(pool -> {
+        String what = "n " + n + ", c " + c + ", threads " + pool.threads();
+        Results r = run(new CpuRmsNorm(pool), x, w, dy, old, oldDw);
+        assertClose(what + " y", r.y, expected.y, 1e-6);
+        assertClose(what + " rstd", r.rstd, expected.rstd, 1e-6);
+        if (c > 1) { // at width 1, dx alone is all rounding
+          assertClose(what + " dx", r.dx, expected.dx, 3e-6);
+        }
+        assertClose(what + " dx added", r.added, expected.added, 3e-6);
+        assertClose(what + " dw", r.dw, expected.dw, 3e-6);
+        first[0] = first[0] == null ? r : first[0];
+        assertSameBits(what + " y", r.y, first[0].y);
+        assertSameBits(what + " dx", r.dx, first[0].dx);
+        assertSameBits(what + " dw", r.dw, first[0].dw);
+      });
+    });
   }
 
   private record Results(Tensor y, Tensor rstd, Tensor dx, Tensor added, Tensor dw) {}
 
-  private static Results run(
-      RmsNorm op, Tensor x, Tensor w, Tensor dy, Tensor old, Tensor oldDw) {
+  private static Results run(RmsNorm op, Tensor x, Tensor w, Tensor dy, Tensor old, Tensor oldDw) {
     Tensor y = nan(x.shape());
     Tensor rstd = nan(x.dim(0));
     op.forward(x, w, EPS, y, rstd);
@@ -151,8 +148,8 @@ class RmsNormTest {
     assertThatThrownBy(() -> reference.forward(zeros(2, 3), zeros(4), EPS, zeros(2, 3), null))
         .isInstanceOf(IllegalArgumentException.class)
         .hasMessageContaining("w must be 3");
-    assertThatThrownBy(
-            () -> OpsTesting.onEveryTeam(
+    assertThatThrownBy(() ->
+            OpsTesting.onEveryTeam(
                 pool -> new CpuRmsNorm(pool).forward(zeros(2, 3), zeros(3), EPS, zeros(3), null)))
         .isInstanceOf(IllegalArgumentException.class)
         .hasMessageContaining("y must be 6");

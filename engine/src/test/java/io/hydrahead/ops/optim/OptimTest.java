@@ -3,6 +3,7 @@ package io.hydrahead.ops.optim;
 import static io.hydrahead.ops.OpsTesting.assertClose;
 import static io.hydrahead.ops.OpsTesting.assertSameBits;
 import static io.hydrahead.ops.OpsTesting.copy;
+import static io.hydrahead.ops.OpsTesting.nan;
 import static io.hydrahead.ops.OpsTesting.onEverySize;
 import static io.hydrahead.ops.OpsTesting.onEveryTeam;
 import static io.hydrahead.ops.OpsTesting.random;
@@ -38,32 +39,30 @@ class OptimTest {
   @Test
   @Tag("scalar")
   void cpuEqualsReferenceOverSteps() {
-    onEverySize(
-        (n, c) -> {
-          Tensor p = random(random, 1, n, c);
-          Tensor m = zeros(n, c);
-          Tensor v = zeros(n, c);
-          Tensor[] gradients = new Tensor[3];
-          for (int i = 0; i < gradients.length; i++) {
-            gradients[i] = random(random, 1e-3, n, c);
-          }
-          Tensor start = copy(p);
-          steps(reference, p, gradients, m, v);
-          Tensor[] first = {null};
-          onEveryTeam(
-              pool -> {
-                String what = "n " + n + ", c " + c + ", threads " + pool.threads();
-                Tensor pCpu = copy(start);
-                Tensor mCpu = zeros(n, c);
-                Tensor vCpu = zeros(n, c);
-                steps(new CpuOptim(pool), pCpu, gradients, mCpu, vCpu);
-                assertClose(what + " param", pCpu, p, 1e-6);
-                assertClose(what + " m", mCpu, m, 1e-6);
-                assertClose(what + " v", vCpu, v, 1e-6);
-                first[0] = first[0] == null ? pCpu : first[0];
-                assertSameBits(what, pCpu, first[0]);
-              });
-        });
+    onEverySize((n, c) -> {
+      Tensor p = random(random, 1, n, c);
+      Tensor m = zeros(n, c);
+      Tensor v = zeros(n, c);
+      Tensor[] gradients = new Tensor[3];
+      for (int i = 0; i < gradients.length; i++) {
+        gradients[i] = random(random, 1e-3, n, c);
+      }
+      Tensor start = copy(p);
+      steps(reference, p, gradients, m, v);
+      Tensor[] first = {null};
+      onEveryTeam(pool -> {
+        String what = "n " + n + ", c " + c + ", threads " + pool.threads();
+        Tensor pCpu = copy(start);
+        Tensor mCpu = zeros(n, c);
+        Tensor vCpu = zeros(n, c);
+        steps(new CpuOptim(pool), pCpu, gradients, mCpu, vCpu);
+        assertClose(what + " param", pCpu, p, 1e-6);
+        assertClose(what + " m", mCpu, m, 1e-6);
+        assertClose(what + " v", vCpu, v, 1e-6);
+        first[0] = first[0] == null ? pCpu : first[0];
+        assertSameBits(what, pCpu, first[0]);
+      });
+    });
   }
 
   private static void steps(Optim op, Tensor p, Tensor[] gradients, Tensor m, Tensor v) {
@@ -74,36 +73,38 @@ class OptimTest {
 
   @Test
   @Tag("scalar")
-  void sumOfSquaresAndAxpy() {
-    onEverySize(
-        (n, c) -> {
-          Tensor x = random(random, 1, n, c);
-          Tensor y = random(random, 1, n, c);
-          double squares = reference.sumOfSquares(x);
-          Tensor expected = copy(y);
-          reference.axpy(-0.3f, x, expected);
-          double[] first = {Double.NaN};
-          onEveryTeam(
-              pool -> {
-                String what = "n " + n + ", c " + c + ", threads " + pool.threads();
-                Optim cpu = new CpuOptim(pool);
-                double sum = cpu.sumOfSquares(x);
-                assertThat(sum).as(what).isCloseTo(squares, within(1e-13 * squares));
-                first[0] = Double.isNaN(first[0]) ? sum : first[0];
-                assertThat(sum).as(what).isEqualTo(first[0]);
-                Tensor yCpu = copy(y);
-                cpu.axpy(-0.3f, x, yCpu);
-                assertClose(what, yCpu, expected, 1e-7);
-              });
-        });
+  void sumOfSquaresAxpyAndSum() {
+    onEverySize((n, c) -> {
+      Tensor x = random(random, 1, n, c);
+      Tensor y = random(random, 1, n, c);
+      double squares = reference.sumOfSquares(x);
+      Tensor expected = copy(y);
+      reference.axpy(-0.3f, x, expected);
+      Tensor expectedSum = nan(n, c);
+      reference.sum(x, y, expectedSum);
+      double[] first = {Double.NaN};
+      onEveryTeam(pool -> {
+        String what = "n " + n + ", c " + c + ", threads " + pool.threads();
+        Optim cpu = new CpuOptim(pool);
+        double sum = cpu.sumOfSquares(x);
+        assertThat(sum).as(what).isCloseTo(squares, within(1e-13 * squares));
+        first[0] = Double.isNaN(first[0]) ? sum : first[0];
+        assertThat(sum).as(what).isEqualTo(first[0]);
+        Tensor yCpu = copy(y);
+        cpu.axpy(-0.3f, x, yCpu);
+        assertClose(what, yCpu, expected, 1e-7);
+        Tensor total = nan(n, c);
+        cpu.sum(x, y, total);
+        assertSameBits(what + " sum", total, expectedSum);
+      });
+    });
   }
 
   @Test
   void stepsCountFromOne() {
-    assertThatThrownBy(
-            () ->
-                reference.adamW(
-                    zeros(1), zeros(1), zeros(1), zeros(1), 1f, 0.9f, 0.95f, 1e-8f, 0f, 0, 1f))
+    assertThatThrownBy(() ->
+            reference.adamW(
+                zeros(1), zeros(1), zeros(1), zeros(1), 1f, 0.9f, 0.95f, 1e-8f, 0f, 0, 1f))
         .hasMessageContaining("steps from 1");
   }
 }

@@ -56,15 +56,14 @@ class RotaryTest {
             Tensor expected = copy(x);
             reference.apply(expected, tokens, h, d, angles[0], angles[1], inverse);
             Tensor[] first = {null};
-            onEveryTeam(
-                pool -> {
-                  Tensor y = copy(x);
-                  new CpuRotary(pool).apply(y, tokens, h, d, angles[0], angles[1], inverse);
-                  String what = "tokens " + tokens + ", heads " + h + "·" + d;
-                  assertClose(what, y, expected, 3e-7);
-                  first[0] = first[0] == null ? y : first[0];
-                  assertSameBits(what, y, first[0]);
-                });
+            onEveryTeam(pool -> {
+              Tensor y = copy(x);
+              new CpuRotary(pool).apply(y, tokens, h, d, angles[0], angles[1], inverse);
+              String what = "tokens " + tokens + ", heads " + h + "·" + d;
+              assertClose(what, y, expected, 3e-7);
+              first[0] = first[0] == null ? y : first[0];
+              assertSameBits(what, y, first[0]);
+            });
           }
         }
       }

@@ -43,36 +43,34 @@ class SwiGluTest {
   @Test
   @Tag("scalar")
   void cpuEqualsReferenceInPlaceToo() {
-    onEverySize(
-        (n, f) -> {
-          Tensor gate = random(random, 4, n, f);
-          Tensor up = random(random, 1, n, f);
-          Tensor dOut = random(random, 1, n, f);
-          Tensor out = nan(n, f);
-          Tensor dGate = nan(n, f);
-          Tensor dUp = nan(n, f);
-          reference.forward(gate, up, out);
-          reference.backward(gate, up, dOut, dGate, dUp);
-          Tensor[] first = {null, null, null};
-          onEveryTeam(
-              pool -> {
-                String what = "n " + n + ", f " + f + ", threads " + pool.threads();
-                SwiGlu cpu = new CpuSwiGlu(pool);
-                Tensor y = nan(n, f);
-                cpu.forward(gate, up, y);
-                assertClose(what + " out", y, out, 1e-6);
-                Tensor g = copy(gate);
-                Tensor u = copy(up);
-                cpu.backward(g, u, dOut, g, u);
-                assertClose(what + " dGate", g, dGate, 1e-6);
-                assertClose(what + " dUp", u, dUp, 1e-6);
-                Tensor[] now = {y, g, u};
-                for (int i = 0; i < now.length; i++) {
-                  first[i] = first[i] == null ? now[i] : first[i];
-                  assertSameBits(what, now[i], first[i]);
-                }
-              });
-        });
+    onEverySize((n, f) -> {
+      Tensor gate = random(random, 4, n, f);
+      Tensor up = random(random, 1, n, f);
+      Tensor dOut = random(random, 1, n, f);
+      Tensor out = nan(n, f);
+      Tensor dGate = nan(n, f);
+      Tensor dUp = nan(n, f);
+      reference.forward(gate, up, out);
+      reference.backward(gate, up, dOut, dGate, dUp);
+      Tensor[] first = {null, null, null};
+      onEveryTeam(pool -> {
+        String what = "n " + n + ", f " + f + ", threads " + pool.threads();
+        SwiGlu cpu = new CpuSwiGlu(pool);
+        Tensor y = nan(n, f);
+        cpu.forward(gate, up, y);
+        assertClose(what + " out", y, out, 1e-6);
+        Tensor g = copy(gate);
+        Tensor u = copy(up);
+        cpu.backward(g, u, dOut, g, u);
+        assertClose(what + " dGate", g, dGate, 1e-6);
+        assertClose(what + " dUp", u, dUp, 1e-6);
+        Tensor[] now = {y, g, u};
+        for (int i = 0; i < now.length; i++) {
+          first[i] = first[i] == null ? now[i] : first[i];
+          assertSameBits(what, now[i], first[i]);
+        }
+      });
+    });
   }
 
   @Test
@@ -97,10 +95,12 @@ class SwiGluTest {
       cpu.backward(gate, ones, ones, dGate, nan(1, 40));
       for (int i = 0; i < 40; i++) {
         float tolerance = 1e-6f * Math.abs(expected.get(i)) + 1e-35f;
-        assertThat(y.get(i) - expected.get(i)).as("at %s", gates[i]).isBetween(
-            -tolerance, tolerance);
-        assertThat(dGate.get(i) - expectedGate.get(i)).as("at %s", gates[i]).isBetween(
-            -2e-6f, 2e-6f);
+        assertThat(y.get(i) - expected.get(i))
+            .as("at %s", gates[i])
+            .isBetween(-tolerance, tolerance);
+        assertThat(dGate.get(i) - expectedGate.get(i))
+            .as("at %s", gates[i])
+            .isBetween(-2e-6f, 2e-6f);
       }
     }
   }
