@@ -3,14 +3,12 @@ package io.hydrahead.ops.attention;
 import static io.hydrahead.ops.attention.AttentionForward.KEYS;
 import static io.hydrahead.ops.attention.AttentionForward.ROWS;
 import static io.hydrahead.ops.attention.AttentionForward.SCORE_ROW;
-import static io.hydrahead.ops.attention.AttentionForward.visible;
 import static io.hydrahead.ops.lanes.Lanes.LANES;
+import static io.hydrahead.ops.lanes.Lanes.LE;
 import static io.hydrahead.ops.lanes.Lanes.S;
-import static io.hydrahead.ops.lanes.Lanes.exp2;
 import static io.hydrahead.ops.lanes.Lanes.get;
-import static io.hydrahead.ops.lanes.Lanes.load;
 import static io.hydrahead.ops.lanes.Lanes.set;
-import static io.hydrahead.ops.lanes.Lanes.store;
+import static io.hydrahead.tensor.NativeMemory.ALL;
 
 import io.hydrahead.ops.lanes.Lanes;
 import io.hydrahead.ops.lanes.Scratch;
@@ -82,9 +80,8 @@ final class AttentionBackward {
     int b = unit / call.kvHeads;
     int d = call.d;
     boolean alone = slices == 1;
-    long floats =
-        ROWS * (3L * d + 4 + 2L * width + 2 * KEYS + 2) + (alone ? 2 * sliceFloats : 0);
-    Scratch scratch = Scratch.ofThread().begin(floats, 10);
+    long floats = ROWS * (3L * d + 4 + 2L * width + 2 * KEYS + 3) + (alone ? 2 * sliceFloats : 0);
+    Scratch scratch = Scratch.ofThread().begin(floats, 12);
     Block block = Block.ofThread();
     block.take(scratch, d, width);
     block.dk = alone ? scratch.take(sliceFloats) : partials.address() + 8L * index * sliceFloats;
@@ -105,8 +102,7 @@ final class AttentionBackward {
 
   private void write(int b, int g, long dkSum, long dvSum) {
     long at = call.kvAt(b, g);
-    Lanes.unpack(
-        call.queries, call.d, call.scale, dkSum, 4L * width, dk + at, call.kvToken);
+    Lanes.unpack(call.queries, call.d, call.scale, dkSum, 4L * width, dk + at, call.kvToken);
     Lanes.unpack(call.queries, call.d, 1f, dvSum, 4L * width, dv + at, call.kvToken);
   }
 
@@ -115,7 +111,9 @@ final class AttentionBackward {
     for (int i = 1; i < slices; i++) {
       long other = first + 8L * i * sliceFloats;
       for (long c = 0; c < 8 * sliceFloats; c += Lanes.BYTES) {
-        store(first + c, load(first + c).add(load(other + c)));
+        FloatVector.fromMemorySegment(S, ALL, first + c, LE)
+            .add(FloatVector.fromMemorySegment(S, ALL, other + c, LE))
+            .intoMemorySegment(ALL, first + c, LE);
       }
     }
     write(unit / call.kvHeads, unit % call.kvHeads, first, first + 4 * sliceFloats);
@@ -135,8 +133,7 @@ final class AttentionBackward {
     for (int j0 = 0; j0 < end; j0 += KEYS) {
       int n = Math.min(KEYS, end - j0);
       long at = j0 * c.kvToken;
-      Tiles.multiply(
-          n, lanes, d, keys + at, c.kvToken, 4, x.qT, SCORE_ROW, x.p, SCORE_ROW, false);
+      Tiles.multiply(n, lanes, d, keys + at, c.kvToken, 4, x.qT, SCORE_ROW, x.p, SCORE_ROW, false);
       Tiles.multiply(
           n, lanes, d, values + at, c.kvToken, 4, x.dOT, SCORE_ROW, x.dS, SCORE_ROW, false);
       for (int lane = 0; lane < lanes; lane += LANES) {
@@ -147,10 +144,28 @@ final class AttentionBackward {
       long from = 4L * skip;
       long to = j0 * wide;
       Tiles.multiply(
-          n, width, seen, x.p + from, SCORE_ROW, 4, x.dO + skip * wide, wide, x.dv + to, wide,
+          n,
+          width,
+          seen,
+          x.p + from,
+          SCORE_ROW,
+          4,
+          x.dO + skip * wide,
+          wide,
+          x.dv + to,
+          wide,
           true);
       Tiles.multiply(
-          n, width, seen, x.dS + from, SCORE_ROW, 4, x.q + skip * wide, wide, x.dk + to, wide,
+          n,
+          width,
+          seen,
+          x.dS + from,
+          SCORE_ROW,
+          4,
+          x.q + skip * wide,
+          wide,
+          x.dk + to,
+          wide,
           true);
       Tiles.multiply(
           d, lanes, n, keys + at, 4, c.kvToken, x.dS, SCORE_ROW, x.dqT, SCORE_ROW, j0 > 0);
@@ -158,34 +173,28 @@ final class AttentionBackward {
     Lanes.transpose(d, rows, c.scale, x.dqT, SCORE_ROW, dq + c.queryAt(b, h, row0), c.row);
   }
 
-  /** Scores become probabilities, dO Vᵀ becomes dS, for one vector of rows; see forward's softmax. */
+  /**
+   * Scores become probabilities, dO Vᵀ becomes dS, for one vector of rows; see forward's softmax.
+   */
   private static void probabilities(int n, int shift, long lane, Block x) {
     int all = Math.clamp(1 - shift, 0, n);
     int some = Math.clamp(LANES - shift, 0, n);
-    FloatVector lse = load(x.lse + lane);
-    FloatVector delta = load(x.delta + lane);
+    AttentionForward.hide(all, some, shift, x.p + lane, -1e30f);
+    Lanes.exp2(some, x.p + lane, SCORE_ROW, x.lse + lane, x.ignored);
     long p = x.p + lane;
     long dS = x.dS + lane;
-    for (int j = 0; j < all; j++) {
-      FloatVector w = exp2(load(p).sub(lse));
-      store(p, w);
-      store(dS, load(dS).sub(delta).mul(w));
+    FloatVector delta = FloatVector.fromMemorySegment(S, ALL, x.delta + lane, LE);
+    for (int j = 0; j < some; j++) {
+      FloatVector w = FloatVector.fromMemorySegment(S, ALL, p, LE);
+      FloatVector dP = FloatVector.fromMemorySegment(S, ALL, dS, LE);
+      dP.sub(delta).mul(w).intoMemorySegment(ALL, dS, LE);
       p += SCORE_ROW;
       dS += SCORE_ROW;
     }
     FloatVector zero = FloatVector.zero(S);
-    for (int j = all; j < some; j++) {
-      // Hidden scores may be far above the log-sum-exp: bound them before exp2.
-      FloatVector w = exp2(load(p).sub(lse).min(100f));
-      w = zero.blend(w, visible(j + shift));
-      store(p, w);
-      store(dS, load(dS).sub(delta).mul(w));
-      p += SCORE_ROW;
-      dS += SCORE_ROW;
-    }
     for (int j = some; j < n; j++) {
-      store(p, zero);
-      store(dS, zero);
+      zero.intoMemorySegment(ALL, p, LE);
+      zero.intoMemorySegment(ALL, dS, LE);
       p += SCORE_ROW;
       dS += SCORE_ROW;
     }
@@ -204,6 +213,10 @@ final class AttentionBackward {
     long dS;
     long lse;
     long delta;
+
+    /** A vector that is written and never read. */
+    long ignored;
+
     long dk;
     long dv;
 
@@ -221,10 +234,10 @@ final class AttentionBackward {
       dS = s.take((long) ROWS * KEYS);
       lse = s.take(ROWS);
       delta = s.take(ROWS);
+      ignored = s.take(ROWS);
     }
 
-    void load(
-        AttentionCall c, long gradO, int b, int h, int row0, int rows, int lanes, int width) {
+    void load(AttentionCall c, long gradO, int b, int h, int row0, int rows, int lanes, int width) {
       if (rows < lanes) {
         Lanes.zero(qT, (long) ROWS * c.d);
         Lanes.zero(dOT, (long) ROWS * c.d);

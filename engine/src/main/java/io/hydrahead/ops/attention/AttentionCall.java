@@ -38,8 +38,15 @@ final class AttentionCall {
   long row;
 
   void set(
-      Shape s, int[] kvHeadOf, int start, Tensor query, Tensor key, Tensor value, Layout kv,
-      Tensor out, Tensor logSumExp) {
+      Shape s,
+      int[] kvHeadOf,
+      int start,
+      Tensor query,
+      Tensor key,
+      Tensor value,
+      Layout kv,
+      Tensor out,
+      Tensor logSumExp) {
     AttentionShape.check(s, kvHeadOf, start, query, key, value, kv, out, logSumExp);
     batch = s.batch();
     queries = s.queries();

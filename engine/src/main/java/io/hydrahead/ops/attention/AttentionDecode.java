@@ -1,12 +1,12 @@
 package io.hydrahead.ops.attention;
 
+import static io.hydrahead.ops.lanes.Lanes.BYTES;
 import static io.hydrahead.ops.lanes.Lanes.LANES;
+import static io.hydrahead.ops.lanes.Lanes.LE;
 import static io.hydrahead.ops.lanes.Lanes.S;
-import static io.hydrahead.ops.lanes.Lanes.exp2;
 import static io.hydrahead.ops.lanes.Lanes.get;
-import static io.hydrahead.ops.lanes.Lanes.load;
 import static io.hydrahead.ops.lanes.Lanes.set;
-import static io.hydrahead.ops.lanes.Lanes.store;
+import static io.hydrahead.tensor.NativeMemory.ALL;
 
 import io.hydrahead.ops.lanes.Lanes;
 import io.hydrahead.ops.lanes.Scratch;
@@ -19,9 +19,9 @@ import jdk.incubator.vector.FloatVector;
 import jdk.incubator.vector.VectorOperators;
 
 /**
- * Attention of a single query row a head: keys and values are streamed once for all query heads of a
- * KV head. One task a KV head and a piece of {@link #PIECE} keys; the pieces' sums are then combined
- * in order (flash decoding), whatever the number of threads.
+ * Attention of a single query row a head: keys and values are streamed once for all query heads of
+ * a KV head. One task a KV head and a piece of {@link #PIECE} keys; the pieces' sums are then
+ * combined in order (flash decoding), whatever the number of threads.
  */
 final class AttentionDecode {
   /** Keys a task. */
@@ -78,13 +78,14 @@ final class AttentionDecode {
       return;
     }
     int rows = (group + 3) / 4 * 4;
-    int floats = 2 * rows * padded + rows * KEYS + 2 * rows + 2 * KEYS * padded;
-    Scratch scratch = Scratch.ofThread().begin(floats, 6);
+    int floats = 2 * rows * padded + rows * KEYS + 2 * rows + 2 * KEYS * padded + 2 * LANES;
+    Scratch scratch = Scratch.ofThread().begin(floats, 7);
     long q = scratch.take((long) rows * padded);
     long sums = scratch.take((long) rows * padded);
     long scores = scratch.take((long) rows * KEYS);
     long totals = scratch.take(2L * rows);
     long packed = scratch.take(2L * KEYS * padded);
+    long work = scratch.take(2L * LANES);
     int i = 0;
     for (int h = 0; h < c.heads; h++) {
       if (c.kvOf[h] == g) {
@@ -92,7 +93,7 @@ final class AttentionDecode {
       }
     }
     stream(
-        c.keys(b, g), c.values(b, g), piece * PIECE, group, q, sums, scores, totals, packed);
+        c.keys(b, g), c.values(b, g), piece * PIECE, group, q, sums, scores, totals, packed, work);
     i = 0;
     for (int h = 0; h < c.heads; h++) {
       if (c.kvOf[h] == g) {
@@ -106,8 +107,16 @@ final class AttentionDecode {
   }
 
   private void stream(
-      long keys, long values, int from, int group, long q, long sums, long scores, long totals,
-      long packed) {
+      long keys,
+      long values,
+      int from,
+      int group,
+      long q,
+      long sums,
+      long scores,
+      long totals,
+      long packed,
+      long work) {
     int to = Math.min(from + PIECE, call.offset + 1);
     long row = 4L * padded;
     for (int j0 = from; j0 < to; j0 += KEYS) {
@@ -125,10 +134,9 @@ final class AttentionDecode {
       for (int i = 0; i < group; i++) {
         long s = scores + 4L * i * KEYS;
         dots(n, k, stride, q + i * row, padded, s);
-        softmax(n, j0 == from, s, totals + 8L * i, sums + i * row, padded);
+        softmax(n, j0 == from, s, totals + 8L * i, sums + i * row, padded, work);
       }
-      Tiles.multiply(
-          group, padded, n, scores, 4L * KEYS, 4, v, stride, sums, row, j0 > from);
+      Tiles.multiply(group, padded, n, scores, 4L * KEYS, 4, v, stride, sums, row, j0 > from);
     }
   }
 
@@ -137,15 +145,15 @@ final class AttentionDecode {
     int j = 0;
     for (; j + 3 < n; j += 4) {
       FloatVector s0 = FloatVector.zero(S);
-      FloatVector s1 = s0;
-      FloatVector s2 = s0;
-      FloatVector s3 = s0;
+      FloatVector s1 = FloatVector.zero(S);
+      FloatVector s2 = FloatVector.zero(S);
+      FloatVector s3 = FloatVector.zero(S);
       for (int c = 0; c < d; c += LANES) {
-        FloatVector x = load(q + 4L * c);
-        s0 = x.fma(load(keys + 4L * c), s0);
-        s1 = x.fma(load(keys + stride + 4L * c), s1);
-        s2 = x.fma(load(keys + 2 * stride + 4L * c), s2);
-        s3 = x.fma(load(keys + 3 * stride + 4L * c), s3);
+        FloatVector x = FloatVector.fromMemorySegment(S, ALL, q + 4L * c, LE);
+        s0 = x.fma(FloatVector.fromMemorySegment(S, ALL, keys + 4L * c, LE), s0);
+        s1 = x.fma(FloatVector.fromMemorySegment(S, ALL, keys + stride + 4L * c, LE), s1);
+        s2 = x.fma(FloatVector.fromMemorySegment(S, ALL, keys + 2 * stride + 4L * c, LE), s2);
+        s3 = x.fma(FloatVector.fromMemorySegment(S, ALL, keys + 3 * stride + 4L * c, LE), s3);
       }
       set(scores + 4L * j, s0.reduceLanes(VectorOperators.ADD));
       set(scores + 4L * j + 4, s1.reduceLanes(VectorOperators.ADD));
@@ -156,7 +164,9 @@ final class AttentionDecode {
     for (; j < n; j++) {
       FloatVector s = FloatVector.zero(S);
       for (int c = 0; c < d; c += LANES) {
-        s = load(q + 4L * c).fma(load(keys + 4L * c), s);
+        s =
+            FloatVector.fromMemorySegment(S, ALL, q + 4L * c, LE)
+                .fma(FloatVector.fromMemorySegment(S, ALL, keys + 4L * c, LE), s);
       }
       set(scores + 4L * j, s.reduceLanes(VectorOperators.ADD));
       keys += stride;
@@ -164,34 +174,38 @@ final class AttentionDecode {
   }
 
   /** Scores become exp2(score − maximum); the sums so far shrink when the maximum grows. */
-  private static void softmax(int n, boolean first, long scores, long total, long sums, int d) {
+  private static void softmax(
+      int n, boolean first, long scores, long total, long sums, int d, long work) {
     int whole = (n + LANES - 1) / LANES * LANES;
     for (int j = n; j < whole; j++) {
       set(scores + 4L * j, Float.NEGATIVE_INFINITY);
     }
-    FloatVector most = load(scores);
+    FloatVector most = FloatVector.fromMemorySegment(S, ALL, scores, LE);
     for (int j = LANES; j < whole; j += LANES) {
-      most = most.max(load(scores + 4L * j));
+      most = most.max(FloatVector.fromMemorySegment(S, ALL, scores + 4L * j, LE));
     }
     float block = most.reduceLanes(VectorOperators.MAX);
     float old = first ? block : get(total);
     float max = Math.max(old, block);
     float sum = first ? 0f : get(total + 4);
     if (max > old) {
-      FloatVector shrink = exp2(FloatVector.broadcast(S, old - max));
-      sum *= shrink.lane(0);
+      float shrink = power(old - max);
+      sum *= shrink;
       for (int c = 0; c < d; c += LANES) {
-        store(sums + 4L * c, load(sums + 4L * c).mul(shrink));
+        FloatVector x = FloatVector.fromMemorySegment(S, ALL, sums + 4L * c, LE);
+        x.mul(FloatVector.broadcast(S, shrink)).intoMemorySegment(ALL, sums + 4L * c, LE);
       }
     }
-    FloatVector all = FloatVector.zero(S);
-    for (int j = 0; j < whole; j += LANES) {
-      FloatVector p = exp2(load(scores + 4L * j).sub(max));
-      store(scores + 4L * j, p);
-      all = all.add(p);
-    }
+    FloatVector.broadcast(S, max).intoMemorySegment(ALL, work, LE);
+    FloatVector.zero(S).intoMemorySegment(ALL, work + BYTES, LE);
+    Lanes.exp2(whole / LANES, scores, BYTES, work, work + BYTES);
     set(total, max);
+    FloatVector all = FloatVector.fromMemorySegment(S, ALL, work + BYTES, LE);
     set(total + 4, sum + all.reduceLanes(VectorOperators.ADD));
+  }
+
+  private static float power(float x) {
+    return (float) Math.exp(x / Lanes.LOG2_E);
   }
 
   private void combine(int b, int h) {
@@ -203,17 +217,27 @@ final class AttentionDecode {
     long total = partial(b, h, 0);
     for (int p = 0; p < pieces; p++) {
       long at = partial(b, h, p);
-      float weight = (float) Math.exp((get(at + 4L * padded) - max) / Lanes.LOG2_E);
+      float weight = power(get(at + 4L * padded) - max);
       sum += (double) weight * get(at + 4L * padded + 4);
-      for (int c = 0; c < padded; c += LANES) {
-        FloatVector x = load(at + 4L * c).mul(weight);
-        store(total + 4L * c, p == 0 ? x : x.add(load(total + 4L * c)));
+      if (p == 0) {
+        Lanes.unpack(1, padded, weight, at, 0, total, 0);
+      } else {
+        addScaled(padded, weight, at, total);
       }
     }
     Lanes.unpack(1, call.d, (float) (1 / sum), total, 0, call.out(b, h, 0), 0);
     long lse = call.lse(b, h, 0);
     if (lse != 0) {
       set(lse, (float) (max / Lanes.LOG2_E + Math.log(sum)));
+    }
+  }
+
+  private static void addScaled(int floats, float factor, long from, long to) {
+    FloatVector f = FloatVector.broadcast(S, factor);
+    for (long c = 0; c < 4L * floats; c += BYTES) {
+      FloatVector x = FloatVector.fromMemorySegment(S, ALL, from + c, LE);
+      FloatVector y = FloatVector.fromMemorySegment(S, ALL, to + c, LE);
+      x.fma(f, y).intoMemorySegment(ALL, to + c, LE);
     }
   }
 }

@@ -10,10 +10,18 @@ final class AttentionShape {
   private AttentionShape() {}
 
   static void check(
-      Shape s, int[] kvOf, int offset, Tensor q, Tensor k, Tensor v, Layout kv, Tensor o,
+      Shape s,
+      int[] kvOf,
+      int offset,
+      Tensor q,
+      Tensor k,
+      Tensor v,
+      Layout kv,
+      Tensor o,
       Tensor lse) {
     if (kvOf.length != s.heads()) {
-      throw new IllegalArgumentException(kvOf.length + " entries of kvOf for " + s.heads() + " heads");
+      throw new IllegalArgumentException(
+          kvOf.length + " entries of kvOf for " + s.heads() + " heads");
     }
     for (int g : kvOf) {
       if (g < 0 || g >= s.kvHeads()) {

@@ -5,15 +5,15 @@ import io.hydrahead.tensor.Tensor;
 /**
  * Full causal softmax attention over a list of heads, with grouped keys and values (GQA).
  *
- * <p>B batch, T queries a sequence, h query heads, g KV heads, d head dim. Query head i reads KV head
- * {@code kvOf[i]}: any list, not only the regular grouping, since a head plan keeps single heads.
- * o_t = Σ_{i ≤ offset + t} softmax_i(scale · q_t·k_i) v_i.
+ * <p>B batch, T queries a sequence, h query heads, g KV heads, d head dim. Query head i reads KV
+ * head {@code kvOf[i]}: any list, not only the regular grouping, since a head plan keeps single
+ * heads. o_t = Σ_{i ≤ offset + t} softmax_i(scale · q_t·k_i) v_i.
  */
 public interface CausalAttention {
   /**
-   * Where keys or values lie: float32; element (b, head, position, c) is at flat index
-   * {@code b·batchStride + head·headStride + position·tokenStride + c}. Covers both the [B·T, g·d]
-   * output of a projection and a [g, capacity, d] cache.
+   * Where keys or values lie: float32; element (b, head, position, c) is at flat index {@code
+   * b·batchStride + head·headStride + position·tokenStride + c}. Covers both the [B·T, g·d] output
+   * of a projection and a [g, capacity, d] cache.
    */
   record Layout(long batchStride, long headStride, long tokenStride) {
     /** The layout of a projection's output [B·T, g·d]. */
@@ -38,7 +38,15 @@ public interface CausalAttention {
    *     there is none
    */
   void forward(
-      Shape s, int[] kvOf, int offset, Tensor q, Tensor k, Tensor v, Layout kv, Tensor o, Tensor lse);
+      Shape s,
+      int[] kvOf,
+      int offset,
+      Tensor q,
+      Tensor k,
+      Tensor v,
+      Layout kv,
+      Tensor o,
+      Tensor lse);
 
   /**
    * Gradients at offset 0: assigns dq [B·T, h·d] and dk, dv (both laid out as {@code kv}).
@@ -46,6 +54,16 @@ public interface CausalAttention {
    * @param o output of the forward pass, {@code dO} its gradient, [B·T, h·d]
    */
   void backward(
-      Shape s, int[] kvOf, Tensor q, Tensor k, Tensor v, Layout kv, Tensor o, Tensor lse, Tensor dO,
-      Tensor dq, Tensor dk, Tensor dv);
+      Shape s,
+      int[] kvOf,
+      Tensor q,
+      Tensor k,
+      Tensor v,
+      Layout kv,
+      Tensor o,
+      Tensor lse,
+      Tensor dO,
+      Tensor dq,
+      Tensor dk,
+      Tensor dv);
 }

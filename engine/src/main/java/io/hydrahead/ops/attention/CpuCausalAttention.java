@@ -7,9 +7,9 @@ import io.hydrahead.tensor.Tensor;
 /**
  * {@link CausalAttention} on the cores of a team; without the Vector API, in scalar Java.
  *
- * <p>An output row is the same bits however the sequence was cut into pieces, whatever the other rows
- * and however many threads. Single queries (T = 1) take another road, which streams the cache and
- * sums in another order, unless {@code oneKernel}.
+ * <p>An output row is the same bits however the sequence was cut into pieces, whatever the other
+ * rows and however many threads. Single queries (T = 1) take another road, which streams the cache
+ * and sums in another order, unless {@code oneKernel}.
  */
 public final class CpuCausalAttention implements CausalAttention {
   private final CausalAttention backend;
@@ -19,8 +19,8 @@ public final class CpuCausalAttention implements CausalAttention {
   }
 
   /**
-   * @param oneKernel whether single queries too take the kernel of longer pieces: slower, but then a
-   *     decoded token's row has the bits that it has in a prefill
+   * @param oneKernel whether single queries too take the kernel of longer pieces: slower, but then
+   *     a decoded token's row has the bits that it has in a prefill
    */
   public CpuCausalAttention(ComputePool pool, boolean oneKernel) {
     backend =
@@ -31,15 +31,32 @@ public final class CpuCausalAttention implements CausalAttention {
 
   @Override
   public void forward(
-      Shape s, int[] kvOf, int offset, Tensor q, Tensor k, Tensor v, Layout kv, Tensor o,
+      Shape s,
+      int[] kvOf,
+      int offset,
+      Tensor q,
+      Tensor k,
+      Tensor v,
+      Layout kv,
+      Tensor o,
       Tensor lse) {
     backend.forward(s, kvOf, offset, q, k, v, kv, o, lse);
   }
 
   @Override
   public void backward(
-      Shape s, int[] kvOf, Tensor q, Tensor k, Tensor v, Layout kv, Tensor o, Tensor lse, Tensor dO,
-      Tensor dq, Tensor dk, Tensor dv) {
+      Shape s,
+      int[] kvOf,
+      Tensor q,
+      Tensor k,
+      Tensor v,
+      Layout kv,
+      Tensor o,
+      Tensor lse,
+      Tensor dO,
+      Tensor dq,
+      Tensor dk,
+      Tensor dv) {
     backend.backward(s, kvOf, q, k, v, kv, o, lse, dO, dq, dk, dv);
   }
 }

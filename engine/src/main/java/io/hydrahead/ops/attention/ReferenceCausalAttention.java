@@ -7,7 +7,14 @@ import java.util.Arrays;
 public final class ReferenceCausalAttention implements CausalAttention {
   @Override
   public void forward(
-      Shape s, int[] kvOf, int offset, Tensor q, Tensor k, Tensor v, Layout kv, Tensor o,
+      Shape s,
+      int[] kvOf,
+      int offset,
+      Tensor q,
+      Tensor k,
+      Tensor v,
+      Layout kv,
+      Tensor o,
       Tensor lse) {
     AttentionShape.check(s, kvOf, offset, q, k, v, kv, o, lse);
     int d = s.headDim();
@@ -36,11 +43,23 @@ public final class ReferenceCausalAttention implements CausalAttention {
     }
   }
 
-  /** P_ij = softmax; dV = PᵀdO; dS = P ⊙ (dO Vᵀ − rowsum(P ⊙ dO Vᵀ)); dQ, dK = scale · dS K, dSᵀ Q. */
+  /**
+   * P_ij = softmax; dV = PᵀdO; dS = P ⊙ (dO Vᵀ − rowsum(P ⊙ dO Vᵀ)); dQ, dK = scale · dS K, dSᵀ Q.
+   */
   @Override
   public void backward(
-      Shape s, int[] kvOf, Tensor q, Tensor k, Tensor v, Layout kv, Tensor o, Tensor lse, Tensor dO,
-      Tensor dq, Tensor dk, Tensor dv) {
+      Shape s,
+      int[] kvOf,
+      Tensor q,
+      Tensor k,
+      Tensor v,
+      Layout kv,
+      Tensor o,
+      Tensor lse,
+      Tensor dO,
+      Tensor dq,
+      Tensor dk,
+      Tensor dv) {
     AttentionShape.check(s, kvOf, 0, q, k, v, kv, o, lse);
     AttentionShape.check(s, kvOf, 0, dq, dk, dv, kv, dO, lse);
     int d = s.headDim();

@@ -21,7 +21,14 @@ final class VectorCausalAttention implements CausalAttention {
 
   @Override
   public void forward(
-      Shape s, int[] kvOf, int offset, Tensor q, Tensor k, Tensor v, Layout kv, Tensor o,
+      Shape s,
+      int[] kvOf,
+      int offset,
+      Tensor q,
+      Tensor k,
+      Tensor v,
+      Layout kv,
+      Tensor o,
       Tensor lse) {
     call.set(s, kvOf, offset, q, k, v, kv, o, lse);
     if (s.queries() == 1 && !oneKernel) {
@@ -35,8 +42,18 @@ final class VectorCausalAttention implements CausalAttention {
 
   @Override
   public void backward(
-      Shape s, int[] kvOf, Tensor q, Tensor k, Tensor v, Layout kv, Tensor o, Tensor lse, Tensor dO,
-      Tensor dq, Tensor dk, Tensor dv) {
+      Shape s,
+      int[] kvOf,
+      Tensor q,
+      Tensor k,
+      Tensor v,
+      Layout kv,
+      Tensor o,
+      Tensor lse,
+      Tensor dO,
+      Tensor dq,
+      Tensor dk,
+      Tensor dv) {
     AttentionShape.check(s, kvOf, 0, dq, dk, dv, kv, dO, lse);
     call.set(s, kvOf, 0, q, k, v, kv, o, lse);
     backward.run(dO, dq, dk, dv);

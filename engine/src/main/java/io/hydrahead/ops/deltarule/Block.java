@@ -3,25 +3,22 @@ package io.hydrahead.ops.deltarule;
 import static io.hydrahead.ops.deltarule.DeltaRuleCall.BLOCK;
 import static io.hydrahead.ops.lanes.Lanes.BYTES;
 import static io.hydrahead.ops.lanes.Lanes.LANES;
+import static io.hydrahead.ops.lanes.Lanes.LE;
 import static io.hydrahead.ops.lanes.Lanes.S;
-import static io.hydrahead.ops.lanes.Lanes.exp2;
 import static io.hydrahead.ops.lanes.Lanes.get;
-import static io.hydrahead.ops.lanes.Lanes.load;
 import static io.hydrahead.ops.lanes.Lanes.set;
-import static io.hydrahead.ops.lanes.Lanes.spread;
-import static io.hydrahead.ops.lanes.Lanes.store;
+import static io.hydrahead.tensor.NativeMemory.ALL;
 
 import io.hydrahead.ops.lanes.Lanes;
 import io.hydrahead.ops.lanes.Scratch;
 import io.hydrahead.ops.lanes.Tiles;
 import jdk.incubator.vector.FloatVector;
-import jdk.incubator.vector.VectorMask;
 import jdk.incubator.vector.VectorOperators;
 
 /**
  * What forward and backward share of one block of n ≤ {@link DeltaRuleCall#BLOCK} tokens: keys,
- * queries, decays and the products among them, in rows padded to whole vectors and to a multiple of 4
- * with zeros.
+ * queries, decays and the products among them, in rows padded to whole vectors and to a multiple of
+ * 4 with zeros.
  *
  * <p>G_i is the log of the decay accumulated in the block up to and with token i, in float64 as two
  * floats; e = e^G, h = e^{G_n − G}, Γ_ij = e^{G_i − G_j}. Only differences ≤ 0 are exponentiated.
@@ -31,7 +28,6 @@ final class Block {
   static final long SQUARE_ROW = 4L * Lanes.padded(BLOCK);
 
   private static final int SQUARE = BLOCK * Lanes.padded(BLOCK);
-  private static final FloatVector LANE = FloatVector.zero(S).addIndex(1);
 
   int n;
 
@@ -68,6 +64,12 @@ final class Block {
   private long high;
   private long low;
 
+  /** Single vectors: zeros, one that is written and never read, and one of β_i. */
+  private long zeros;
+
+  private long ignored;
+  private long rowBetas;
+
   /** e^{G_n}. */
   float decay;
 
@@ -75,10 +77,14 @@ final class Block {
 
   static int floats(DeltaRuleCall c) {
     int keyWidth = Lanes.padded(c.keyDim);
-    return 2 * BLOCK * keyWidth + c.keyDim * Lanes.padded(BLOCK) + 3 * SQUARE + 5 * 2 * BLOCK;
+    return 2 * BLOCK * keyWidth
+        + c.keyDim * Lanes.padded(BLOCK)
+        + 3 * SQUARE
+        + 5 * Lanes.padded(BLOCK)
+        + 3 * LANES;
   }
 
-  static final int PARTS = 11;
+  static final int PARTS = 13;
 
   void take(DeltaRuleCall c, Scratch s) {
     keyDim = c.keyDim;
@@ -92,11 +98,16 @@ final class Block {
     p = s.take(SQUARE);
     l = s.take(SQUARE);
     gamma = s.take(SQUARE);
-    e = s.take(Lanes.padded(BLOCK));
-    h = s.take(Lanes.padded(BLOCK));
+    e = s.take(2L * Lanes.padded(BLOCK));
+    h = e + SQUARE_ROW;
     beta = s.take(Lanes.padded(BLOCK));
     high = s.take(Lanes.padded(BLOCK));
     low = s.take(Lanes.padded(BLOCK));
+    zeros = s.take(LANES);
+    ignored = s.take(LANES);
+    rowBetas = s.take(LANES);
+    FloatVector.zero(S).intoMemorySegment(ALL, zeros, LE);
+    FloatVector.zero(S).intoMemorySegment(ALL, ignored, LE);
   }
 
   /** Loads tokens t … t + count − 1 of head {@code index} and computes all products. */
@@ -115,11 +126,29 @@ final class Block {
     for (int i = 0; i < rows; i += 4) {
       int columns = Lanes.padded(i + 4);
       Tiles.rows(
-          4, columns, keyDim, k + i * keyRow, keyRow, 4, kT, SQUARE_ROW, l + i * SQUARE_ROW,
-          SQUARE_ROW, false);
+          4,
+          columns,
+          keyDim,
+          k + i * keyRow,
+          keyRow,
+          4,
+          kT,
+          SQUARE_ROW,
+          l + i * SQUARE_ROW,
+          SQUARE_ROW,
+          false);
       Tiles.rows(
-          4, columns, keyDim, q + i * keyRow, keyRow, 4, kT, SQUARE_ROW, p + i * SQUARE_ROW,
-          SQUARE_ROW, false);
+          4,
+          columns,
+          keyDim,
+          q + i * keyRow,
+          keyRow,
+          4,
+          kT,
+          SQUARE_ROW,
+          p + i * SQUARE_ROW,
+          SQUARE_ROW,
+          false);
     }
     for (int i = 0; i < rows; i++) {
       decayRow(i, scaleColumns);
@@ -143,52 +172,67 @@ final class Block {
       set(high + 4L * i, last);
       set(low + 4L * i, rest);
     }
-    for (long i = 0; i < SQUARE_ROW; i += BYTES) {
-      FloatVector hi = Lanes.load(high + i);
-      FloatVector lo = Lanes.load(low + i);
-      store(e + i, exp2(hi.add(lo).min(0f)));
-      FloatVector left = FloatVector.broadcast(S, last).sub(hi);
-      store(h + i, exp2(left.add(FloatVector.broadcast(S, rest).sub(lo)).min(0f)));
+    for (int i = 0; i < Lanes.padded(BLOCK); i++) {
+      long at = 4L * i;
+      set(e + at, Math.min(0f, get(high + at) + get(low + at)));
     }
+    differences(last, rest, Lanes.padded(BLOCK), h);
+    Lanes.exp2(2 * Lanes.padded(BLOCK) / LANES, e, BYTES, zeros, ignored);
     decay = (float) Math.exp(sum / Lanes.LOG2_E);
   }
 
-  /** Applies Γ and β to row i of the products; columns beyond the row's last vector stay unset. */
-  private void decayRow(int i, boolean scaleColumns) {
-    long row = i * SQUARE_ROW;
-    FloatVector hi = spread(high + 4L * i);
-    FloatVector lo = spread(low + 4L * i);
-    FloatVector rowBeta = spread(beta + 4L * i);
+  /** to_j = min(0, G − G_j) for {@code count} tokens, G in two floats. */
+  private void differences(float gHigh, float gLow, int count, long to) {
     FloatVector zero = FloatVector.zero(S);
-    for (int j = 0; j <= i; j += LANES) {
+    FloatVector hi = FloatVector.broadcast(S, gHigh);
+    FloatVector lo = FloatVector.broadcast(S, gLow);
+    for (int j = 0; j < count; j += LANES) {
       long at = 4L * j;
-      FloatVector difference =
-          hi.sub(Lanes.load(high + at)).add(lo.sub(Lanes.load(low + at))).min(0f);
-      VectorMask<Float> below = LANE.compare(VectorOperators.LT, (float) (i - j));
-      FloatVector w = zero.blend(exp2(difference), upTo(i - j));
-      FloatVector b = scaleColumns ? Lanes.load(beta + at) : rowBeta;
-      FloatVector kk = Lanes.load(l + row + at).mul(w).mul(b);
-      store(gamma + row + at, w);
-      store(p + row + at, Lanes.load(p + row + at).mul(w));
-      store(l + row + at, zero.blend(kk.neg(), below));
+      FloatVector dLow = lo.sub(FloatVector.fromMemorySegment(S, ALL, low + at, LE));
+      FloatVector dHigh = hi.sub(FloatVector.fromMemorySegment(S, ALL, high + at, LE));
+      dHigh.add(dLow).min(zero).intoMemorySegment(ALL, to + at, LE);
     }
   }
 
-  /** Lanes 0 … {@code last}. */
-  static VectorMask<Float> upTo(int last) {
-    return LANE.compare(VectorOperators.LE, (float) last);
+  /** Γ, and its product with row i of QKᵀ and, with β, of KKᵀ; see {@link #p} and {@link #l}. */
+  private void decayRow(int i, boolean scaleColumns) {
+    long row = i * SQUARE_ROW;
+    differences(get(high + 4L * i), get(low + 4L * i), i + 1, gamma + row);
+    Lanes.exp2(Lanes.padded(i + 1) / LANES, gamma + row, BYTES, zeros, ignored);
+    FloatVector.broadcast(S, get(beta + 4L * i)).intoMemorySegment(ALL, rowBetas, LE);
+    FloatVector zero = FloatVector.zero(S);
+    FloatVector lane = FloatVector.zero(S).addIndex(1);
+    for (int j = 0; j <= i; j += LANES) {
+      long at = row + 4L * j;
+      FloatVector last = FloatVector.broadcast(S, (float) (i - j));
+      FloatVector w = FloatVector.fromMemorySegment(S, ALL, gamma + at, LE);
+      w = w.blend(zero, lane.compare(VectorOperators.GT, last));
+      w.intoMemorySegment(ALL, gamma + at, LE);
+      FloatVector x = FloatVector.fromMemorySegment(S, ALL, p + at, LE);
+      x.mul(w).intoMemorySegment(ALL, p + at, LE);
+      x = FloatVector.fromMemorySegment(S, ALL, l + at, LE);
+      x.mul(w).intoMemorySegment(ALL, l + at, LE);
+    }
+    for (int j = 0; j <= i; j += LANES) {
+      long at = row + 4L * j;
+      FloatVector b =
+          FloatVector.fromMemorySegment(S, ALL, scaleColumns ? beta + 4L * j : rowBetas, LE);
+      FloatVector x = FloatVector.fromMemorySegment(S, ALL, l + at, LE);
+      x.mul(b).neg().intoMemorySegment(ALL, l + at, LE);
+    }
+    set(l + row + 4L * i, 0f);
   }
 
-  /** to_i = factor_i · from_i for all rows of {@code width} floats. */
+  /** to_i = ± factor_i · from_i for all rows of {@code width} floats. */
   void scaleRows(long factor, boolean negative, long from, long to, int width) {
     long row = 4L * width;
     for (int i = 0; i < rows; i++) {
-      FloatVector f = spread(factor + 4L * i);
-      if (negative) {
-        f = f.neg();
-      }
+      float f = get(factor + 4L * i);
+      FloatVector x = FloatVector.broadcast(S, negative ? -f : f);
       for (long c = i * row; c < (i + 1) * row; c += BYTES) {
-        store(to + c, Lanes.load(from + c).mul(f));
+        FloatVector.fromMemorySegment(S, ALL, from + c, LE)
+            .mul(x)
+            .intoMemorySegment(ALL, to + c, LE);
       }
     }
   }
@@ -196,7 +240,7 @@ final class Block {
   /** x ← x · factor over {@code floats} floats. */
   static void scale(long x, long floats, float factor) {
     for (long end = x + 4 * floats; x < end; x += BYTES) {
-      store(x, Lanes.load(x).mul(factor));
+      FloatVector.fromMemorySegment(S, ALL, x, LE).mul(factor).intoMemorySegment(ALL, x, LE);
     }
   }
 }

@@ -4,11 +4,11 @@ import static io.hydrahead.ops.deltarule.Block.SQUARE_ROW;
 import static io.hydrahead.ops.deltarule.DeltaRuleCall.BLOCK;
 import static io.hydrahead.ops.lanes.Lanes.BYTES;
 import static io.hydrahead.ops.lanes.Lanes.LANES;
+import static io.hydrahead.ops.lanes.Lanes.LE;
 import static io.hydrahead.ops.lanes.Lanes.S;
-import static io.hydrahead.ops.lanes.Lanes.load;
 import static io.hydrahead.ops.lanes.Lanes.set;
-import static io.hydrahead.ops.lanes.Lanes.spread;
-import static io.hydrahead.ops.lanes.Lanes.store;
+import static io.hydrahead.tensor.NativeMemory.ALL;
+import static java.lang.foreign.ValueLayout.JAVA_FLOAT_UNALIGNED;
 
 import io.hydrahead.ops.lanes.Lanes;
 import io.hydrahead.ops.lanes.Scratch;
@@ -143,29 +143,44 @@ final class BlockBackward {
     gates(c, index, t, ends);
 
     Block.scale(dS, (long) stateRows * b.valueWidth, b.decay);
-    Tiles.multiply(
-        c.keyDim, b.valueWidth, b.n, b.k, 4, b.keyRow, dY, wide, dS, wide, true);
-    Tiles.multiply(
-        c.keyDim, b.valueWidth, b.n, b.q, 4, b.keyRow, scaledV, wide, dS, wide, true);
+    Tiles.multiply(c.keyDim, b.valueWidth, b.n, b.k, 4, b.keyRow, dY, wide, dS, wide, true);
+    Tiles.multiply(c.keyDim, b.valueWidth, b.n, b.q, 4, b.keyRow, scaledV, wide, dS, wide, true);
   }
 
   /** dV′, and from it E. */
   private void writes(DeltaRuleCall c) {
     long wide = b.valueRow;
     b.scaleRows(b.h, false, b.k, scaledK, b.keyWidth);
-    Tiles.multiply(
-        b.rows, b.valueWidth, c.keyDim, scaledK, b.keyRow, 4, dS, wide, e, wide, false);
+    Tiles.multiply(b.rows, b.valueWidth, c.keyDim, scaledK, b.keyRow, 4, dS, wide, e, wide, false);
     for (int j = 0; j < b.rows; j += 4) {
       Tiles.rows(
-          4, b.valueWidth, b.rows - j, b.p + j * SQUARE_ROW + 4L * j, 4, SQUARE_ROW,
-          dOut + j * wide, wide, e + j * wide, wide, true);
+          4,
+          b.valueWidth,
+          b.rows - j,
+          b.p + j * SQUARE_ROW + 4L * j,
+          4,
+          SQUARE_ROW,
+          dOut + j * wide,
+          wide,
+          e + j * wide,
+          wide,
+          true);
     }
     for (int j = b.rows - 4; j >= 0; j -= 4) {
       int below = b.rows - j - 4;
       if (below > 0) {
         Tiles.rows(
-            4, b.valueWidth, below, b.l + (j + 4) * SQUARE_ROW + 4L * j, 4, SQUARE_ROW,
-            e + (j + 4) * wide, wide, e + j * wide, wide, true);
+            4,
+            b.valueWidth,
+            below,
+            b.l + (j + 4) * SQUARE_ROW + 4L * j,
+            4,
+            SQUARE_ROW,
+            e + (j + 4) * wide,
+            wide,
+            e + j * wide,
+            wide,
+            true);
       }
       corner(b.l + j * SQUARE_ROW + 4L * j, e + j * wide, wide);
     }
@@ -173,20 +188,25 @@ final class BlockBackward {
 
   /** The 4 rows at x against each other from the last up, factors at l. */
   private static void corner(long l, long x, long wide) {
-    FloatVector l10 = spread(l + SQUARE_ROW);
-    FloatVector l20 = spread(l + 2 * SQUARE_ROW);
-    FloatVector l21 = spread(l + 2 * SQUARE_ROW + 4);
-    FloatVector l30 = spread(l + 3 * SQUARE_ROW);
-    FloatVector l31 = spread(l + 3 * SQUARE_ROW + 4);
-    FloatVector l32 = spread(l + 3 * SQUARE_ROW + 8);
+    FloatVector l10 = FloatVector.broadcast(S, ALL.get(JAVA_FLOAT_UNALIGNED, l + SQUARE_ROW));
+    FloatVector l20 = FloatVector.broadcast(S, ALL.get(JAVA_FLOAT_UNALIGNED, l + 2 * SQUARE_ROW));
+    FloatVector l21 =
+        FloatVector.broadcast(S, ALL.get(JAVA_FLOAT_UNALIGNED, l + 2 * SQUARE_ROW + 4));
+    FloatVector l30 = FloatVector.broadcast(S, ALL.get(JAVA_FLOAT_UNALIGNED, l + 3 * SQUARE_ROW));
+    FloatVector l31 =
+        FloatVector.broadcast(S, ALL.get(JAVA_FLOAT_UNALIGNED, l + 3 * SQUARE_ROW + 4));
+    FloatVector l32 =
+        FloatVector.broadcast(S, ALL.get(JAVA_FLOAT_UNALIGNED, l + 3 * SQUARE_ROW + 8));
     for (long end = x + wide; x < end; x += BYTES) {
-      FloatVector x3 = load(x + 3 * wide);
-      FloatVector x2 = l32.fma(x3, load(x + 2 * wide));
-      FloatVector x1 = l21.fma(x2, l31.fma(x3, load(x + wide)));
-      FloatVector x0 = l10.fma(x1, l20.fma(x2, l30.fma(x3, load(x))));
-      store(x, x0);
-      store(x + wide, x1);
-      store(x + 2 * wide, x2);
+      FloatVector x3 = FloatVector.fromMemorySegment(S, ALL, x + 3 * wide, LE);
+      FloatVector x2 = l32.fma(x3, FloatVector.fromMemorySegment(S, ALL, x + 2 * wide, LE));
+      FloatVector x1 =
+          l21.fma(x2, l31.fma(x3, FloatVector.fromMemorySegment(S, ALL, x + wide, LE)));
+      FloatVector x0 =
+          l10.fma(x1, l20.fma(x2, l30.fma(x3, FloatVector.fromMemorySegment(S, ALL, x, LE))));
+      x0.intoMemorySegment(ALL, x, LE);
+      x1.intoMemorySegment(ALL, x + wide, LE);
+      x2.intoMemorySegment(ALL, x + 2 * wide, LE);
     }
   }
 
@@ -198,19 +218,43 @@ final class BlockBackward {
       int columns = Lanes.padded(i + 4);
       long at = i * SQUARE_ROW;
       Tiles.rows(
-          4, columns, c.valueDim, dOut + i * wide, wide, 4, v1T, SQUARE_ROW, d + at, SQUARE_ROW,
+          4,
+          columns,
+          c.valueDim,
+          dOut + i * wide,
+          wide,
+          4,
+          v1T,
+          SQUARE_ROW,
+          d + at,
+          SQUARE_ROW,
           false);
       Tiles.rows(
-          4, columns, c.valueDim, e + i * wide, wide, 4, v1T, SQUARE_ROW, nn + at, SQUARE_ROW,
+          4,
+          columns,
+          c.valueDim,
+          e + i * wide,
+          wide,
+          4,
+          v1T,
+          SQUARE_ROW,
+          nn + at,
+          SQUARE_ROW,
           false);
     }
     for (int i = 0; i < b.rows; i++) {
-      FloatVector beta = spread(b.beta + 4L * i).neg();
+      FloatVector beta =
+          FloatVector.broadcast(S, ALL.get(JAVA_FLOAT_UNALIGNED, b.beta + 4L * i)).neg();
       for (int j = 0; j <= i; j += LANES) {
         long at = i * SQUARE_ROW + 4L * j;
-        FloatVector gamma = load(b.gamma + at);
-        store(d + at, load(d + at).mul(gamma));
-        store(nn + at, load(nn + at).mul(gamma).mul(beta));
+        FloatVector gamma = FloatVector.fromMemorySegment(S, ALL, b.gamma + at, LE);
+        FloatVector.fromMemorySegment(S, ALL, d + at, LE)
+            .mul(gamma)
+            .intoMemorySegment(ALL, d + at, LE);
+        FloatVector.fromMemorySegment(S, ALL, nn + at, LE)
+            .mul(gamma)
+            .mul(beta)
+            .intoMemorySegment(ALL, nn + at, LE);
       }
       set(nn + i * SQUARE_ROW + 4L * i, 0f);
     }
@@ -243,17 +287,17 @@ final class BlockBackward {
       Tiles.rows(4, width, i + 4, nn + at, SQUARE_ROW, 4, b.k, row, read + to, row, true);
       long down = at + 4L * i;
       int below = b.rows - i;
-      Tiles.rows(
-          4, width, below, d + down, 4, SQUARE_ROW, b.q + to, row, write + to, row, true);
-      Tiles.rows(
-          4, width, below, nn + down, 4, SQUARE_ROW, b.k + to, row, write + to, row, true);
+      Tiles.rows(4, width, below, d + down, 4, SQUARE_ROW, b.q + to, row, write + to, row, true);
+      Tiles.rows(4, width, below, nn + down, 4, SQUARE_ROW, b.k + to, row, write + to, row, true);
     }
     long stride = 4L * c.heads * c.keyDim;
     long to = 4 * c.row(index, t) * c.keyDim;
     Lanes.unpack(b.n, c.keyDim, c.norm, dq, row, c.dq + to, stride);
     for (int i = 0; i < b.n; i++) {
       for (long x = i * row; x < (i + 1) * row; x += BYTES) {
-        store(scaledK + x, load(read + x).add(load(write + x)));
+        FloatVector.fromMemorySegment(S, ALL, read + x, LE)
+            .add(FloatVector.fromMemorySegment(S, ALL, write + x, LE))
+            .intoMemorySegment(ALL, scaledK + x, LE);
       }
     }
     Lanes.unpack(b.n, c.keyDim, 1f, scaledK, row, c.dk + to, stride);
@@ -267,9 +311,15 @@ final class BlockBackward {
     for (int i = b.n - 1; i >= 0; i--) {
       FloatVector dG = FloatVector.zero(S);
       for (long x = i * row; x < (i + 1) * row; x += BYTES) {
-        FloatVector k = load(b.k + x);
-        dG = load(b.q + x).fma(load(dq + x), dG);
-        dG = k.fma(load(read + x).sub(load(write + x)), dG);
+        FloatVector k = FloatVector.fromMemorySegment(S, ALL, b.k + x, LE);
+        dG =
+            FloatVector.fromMemorySegment(S, ALL, b.q + x, LE)
+                .fma(FloatVector.fromMemorySegment(S, ALL, dq + x, LE), dG);
+        dG =
+            k.fma(
+                FloatVector.fromMemorySegment(S, ALL, read + x, LE)
+                    .sub(FloatVector.fromMemorySegment(S, ALL, write + x, LE)),
+                dG);
       }
       sum += dG.reduceLanes(VectorOperators.ADD);
       long at = 4 * c.row(index, t + i);
@@ -281,7 +331,9 @@ final class BlockBackward {
   private static double dot(long x, long y, long floats) {
     FloatVector sum = FloatVector.zero(S);
     for (long i = 0; i < 4 * floats; i += BYTES) {
-      sum = load(x + i).fma(load(y + i), sum);
+      sum =
+          FloatVector.fromMemorySegment(S, ALL, x + i, LE)
+              .fma(FloatVector.fromMemorySegment(S, ALL, y + i, LE), sum);
     }
     return sum.reduceLanes(VectorOperators.ADD);
   }

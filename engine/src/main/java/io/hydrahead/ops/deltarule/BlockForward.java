@@ -3,9 +3,10 @@ package io.hydrahead.ops.deltarule;
 import static io.hydrahead.ops.deltarule.Block.SQUARE_ROW;
 import static io.hydrahead.ops.deltarule.DeltaRuleCall.BLOCK;
 import static io.hydrahead.ops.lanes.Lanes.BYTES;
-import static io.hydrahead.ops.lanes.Lanes.load;
-import static io.hydrahead.ops.lanes.Lanes.spread;
-import static io.hydrahead.ops.lanes.Lanes.store;
+import static io.hydrahead.ops.lanes.Lanes.LE;
+import static io.hydrahead.ops.lanes.Lanes.S;
+import static io.hydrahead.tensor.NativeMemory.ALL;
+import static java.lang.foreign.ValueLayout.JAVA_FLOAT_UNALIGNED;
 
 import io.hydrahead.ops.lanes.Lanes;
 import io.hydrahead.ops.lanes.Scratch;
@@ -59,7 +60,8 @@ final class BlockForward {
       int n = Math.min(c.tokens - t, BLOCK - (c.start + t) % BLOCK);
       b.load(c, index, t, n, true);
       if (c.saved != 0) {
-        Lanes.unpack(1, Math.toIntExact(stateFloats), 1f, state, 0, c.savedState(index, block), 0);
+        Lanes.unpack(
+            stateRows, width, 1f, state, b.valueRow, c.savedState(index, block), b.valueRow);
       }
       block(c, index, t);
       if (c.saved != 0) {
@@ -86,7 +88,16 @@ final class BlockForward {
     Tiles.multiply(b.rows, width, c.keyDim, scaled, b.keyRow, 4, state, wide, out, wide, false);
     for (int i = 0; i < b.rows; i += 4) {
       Tiles.rows(
-          4, width, i + 4, b.p + i * SQUARE_ROW, SQUARE_ROW, 4, u, wide, out + i * wide, wide,
+          4,
+          width,
+          i + 4,
+          b.p + i * SQUARE_ROW,
+          SQUARE_ROW,
+          4,
+          u,
+          wide,
+          out + i * wide,
+          wide,
           true);
     }
     Lanes.unpack(b.n, c.valueDim, 1f, out, wide, c.out + from, stride);
@@ -111,20 +122,27 @@ final class BlockForward {
 
   /** The 4 rows at x against each other, factors at l. */
   private static void corner(long l, long x, long wide) {
-    FloatVector l10 = spread(l + SQUARE_ROW);
-    FloatVector l20 = spread(l + 2 * SQUARE_ROW);
-    FloatVector l21 = spread(l + 2 * SQUARE_ROW + 4);
-    FloatVector l30 = spread(l + 3 * SQUARE_ROW);
-    FloatVector l31 = spread(l + 3 * SQUARE_ROW + 4);
-    FloatVector l32 = spread(l + 3 * SQUARE_ROW + 8);
+    FloatVector l10 = FloatVector.broadcast(S, ALL.get(JAVA_FLOAT_UNALIGNED, l + SQUARE_ROW));
+    FloatVector l20 = FloatVector.broadcast(S, ALL.get(JAVA_FLOAT_UNALIGNED, l + 2 * SQUARE_ROW));
+    FloatVector l21 =
+        FloatVector.broadcast(S, ALL.get(JAVA_FLOAT_UNALIGNED, l + 2 * SQUARE_ROW + 4));
+    FloatVector l30 = FloatVector.broadcast(S, ALL.get(JAVA_FLOAT_UNALIGNED, l + 3 * SQUARE_ROW));
+    FloatVector l31 =
+        FloatVector.broadcast(S, ALL.get(JAVA_FLOAT_UNALIGNED, l + 3 * SQUARE_ROW + 4));
+    FloatVector l32 =
+        FloatVector.broadcast(S, ALL.get(JAVA_FLOAT_UNALIGNED, l + 3 * SQUARE_ROW + 8));
     for (long end = x + wide; x < end; x += BYTES) {
-      FloatVector x0 = load(x);
-      FloatVector x1 = l10.fma(x0, load(x + wide));
-      FloatVector x2 = l21.fma(x1, l20.fma(x0, load(x + 2 * wide)));
-      FloatVector x3 = l32.fma(x2, l31.fma(x1, l30.fma(x0, load(x + 3 * wide))));
-      store(x + wide, x1);
-      store(x + 2 * wide, x2);
-      store(x + 3 * wide, x3);
+      FloatVector x0 = FloatVector.fromMemorySegment(S, ALL, x, LE);
+      FloatVector x1 = l10.fma(x0, FloatVector.fromMemorySegment(S, ALL, x + wide, LE));
+      FloatVector x2 =
+          l21.fma(x1, l20.fma(x0, FloatVector.fromMemorySegment(S, ALL, x + 2 * wide, LE)));
+      FloatVector x3 =
+          l32.fma(
+              x2,
+              l31.fma(x1, l30.fma(x0, FloatVector.fromMemorySegment(S, ALL, x + 3 * wide, LE))));
+      x1.intoMemorySegment(ALL, x + wide, LE);
+      x2.intoMemorySegment(ALL, x + 2 * wide, LE);
+      x3.intoMemorySegment(ALL, x + 3 * wide, LE);
     }
   }
 }

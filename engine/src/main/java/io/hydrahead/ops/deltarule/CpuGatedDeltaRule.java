@@ -13,8 +13,7 @@ public final class CpuGatedDeltaRule implements GatedDeltaRule {
   private final GatedDeltaRule backend;
 
   public CpuGatedDeltaRule(ComputePool pool) {
-    backend =
-        Simd.available() ? new VectorGatedDeltaRule(pool) : new ReferenceGatedDeltaRule();
+    backend = Simd.available() ? new VectorGatedDeltaRule(pool) : new ReferenceGatedDeltaRule();
   }
 
   @Override
@@ -28,8 +27,7 @@ public final class CpuGatedDeltaRule implements GatedDeltaRule {
   }
 
   @Override
-  public void backward(
-      Shape s, Inputs in, Tensor saved, Tensor dOut, Tensor dState, Inputs grads) {
+  public void backward(Shape s, Inputs in, Tensor saved, Tensor dOut, Tensor dState, Inputs grads) {
     backend.backward(s, in, saved, dOut, dState, grads);
   }
 

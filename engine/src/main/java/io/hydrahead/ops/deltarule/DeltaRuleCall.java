@@ -89,8 +89,9 @@ final class DeltaRuleCall {
   long savedState(int index, int block) {
     long width = Lanes.padded(valueDim);
     return saved
-        + 4 * (index * savedFloatsOfHead(tokens, keyDim, valueDim)
-            + (long) block * stateRows(keyDim) * width);
+        + 4
+            * (index * savedFloatsOfHead(tokens, keyDim, valueDim)
+                + (long) block * stateRows(keyDim) * width);
   }
 
   long savedRows(int index, int block) {

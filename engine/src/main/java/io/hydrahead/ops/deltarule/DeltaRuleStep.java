@@ -2,119 +2,128 @@ package io.hydrahead.ops.deltarule;
 
 import static io.hydrahead.ops.lanes.Lanes.BYTES;
 import static io.hydrahead.ops.lanes.Lanes.LANES;
+import static io.hydrahead.ops.lanes.Lanes.LE;
 import static io.hydrahead.ops.lanes.Lanes.S;
 import static io.hydrahead.ops.lanes.Lanes.get;
-import static io.hydrahead.ops.lanes.Lanes.load;
 import static io.hydrahead.ops.lanes.Lanes.set;
-import static io.hydrahead.ops.lanes.Lanes.spread;
-import static io.hydrahead.ops.lanes.Lanes.store;
+import static io.hydrahead.tensor.NativeMemory.ALL;
+import static java.lang.foreign.ValueLayout.JAVA_FLOAT_UNALIGNED;
 
+import io.hydrahead.ops.lanes.Scratch;
 import jdk.incubator.vector.FloatVector;
 
 /**
  * One token of one head: with α = e^g and u = β (v − α Sᵀk), o = (α Sᵀq + (k·q) u)/√K and S ← α S +
- * k uᵀ. The state is read twice, from memory and then from the cache.
+ * k uᵀ. The state is read from memory once, and once more from the cache.
  */
 final class DeltaRuleStep {
   private DeltaRuleStep() {}
 
   static void run(DeltaRuleCall c, int index) {
+    int keys = c.keyDim;
+    int values = c.valueDim;
     long row = c.row(index, 0);
-    long k = c.k + 4 * row * c.keyDim;
-    long q = c.q + 4 * row * c.keyDim;
-    long v = c.v + 4 * row * c.valueDim;
-    long out = c.out + 4 * row * c.valueDim;
+    long k = c.k + 4 * row * keys;
+    long q = c.q + 4 * row * keys;
+    long v = c.v + 4 * row * values;
+    long out = c.out + 4 * row * values;
     long state = c.state(index);
     float alpha = (float) Math.exp(get(c.g + 4 * row));
     float beta = get(c.beta + 4 * row);
     float kq = 0;
-    for (int i = 0; i < c.keyDim; i++) {
+    for (int i = 0; i < keys; i++) {
       kq = Math.fma(get(k + 4L * i), get(q + 4L * i), kq);
     }
-    long wide = 4L * c.valueDim;
-    int j = 0;
-    for (; j + 2 * LANES <= c.valueDim; j += 2 * LANES) {
+    long u = Scratch.ofThread().begin(values, 1).take(values);
+    int whole = values / LANES * LANES;
+    int pairs = values / (2 * LANES) * 2 * LANES;
+    long wide = 4L * values;
+    for (int j = 0; j < pairs; j += 2 * LANES) {
       long at = 4L * j;
-      two(c.keyDim, wide, state + at, k, q, v + at, alpha, beta, kq, c.norm, out + at);
+      readTwo(keys, wide, state + at, k, q, u + at, out + at);
     }
-    for (; j + LANES <= c.valueDim; j += LANES) {
-      long at = 4L * j;
-      one(c.keyDim, wide, state + at, k, q, v + at, alpha, beta, kq, c.norm, out + at);
+    if (whole > pairs) {
+      long at = 4L * pairs;
+      readOne(keys, wide, state + at, k, q, u + at, out + at);
     }
-    for (; j < c.valueDim; j++) {
+    for (int j = whole; j < values; j++) {
       long at = 4L * j;
-      scalar(c.keyDim, wide, state + at, k, q, v + at, alpha, beta, kq, c.norm, out + at);
+      readScalar(keys, wide, state + at, k, q, u + at, out + at);
+    }
+    for (int j = 0; j < values; j++) {
+      long at = 4L * j;
+      float uj = beta * (get(v + at) - alpha * get(u + at));
+      set(u + at, uj);
+      set(out + at, c.norm * (alpha * get(out + at) + kq * uj));
+    }
+    for (int i = 0; i < keys; i++) {
+      update(whole, values, state + i * wide, u, alpha, get(k + 4L * i));
     }
   }
 
-  private static void two(
-      int keys, long wide, long state, long k, long q, long v, float alpha, float beta, float kq,
-      float norm, long out) {
-    FloatVector sk0 = FloatVector.zero(S);
-    FloatVector sk1 = sk0;
-    FloatVector sq0 = sk0;
-    FloatVector sq1 = sk0;
-    long s = state;
+  /** Two vectors of columns of Sᵀk and Sᵀq. */
+  private static void readTwo(int keys, long wide, long state, long k, long q, long sk, long sq) {
+    FloatVector k0 = FloatVector.zero(S);
+    FloatVector k1 = FloatVector.zero(S);
+    FloatVector q0 = FloatVector.zero(S);
+    FloatVector q1 = FloatVector.zero(S);
     for (int i = 0; i < keys; i++) {
-      FloatVector a = load(s);
-      FloatVector b = load(s + BYTES);
-      FloatVector ki = spread(k + 4L * i);
-      FloatVector qi = spread(q + 4L * i);
-      sk0 = ki.fma(a, sk0);
-      sk1 = ki.fma(b, sk1);
-      sq0 = qi.fma(a, sq0);
-      sq1 = qi.fma(b, sq1);
-      s += wide;
+      FloatVector a = FloatVector.fromMemorySegment(S, ALL, state, LE);
+      FloatVector b = FloatVector.fromMemorySegment(S, ALL, state + BYTES, LE);
+      FloatVector ki = FloatVector.broadcast(S, ALL.get(JAVA_FLOAT_UNALIGNED, k + 4L * i));
+      FloatVector qi = FloatVector.broadcast(S, ALL.get(JAVA_FLOAT_UNALIGNED, q + 4L * i));
+      k0 = ki.fma(a, k0);
+      k1 = ki.fma(b, k1);
+      q0 = qi.fma(a, q0);
+      q1 = qi.fma(b, q1);
+      state += wide;
     }
-    FloatVector u0 = load(v).sub(sk0.mul(alpha)).mul(beta);
-    FloatVector u1 = load(v + BYTES).sub(sk1.mul(alpha)).mul(beta);
-    store(out, sq0.mul(alpha).add(u0.mul(kq)).mul(norm));
-    store(out + BYTES, sq1.mul(alpha).add(u1.mul(kq)).mul(norm));
-    s = state;
-    for (int i = 0; i < keys; i++) {
-      FloatVector ki = spread(k + 4L * i);
-      store(s, ki.fma(u0, load(s).mul(alpha)));
-      store(s + BYTES, ki.fma(u1, load(s + BYTES).mul(alpha)));
-      s += wide;
-    }
+    k0.intoMemorySegment(ALL, sk, LE);
+    k1.intoMemorySegment(ALL, sk + BYTES, LE);
+    q0.intoMemorySegment(ALL, sq, LE);
+    q1.intoMemorySegment(ALL, sq + BYTES, LE);
   }
 
-  private static void one(
-      int keys, long wide, long state, long k, long q, long v, float alpha, float beta, float kq,
-      float norm, long out) {
-    FloatVector sk = FloatVector.zero(S);
-    FloatVector sq = sk;
-    long s = state;
+  private static void readOne(int keys, long wide, long state, long k, long q, long sk, long sq) {
+    FloatVector k0 = FloatVector.zero(S);
+    FloatVector q0 = FloatVector.zero(S);
     for (int i = 0; i < keys; i++) {
-      FloatVector a = load(s);
-      sk = spread(k + 4L * i).fma(a, sk);
-      sq = spread(q + 4L * i).fma(a, sq);
-      s += wide;
+      FloatVector a = FloatVector.fromMemorySegment(S, ALL, state, LE);
+      k0 = FloatVector.broadcast(S, ALL.get(JAVA_FLOAT_UNALIGNED, k + 4L * i)).fma(a, k0);
+      q0 = FloatVector.broadcast(S, ALL.get(JAVA_FLOAT_UNALIGNED, q + 4L * i)).fma(a, q0);
+      state += wide;
     }
-    FloatVector u = load(v).sub(sk.mul(alpha)).mul(beta);
-    store(out, sq.mul(alpha).add(u.mul(kq)).mul(norm));
-    s = state;
-    for (int i = 0; i < keys; i++) {
-      store(s, spread(k + 4L * i).fma(u, load(s).mul(alpha)));
-      s += wide;
-    }
+    k0.intoMemorySegment(ALL, sk, LE);
+    q0.intoMemorySegment(ALL, sq, LE);
   }
 
-  private static void scalar(
-      int keys, long wide, long state, long k, long q, long v, float alpha, float beta, float kq,
-      float norm, long out) {
-    float sk = 0;
-    float sq = 0;
+  private static void readScalar(
+      int keys, long wide, long state, long k, long q, long sk, long sq) {
+    float k0 = 0;
+    float q0 = 0;
     for (int i = 0; i < keys; i++) {
       float a = get(state + i * wide);
-      sk = Math.fma(get(k + 4L * i), a, sk);
-      sq = Math.fma(get(q + 4L * i), a, sq);
+      k0 = Math.fma(get(k + 4L * i), a, k0);
+      q0 = Math.fma(get(q + 4L * i), a, q0);
     }
-    float u = (get(v) - sk * alpha) * beta;
-    set(out, (sq * alpha + u * kq) * norm);
-    for (int i = 0; i < keys; i++) {
-      long s = state + i * wide;
-      set(s, Math.fma(get(k + 4L * i), u, get(s) * alpha));
+    set(sk, k0);
+    set(sq, q0);
+  }
+
+  /** One row of S ← α S + k uᵀ. */
+  private static void update(int whole, int values, long s, long u, float alpha, float k) {
+    FloatVector keep = FloatVector.broadcast(S, alpha);
+    FloatVector ki = FloatVector.broadcast(S, k);
+    for (int j = 0; j < whole; j += LANES) {
+      long at = 4L * j;
+      ki.fma(
+              FloatVector.fromMemorySegment(S, ALL, u + at, LE),
+              FloatVector.fromMemorySegment(S, ALL, s + at, LE).mul(keep))
+          .intoMemorySegment(ALL, s + at, LE);
+    }
+    for (int j = whole; j < values; j++) {
+      long at = 4L * j;
+      set(s + at, Math.fma(k, get(u + at), get(s + at) * alpha));
     }
   }
 }

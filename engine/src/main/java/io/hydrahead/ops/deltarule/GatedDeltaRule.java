@@ -5,9 +5,9 @@ import io.hydrahead.tensor.Tensor;
 /**
  * Gated delta rule (Gated DeltaNet). B batch, T tokens, H heads, K key dim, V value dim.
  *
- * <p>S_t = e^{g_t} (I − β_t k_t k_tᵀ) S_{t−1} + β_t k_t v_tᵀ, S ∈ R^{K×V}; o_t = S_tᵀ q_t / √K.
- * q and k [B, T, H, K] arrive L2-normalised; v [B, T, H, V]; g ≤ 0 and β [B, T, H]; state
- * [B, H, K, V]. All float32.
+ * <p>S_t = e^{g_t} (I − β_t k_t k_tᵀ) S_{t−1} + β_t k_t v_tᵀ, S ∈ R^{K×V}; o_t = S_tᵀ q_t / √K. q
+ * and k [B, T, H, K] arrive L2-normalised; v [B, T, H, V]; g ≤ 0 and β [B, T, H]; state [B, H, K,
+ * V]. All float32.
  */
 public interface GatedDeltaRule {
   /** Tokens a chunk, on a grid of absolute positions. */
@@ -24,8 +24,8 @@ public interface GatedDeltaRule {
   long savedFloats(Shape s);
 
   /**
-   * Chunked forward. {@code state} [B, H, K, V] is read as the initial state and overwritten with the
-   * final one.
+   * Chunked forward. {@code state} [B, H, K, V] is read as the initial state and overwritten with
+   * the final one.
    *
    * @param start absolute position of the first token: the first chunk ends at the next multiple of
    *     {@link #CHUNK}
@@ -39,6 +39,8 @@ public interface GatedDeltaRule {
    */
   void backward(Shape s, Inputs in, Tensor saved, Tensor dOut, Tensor dState, Inputs grads);
 
-  /** One token a sequence (T = 1), in place on {@code state}: the decode step. Allocates nothing. */
+  /**
+   * One token a sequence (T = 1), in place on {@code state}: the decode step. Allocates nothing.
+   */
   void step(Shape s, Inputs in, Tensor state, Tensor out);
 }

@@ -38,8 +38,7 @@ public final class ReferenceGatedDeltaRule implements GatedDeltaRule {
   }
 
   @Override
-  public void backward(
-      Shape s, Inputs in, Tensor saved, Tensor dOut, Tensor dState, Inputs grads) {
+  public void backward(Shape s, Inputs in, Tensor saved, Tensor dOut, Tensor dState, Inputs grads) {
     DeltaRuleShape.check(s, in, dState, dOut);
     DeltaRuleShape.check(s, grads, dState, dOut);
     for (int b = 0; b < s.batch(); b++) {

@@ -42,8 +42,7 @@ final class VectorGatedDeltaRule implements GatedDeltaRule {
   }
 
   @Override
-  public void backward(
-      Shape s, Inputs in, Tensor saved, Tensor dOut, Tensor dState, Inputs grads) {
+  public void backward(Shape s, Inputs in, Tensor saved, Tensor dOut, Tensor dState, Inputs grads) {
     DeltaRuleShape.check(s, in, dState, dOut);
     DeltaRuleShape.check(s, grads, dState, dOut);
     DeltaRuleShape.exactly("saved", saved, savedFloats(s));

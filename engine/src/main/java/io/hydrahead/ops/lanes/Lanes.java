@@ -13,10 +13,14 @@ import jdk.incubator.vector.VectorSpecies;
  * Vectors of the machine's preferred length at native addresses, which the caller has checked
  * ({@link io.hydrahead.tensor.NativeMemory}). To be loaded only when {@link
  * io.hydrahead.tensor.Simd#available} says so.
+ *
+ * <p>Loops over vectors, here and in the kernels, call the Vector API directly and pass vectors to
+ * no other method: past some size of a compilation nothing else is inlined, and a vector that
+ * leaves a method is allocated.
  */
 public final class Lanes {
   public static final VectorSpecies<Float> S = FloatVector.SPECIES_PREFERRED;
-  private static final VectorSpecies<Integer> INTS = IntVector.SPECIES_PREFERRED;
+  public static final ByteOrder LE = ByteOrder.LITTLE_ENDIAN;
 
   /** Floats a vector. */
   public static final int LANES = S.length();
@@ -27,27 +31,11 @@ public final class Lanes {
   /** log₂ e. */
   public static final double LOG2_E = 1 / Math.log(2);
 
-  /** Adding it rounds to an integer, which then stands in the low bits. */
-  private static final float ROUND = 0x1.8p23f;
-
   private Lanes() {}
 
   /** {@code n} rounded up to whole vectors. */
   public static int padded(int n) {
     return (n + LANES - 1) / LANES * LANES;
-  }
-
-  public static FloatVector load(long address) {
-    return FloatVector.fromMemorySegment(S, ALL, address, ByteOrder.LITTLE_ENDIAN);
-  }
-
-  public static void store(long address, FloatVector v) {
-    v.intoMemorySegment(ALL, address, ByteOrder.LITTLE_ENDIAN);
-  }
-
-  /** The float at {@code address} in all lanes. */
-  public static FloatVector spread(long address) {
-    return FloatVector.broadcast(S, ALL.get(JAVA_FLOAT_UNALIGNED, address));
   }
 
   public static float get(long address) {
@@ -59,66 +47,83 @@ public final class Lanes {
   }
 
   /**
-   * 2^x for x ≤ 128, to 2e-7 relative; below −126 it stays at 2^−126. Exactly 1 at 0. The polynomial
-   * is exp2f's of the Cephes library (S. Moshier).
+   * x ← 2^(x − {@code minus}) for {@code n} vectors {@code stride} bytes apart, and adds them to
+   * the vector at {@code sum}; {@code minus} too is the address of a vector. For differences up to
+   * 100, to 2e-7 relative; below −126 it stays at 2^−126; exactly 1 at 0. The polynomial is exp2f's
+   * of the Cephes library (S. Moshier).
    */
-  public static FloatVector exp2(FloatVector x) {
-    FloatVector bounded = x.max(-126f);
-    FloatVector rounded = bounded.add(ROUND);
-    FloatVector f = bounded.sub(rounded.sub(ROUND));
-    FloatVector p = FloatVector.broadcast(S, 1.535336188319500e-4f);
-    p = p.fma(f, FloatVector.broadcast(S, 1.339887440266574e-3f));
-    p = p.fma(f, FloatVector.broadcast(S, 9.618437357674640e-3f));
-    p = p.fma(f, FloatVector.broadcast(S, 5.550332471162809e-2f));
-    p = p.fma(f, FloatVector.broadcast(S, 2.402264791363012e-1f));
-    p = p.fma(f, FloatVector.broadcast(S, 6.931472028550421e-1f));
-    p = p.fma(f, FloatVector.broadcast(S, 1f));
-    IntVector exponent = rounded.reinterpretAsInts().lanewise(VectorOperators.LSHL, 23);
-    return p.reinterpretAsInts().add(exponent).reinterpretAsFloats();
+  public static void exp2(int n, long x, long stride, long minus, long sum) {
+    FloatVector low = FloatVector.broadcast(S, -126f);
+    FloatVector round = FloatVector.broadcast(S, 0x1.8p23f); // adding it leaves an integer
+    FloatVector one = FloatVector.broadcast(S, 1f);
+    FloatVector c1 = FloatVector.broadcast(S, 6.931472028550421e-1f);
+    FloatVector c2 = FloatVector.broadcast(S, 2.402264791363012e-1f);
+    FloatVector c3 = FloatVector.broadcast(S, 5.550332471162809e-2f);
+    FloatVector c4 = FloatVector.broadcast(S, 9.618437357674640e-3f);
+    FloatVector c5 = FloatVector.broadcast(S, 1.339887440266574e-3f);
+    FloatVector c6 = FloatVector.broadcast(S, 1.535336188319500e-4f);
+    FloatVector m = FloatVector.fromMemorySegment(S, ALL, minus, LE);
+    FloatVector total = FloatVector.fromMemorySegment(S, ALL, sum, LE);
+    for (int j = 0; j < n; j++) {
+      FloatVector y = FloatVector.fromMemorySegment(S, ALL, x, LE).sub(m).max(low);
+      FloatVector rounded = y.add(round);
+      FloatVector f = y.sub(rounded.sub(round));
+      FloatVector p = c6.fma(f, c5).fma(f, c4).fma(f, c3).fma(f, c2).fma(f, c1).fma(f, one);
+      IntVector power = rounded.reinterpretAsInts().lanewise(VectorOperators.LSHL, 23);
+      FloatVector e = p.reinterpretAsInts().add(power).reinterpretAsFloats();
+      e.intoMemorySegment(ALL, x, LE);
+      total = total.add(e);
+      x += stride;
+    }
+    total.intoMemorySegment(ALL, sum, LE);
   }
 
   /** Zeros from {@code address}; {@code floats} is rounded up to whole vectors. */
   public static void zero(long address, long floats) {
     FloatVector zero = FloatVector.zero(S);
     for (long end = address + 4 * floats; address < end; address += BYTES) {
-      store(address, zero);
+      zero.intoMemorySegment(ALL, address, LE);
     }
   }
 
   /**
-   * Copies {@code rows} rows of {@code width} floats, each times {@code scale}, and fills the target
-   * rows up to whole vectors with zeros. Strides in bytes.
+   * Copies {@code rows} rows of {@code width} floats, each times {@code scale}, and fills the
+   * target rows up to whole vectors with zeros. Strides in bytes.
    */
   public static void pack(
       int rows, int width, float scale, long from, long fromRow, long to, long toRow) {
-    int whole = width / LANES * LANES;
-    int padded = padded(width);
-    for (int i = 0; i < rows; i++) {
-      for (int c = 0; c < whole; c += LANES) {
-        store(to + 4L * c, load(from + 4L * c).mul(scale));
+    unpack(rows, width, scale, from, fromRow, to, toRow);
+    for (int c = width; c < padded(width); c++) {
+      for (int i = 0; i < rows; i++) {
+        set(to + i * toRow + 4L * c, 0f);
       }
-      for (int c = whole; c < width; c++) {
-        set(to + 4L * c, get(from + 4L * c) * scale);
-      }
-      for (int c = width; c < padded; c++) {
-        set(to + 4L * c, 0f);
-      }
-      from += fromRow;
-      to += toRow;
     }
   }
 
-  /** Copies {@code rows} rows of {@code width} floats, each times {@code scale}. Strides in bytes. */
+  /**
+   * Copies {@code rows} rows of {@code width} floats, each times {@code scale}. Strides in bytes.
+   */
   public static void unpack(
       int rows, int width, float scale, long from, long fromRow, long to, long toRow) {
     int whole = width / LANES * LANES;
+    if (width == whole && fromRow == 4L * width && toRow == fromRow) {
+      column((int) ((long) rows * whole / LANES), scale, from, BYTES, to, BYTES);
+      return;
+    }
+    for (int c = 0; c < whole; c += LANES) { // a constant stride is what the prefetcher follows
+      column(rows, scale, from + 4L * c, fromRow, to + 4L * c, toRow);
+    }
+    for (int c = whole; c < width; c++) {
+      for (int i = 0; i < rows; i++) {
+        set(to + i * toRow + 4L * c, get(from + i * fromRow + 4L * c) * scale);
+      }
+    }
+  }
+
+  private static void column(int rows, float scale, long from, long fromRow, long to, long toRow) {
+    FloatVector factor = FloatVector.broadcast(S, scale);
     for (int i = 0; i < rows; i++) {
-      for (int c = 0; c < whole; c += LANES) {
-        store(to + 4L * c, load(from + 4L * c).mul(scale));
-      }
-      for (int c = whole; c < width; c++) {
-        set(to + 4L * c, get(from + 4L * c) * scale);
-      }
+      FloatVector.fromMemorySegment(S, ALL, from, LE).mul(factor).intoMemorySegment(ALL, to, LE);
       from += fromRow;
       to += toRow;
     }
@@ -130,7 +135,7 @@ public final class Lanes {
     for (int r = 0; r < rows; r++) {
       long out = to + 4L * r;
       for (int c = 0; c < columns; c++) {
-        set(out, get(from + 4L * c) * scale);
+        ALL.set(JAVA_FLOAT_UNALIGNED, out, ALL.get(JAVA_FLOAT_UNALIGNED, from + 4L * c) * scale);
         out += toRow;
       }
       from += fromRow;

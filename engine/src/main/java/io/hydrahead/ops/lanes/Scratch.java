@@ -4,8 +4,8 @@ import java.lang.foreign.Arena;
 import java.lang.foreign.MemorySegment;
 
 /**
- * One thread's working memory, which grows to the largest request and is then reused: {@link #begin}
- * with the total, then {@link #take} the parts. Contents are whatever was there before.
+ * One thread's working memory, which grows to the largest request and is then reused: {@link
+ * #begin} with the total, then {@link #take} the parts. Contents are whatever was there before.
  */
 public final class Scratch {
   private static final ThreadLocal<Scratch> OF_THREAD = ThreadLocal.withInitial(Scratch::new);

@@ -2,43 +2,56 @@ package io.hydrahead.ops.lanes;
 
 import static io.hydrahead.ops.lanes.Lanes.BYTES;
 import static io.hydrahead.ops.lanes.Lanes.LANES;
+import static io.hydrahead.ops.lanes.Lanes.LE;
 import static io.hydrahead.ops.lanes.Lanes.S;
 import static io.hydrahead.tensor.NativeMemory.ALL;
 import static java.lang.foreign.ValueLayout.JAVA_FLOAT_UNALIGNED;
 
-import java.nio.ByteOrder;
 import jdk.incubator.vector.FloatVector;
 
 /**
- * Products of small matrices: C [m,n] = A [m,k] B [k,n], or added to C. A is read element by element
- * at any two strides, so transposed operands cost nothing; rows of B and C are contiguous and n is a
- * multiple of the vector length. All strides are in bytes.
+ * Products of small matrices: C [m,n] = A [m,k] B [k,n], or added to C. A is read element by
+ * element at any two strides, so transposed operands cost nothing; rows of B and C are contiguous
+ * and n is a multiple of the vector length. All strides are in bytes.
  *
  * <p>Tiles are 4 rows high: when m is not a multiple of 4, rows of C up to the next multiple are
  * overwritten with copies and must exist. Each element is one chain of fused multiply-adds in the
  * order of k, whatever m and n.
- *
- * <p>The tiles call the Vector API directly: past some size the compiler inlines no other method, and
- * a vector that is passed to a call is allocated.
  */
 public final class Tiles {
   /** Widest tile in vectors: 4 needs 32 registers. */
   private static final int WIDEST = LANES == 8 ? 2 : 4;
 
-  private static final ByteOrder LE = ByteOrder.LITTLE_ENDIAN;
-
   private Tiles() {}
 
   /** C = A B, or C += A B if {@code add}. */
   public static void multiply(
-      int m, int n, int k, long a, long aRow, long aStep, long b, long bRow, long c, long cRow,
+      int m,
+      int n,
+      int k,
+      long a,
+      long aRow,
+      long aStep,
+      long b,
+      long bRow,
+      long c,
+      long cRow,
       boolean add) {
     for (int j = 0; j < n; ) {
       int vectors = vectors(n - j);
       for (int i = 0; i < m; i += 4) {
         tile(
-            vectors, k, a + i * aRow, aRow, aStep, Math.min(4, m - i), b + 4L * j, bRow,
-            c + i * cRow + 4L * j, cRow, add);
+            vectors,
+            k,
+            a + i * aRow,
+            aRow,
+            aStep,
+            Math.min(4, m - i),
+            b + 4L * j,
+            bRow,
+            c + i * cRow + 4L * j,
+            cRow,
+            add);
       }
       j += vectors * LANES;
     }
@@ -46,7 +59,16 @@ public final class Tiles {
 
   /** Rows i … i + 3 of {@link #multiply}, of which only {@code valid} are there in A. */
   public static void rows(
-      int valid, int n, int k, long a, long aRow, long aStep, long b, long bRow, long c, long cRow,
+      int valid,
+      int n,
+      int k,
+      long a,
+      long aRow,
+      long aStep,
+      long b,
+      long bRow,
+      long c,
+      long cRow,
       boolean add) {
     for (int j = 0; j < n; ) {
       int vectors = vectors(n - j);
@@ -61,8 +83,17 @@ public final class Tiles {
   }
 
   private static void tile(
-      int vectors, int k, long a, long aRow, long aStep, int valid, long b, long bRow, long c,
-      long cRow, boolean add) {
+      int vectors,
+      int k,
+      long a,
+      long aRow,
+      long aStep,
+      int valid,
+      long b,
+      long bRow,
+      long c,
+      long cRow,
+      boolean add) {
     switch (vectors) {
       case 4 -> tile4(k, a, aRow, aStep, valid, b, bRow, c, cRow, add);
       case 2 -> tile2(k, a, aRow, aStep, valid, b, bRow, c, cRow, add);
@@ -70,10 +101,16 @@ public final class Tiles {
     }
   }
 
-
-
   private static void tile4(
-      int k, long a, long aRow, long aStep, int valid, long b, long bRow, long c, long cRow,
+      int k,
+      long a,
+      long aRow,
+      long aStep,
+      int valid,
+      long b,
+      long bRow,
+      long c,
+      long cRow,
       boolean add) {
     long a1 = a + Math.min(1, valid - 1) * aRow;
     long a2 = a + Math.min(2, valid - 1) * aRow;
@@ -163,7 +200,15 @@ public final class Tiles {
   }
 
   private static void tile2(
-      int k, long a, long aRow, long aStep, int valid, long b, long bRow, long c, long cRow,
+      int k,
+      long a,
+      long aRow,
+      long aStep,
+      int valid,
+      long b,
+      long bRow,
+      long c,
+      long cRow,
       boolean add) {
     long a1 = a + Math.min(1, valid - 1) * aRow;
     long a2 = a + Math.min(2, valid - 1) * aRow;
@@ -219,7 +264,15 @@ public final class Tiles {
   }
 
   private static void tile1(
-      int k, long a, long aRow, long aStep, int valid, long b, long bRow, long c, long cRow,
+      int k,
+      long a,
+      long aRow,
+      long aStep,
+      int valid,
+      long b,
+      long bRow,
+      long c,
+      long cRow,
       boolean add) {
     long a1 = a + Math.min(1, valid - 1) * aRow;
     long a2 = a + Math.min(2, valid - 1) * aRow;

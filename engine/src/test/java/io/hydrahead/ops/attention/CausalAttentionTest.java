@@ -29,13 +29,23 @@ class CausalAttentionTest {
 
   @ParameterizedTest
   @CsvSource({
-    "1, 1, 32, 1", "2, 13, 6, 1", "1, 63, 20, 1", "2, 64, 32, 1", "1, 65, 2, 1", "1, 130, 64, 1",
-    "1, 207, 48, 1", "9, 130, 16, 1", "1, 207, 128, 12", "1, 70, 256, 1", "1, 2, 1, 1"
+    "1, 1, 32, 1",
+    "2, 13, 6, 1",
+    "1, 63, 20, 1",
+    "2, 64, 32, 1",
+    "1, 65, 2, 1",
+    "1, 130, 64, 1",
+    "1, 207, 48, 1",
+    "9, 130, 16, 1",
+    "1, 207, 128, 12",
+    "1, 70, 256, 1",
+    "1, 2, 1, 1"
   })
   @Tag("scalar")
   void outputsAndGradients(int batch, int tokens, int d, double spread) {
     AttentionCase c =
-        AttentionCase.random(tokens + d, batch, tokens, 4, d, spread, 0, 2, 2, 0, 2); // 1 and 3 idle
+        AttentionCase.random(
+            tokens + d, batch, tokens, 4, d, spread, 0, 2, 2, 0, 2); // 1 and 3 idle
     AttentionCase.Result expected = c.run(REFERENCE);
     AttentionCase.Result actual = c.run(CPU);
     assertThat(Samples.relativeL2(actual.o(), expected.o())).as("o").isLessThan(2e-6);
@@ -76,7 +86,16 @@ class CausalAttentionTest {
   }
 
   @ParameterizedTest
-  @CsvSource({"0, 32", "12, 64", "63, 20", "64, 16", "1023, 32", "1024, 32", "5000, 6", "3000, 128"})
+  @CsvSource({
+    "0, 32",
+    "12, 64",
+    "63, 20",
+    "64, 16",
+    "1023, 32",
+    "1024, 32",
+    "5000, 6",
+    "3000, 128"
+  })
   void singleQueriesStreamTheCache(int offset, int d) {
     int[] kvOf = {0, 2, 2, 0, 2, 2, 2, 2};
     AttentionCase c = AttentionCase.random(offset, 1, offset + 1, 3, d, 1, kvOf);

@@ -52,10 +52,12 @@ record DeltaRuleCase(Shape shape, Inputs in, Tensor state, Tensor dOut, Tensor d
     Tensor v = file.get(name + ".v");
     Shape s = new Shape(k.size(0), k.size(1), k.size(2), k.size(3), v.size(3));
     Inputs in =
-        new Inputs(
-            file.get(name + ".q"), k, v, file.get(name + ".g"), file.get(name + ".beta"));
+        new Inputs(file.get(name + ".q"), k, v, file.get(name + ".g"), file.get(name + ".beta"));
     return new DeltaRuleCase(
-        s, in, file.get(name + ".state"), file.get(name + ".d_out"),
+        s,
+        in,
+        file.get(name + ".state"),
+        file.get(name + ".d_out"),
         file.get(name + ".d_final_state"));
   }
 
@@ -90,8 +92,7 @@ record DeltaRuleCase(Shape shape, Inputs in, Tensor state, Tensor dOut, Tensor d
             Samples.unwritten(in.beta().shape()));
     Tensor dState = Samples.copy(dFinalState);
     op.backward(shape, in, saved, dOut, dState, d);
-    return new Result(
-        out, finalState, List.of(d.q(), d.k(), d.v(), d.g(), d.beta(), dState));
+    return new Result(out, finalState, List.of(d.q(), d.k(), d.v(), d.g(), d.beta(), dState));
   }
 
   /** ⟨out, dOut⟩ + ⟨final state, dFinalState⟩, whose gradients {@link #run} gives. */

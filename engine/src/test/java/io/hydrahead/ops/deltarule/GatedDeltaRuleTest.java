@@ -40,12 +40,10 @@ class GatedDeltaRuleTest {
 
   static Stream<Arguments> goldenCases() {
     return backends()
-        .flatMap(
-            b ->
-                Stream.of(
-                        "one", "ragged63", "exact64", "ragged200", "nodecay", "strong",
-                        "repeated_keys")
-                    .map(name -> Arguments.of(b, name)));
+        .flatMap(b ->
+            Stream.of(
+                    "one", "ragged63", "exact64", "ragged200", "nodecay", "strong", "repeated_keys")
+                .map(name -> Arguments.of(b, name)));
   }
 
   @ParameterizedTest
@@ -54,8 +52,7 @@ class GatedDeltaRuleTest {
   void golden(GatedDeltaRule op, String name) throws URISyntaxException {
     double tolerance = name.equals("repeated_keys") ? 1e-3 : 1e-4;
     Path path =
-        Path.of(
-            GatedDeltaRuleTest.class.getResource("/golden/gdn-op/golden.safetensors").toURI());
+        Path.of(GatedDeltaRuleTest.class.getResource("/golden/gdn-op/golden.safetensors").toURI());
     try (SafetensorsFile file = SafetensorsFile.open(path)) {
       DeltaRuleCase c = DeltaRuleCase.golden(file, name);
       DeltaRuleCase.Result r = c.run(op);
@@ -74,8 +71,15 @@ class GatedDeltaRuleTest {
 
   @ParameterizedTest
   @CsvSource({
-    "1, 1, 32, 32", "2, 13, 6, 10", "1, 63, 16, 40", "1, 64, 64, 64", "1, 65, 20, 2",
-    "1, 130, 32, 16", "2, 207, 32, 32", "1, 33, 128, 128", "1, 97, 3, 256"
+    "1, 1, 32, 32",
+    "2, 13, 6, 10",
+    "1, 63, 16, 40",
+    "1, 64, 64, 64",
+    "1, 65, 20, 2",
+    "1, 130, 32, 16",
+    "2, 207, 32, 32",
+    "1, 33, 128, 128",
+    "1, 97, 3, 256"
   })
   void outputsAndGradients(int batch, int tokens, int keyDim, int valueDim) {
     Shape s = new Shape(batch, tokens, 3, keyDim, valueDim);
@@ -192,8 +196,7 @@ class GatedDeltaRuleTest {
     }
   }
 
-  private static Tensor piece(
-      GatedDeltaRule op, DeltaRuleCase c, int from, int to, Tensor state) {
+  private static Tensor piece(GatedDeltaRule op, DeltaRuleCase c, int from, int to, Tensor state) {
     Shape s = c.shape();
     Tensor out = Samples.unwritten(to - from, (long) s.heads() * s.valueDim());
     Shape part = new Shape(1, to - from, s.heads(), s.keyDim(), s.valueDim());
