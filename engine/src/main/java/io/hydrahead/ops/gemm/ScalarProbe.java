@@ -28,13 +28,22 @@ final class ScalarProbe implements Ceilings.Probe {
   }
 
   @Override
-  public int read(long address, long bytes) {
+  public int sequential(long address, long bytes) {
+    return read(address, bytes, 32, 8);
+  }
+
+  @Override
+  public int fourStreams(long address, long bytes) {
+    return read(address, bytes / 4, 8, bytes / 4);
+  }
+
+  private static int read(long address, long bytes, long step, long apart) {
     long a = 0, b = 0, c = 0, d = 0;
-    for (long at = address; at < address + bytes; at += 32) {
+    for (long at = address; at < address + bytes; at += step) {
       a ^= ALL.get(JAVA_LONG_UNALIGNED, at);
-      b ^= ALL.get(JAVA_LONG_UNALIGNED, at + 8);
-      c ^= ALL.get(JAVA_LONG_UNALIGNED, at + 16);
-      d ^= ALL.get(JAVA_LONG_UNALIGNED, at + 24);
+      b ^= ALL.get(JAVA_LONG_UNALIGNED, at + apart);
+      c ^= ALL.get(JAVA_LONG_UNALIGNED, at + 2 * apart);
+      d ^= ALL.get(JAVA_LONG_UNALIGNED, at + 3 * apart);
     }
     return Long.hashCode(a ^ b ^ c ^ d);
   }

@@ -12,7 +12,8 @@ final class VectorProbe implements Ceilings.Probe {
   private static final VectorSpecies<Float> S = FloatVector.SPECIES_PREFERRED;
   private static final VectorSpecies<Integer> I = IntVector.SPECIES_PREFERRED;
   private static final ByteOrder LE = ByteOrder.LITTLE_ENDIAN;
-  private static final long W = I.vectorByteSize();
+  private static final int RUN = 4096;
+  private static final int W = I.vectorByteSize();
 
   @Override
   public double flopsPerStep() {
@@ -48,16 +49,36 @@ final class VectorProbe implements Ceilings.Probe {
   }
 
   @Override
-  public int read(long address, long bytes) {
+  public int sequential(long address, long bytes) {
     IntVector a = IntVector.zero(I);
     IntVector b = a;
     IntVector c = a;
     IntVector d = a;
-    for (long at = address; at < address + bytes; at += 4 * W) {
-      a = a.or(IntVector.fromMemorySegment(I, ALL, at, LE));
-      b = b.or(IntVector.fromMemorySegment(I, ALL, at + W, LE));
-      c = c.or(IntVector.fromMemorySegment(I, ALL, at + 2 * W, LE));
-      d = d.or(IntVector.fromMemorySegment(I, ALL, at + 3 * W, LE));
+    for (long at = address; at < address + bytes; at += RUN) {
+      for (int i = 0; i < RUN; i += 4 * W) { // an int: loops over longs are not unrolled
+        a = a.or(IntVector.fromMemorySegment(I, ALL, at + i, LE));
+        b = b.or(IntVector.fromMemorySegment(I, ALL, at + i + W, LE));
+        c = c.or(IntVector.fromMemorySegment(I, ALL, at + i + 2 * W, LE));
+        d = d.or(IntVector.fromMemorySegment(I, ALL, at + i + 3 * W, LE));
+      }
+    }
+    return a.or(b).or(c.or(d)).lane(0);
+  }
+
+  @Override
+  public int fourStreams(long address, long bytes) {
+    IntVector a = IntVector.zero(I);
+    IntVector b = a;
+    IntVector c = a;
+    IntVector d = a;
+    long quarter = bytes / 4;
+    for (long at = address; at < address + quarter; at += RUN) {
+      for (int i = 0; i < RUN; i += W) { // an int: loops over longs are not unrolled
+        a = a.or(IntVector.fromMemorySegment(I, ALL, at + i, LE));
+        b = b.or(IntVector.fromMemorySegment(I, ALL, at + i + quarter, LE));
+        c = c.or(IntVector.fromMemorySegment(I, ALL, at + i + 2 * quarter, LE));
+        d = d.or(IntVector.fromMemorySegment(I, ALL, at + i + 3 * quarter, LE));
+      }
     }
     return a.or(b).or(c.or(d)).lane(0);
   }
