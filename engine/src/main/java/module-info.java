@@ -1,8 +1,9 @@
 /**
- * The engine: checkpoints, models, probe, plan, transfer and evaluation, without terminal or network.
+ * The engine: checkpoints, models, probe, plan, transfer and evaluation, without terminal or
+ * network.
  *
- * <p>The Vector API is optional: without {@code --add-modules jdk.incubator.vector} every kernel runs as
- * scalar Java, and one line in the log names the flag.
+ * <p>The Vector API is optional: without {@code --add-modules jdk.incubator.vector} every kernel
+ * runs as scalar Java, and one line in the log names the flag.
  */
 module io.hydrahead.engine {
   requires static jdk.incubator.vector;

@@ -48,13 +48,29 @@ class LayersTest {
           Map.entry(
               "probe",
               List.of(
-                  "tensor", "json", "checkpoint", "tokenizer", "ops", "model", "data", "eval",
-                  "plan", "report")),
+                  "tensor",
+                  "json",
+                  "checkpoint",
+                  "tokenizer",
+                  "ops",
+                  "model",
+                  "data",
+                  "eval",
+                  "plan",
+                  "report")),
           Map.entry(
               "transfer",
               List.of(
-                  "tensor", "json", "checkpoint", "tokenizer", "ops", "model", "data", "eval",
-                  "train", "plan")));
+                  "tensor",
+                  "json",
+                  "checkpoint",
+                  "tokenizer",
+                  "ops",
+                  "model",
+                  "data",
+                  "eval",
+                  "train",
+                  "plan")));
 
   @Test
   void everyPackageIsKnown() {
@@ -69,23 +85,22 @@ class LayersTest {
 
   @Test
   void dependenciesPointOneWay() {
-    MAY_USE.forEach(
-        (room, allowed) -> {
-          String[] forbidden =
-              MAY_USE.keySet().stream()
-                  .filter(other -> !other.equals(room) && !allowed.contains(other))
-                  .map(other -> "io.hydrahead." + other + "..")
-                  .toArray(String[]::new);
-          ArchRule rule =
-              noClasses()
-                  .that()
-                  .resideInAPackage("io.hydrahead." + room + "..")
-                  .should()
-                  .dependOnClassesThat()
-                  .resideInAnyPackage(forbidden)
-                  .allowEmptyShould(true);
-          rule.check(ENGINE);
-        });
+    MAY_USE.forEach((room, allowed) -> {
+      String[] forbidden =
+          MAY_USE.keySet().stream()
+              .filter(other -> !other.equals(room) && !allowed.contains(other))
+              .map(other -> "io.hydrahead." + other + "..")
+              .toArray(String[]::new);
+      ArchRule rule =
+          noClasses()
+              .that()
+              .resideInAPackage("io.hydrahead." + room + "..")
+              .should()
+              .dependOnClassesThat()
+              .resideInAnyPackage(forbidden)
+              .allowEmptyShould(true);
+      rule.check(ENGINE);
+    });
   }
 
   @Test
@@ -95,11 +110,7 @@ class LayersTest {
 
   @Test
   void referenceCallsNoSiblingBackend() {
-    classes()
-        .that()
-        .haveSimpleNameStartingWith("Reference")
-        .should(callNoBackend())
-        .check(ENGINE);
+    classes().that().haveSimpleNameStartingWith("Reference").should(callNoBackend()).check(ENGINE);
   }
 
   @Test
@@ -117,8 +128,13 @@ class LayersTest {
         .should()
         .dependOnClassesThat(
             resideInAnyPackage(
-                    "picocli..", "org.jline..", "java.net.http..", "com.sun.net.httpserver..",
-                    "io.helidon..", "java.awt..", "javax.swing..")
+                    "picocli..",
+                    "org.jline..",
+                    "java.net.http..",
+                    "com.sun.net.httpserver..",
+                    "io.helidon..",
+                    "java.awt..",
+                    "javax.swing..")
                 .or(describe("java.io.Console", c -> c.getName().equals("java.io.Console"))))
         .check(ENGINE);
   }
@@ -130,8 +146,7 @@ class LayersTest {
         reference.getDirectDependenciesFromSelf().stream()
             .filter(d -> d.getTargetClass().getPackageName().startsWith("io.hydrahead.ops"))
             .filter(d -> d.getTargetClass().getSimpleName().matches("(Cpu|Cuda)[A-Z].*"))
-            .forEach(
-                d -> events.add(SimpleConditionEvent.violated(reference, d.getDescription())));
+            .forEach(d -> events.add(SimpleConditionEvent.violated(reference, d.getDescription())));
       }
     };
   }

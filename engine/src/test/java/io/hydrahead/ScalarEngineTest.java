@@ -59,16 +59,12 @@ class ScalarEngineTest {
     URL classes = Simd.class.getProtectionDomain().getCodeSource().getLocation();
     try (URLClassLoader fresh =
         new URLClassLoader(new URL[] {classes}, ClassLoader.getPlatformClassLoader())) {
-      Object available =
-          fresh.loadClass(Simd.class.getName()).getMethod("available").invoke(null);
+      Object available = fresh.loadClass(Simd.class.getName()).getMethod("available").invoke(null);
       assertThat(available).isEqualTo(false);
     } finally {
       logger.removeHandler(collect);
     }
-    assertThat(lines)
-        .singleElement()
-        .asString()
-        .contains("--add-modules jdk.incubator.vector");
+    assertThat(lines).singleElement().asString().contains("--add-modules jdk.incubator.vector");
   }
 
   @Test

@@ -24,8 +24,8 @@ import org.openjdk.jmh.annotations.TearDown;
 import org.openjdk.jmh.annotations.Warmup;
 
 /**
- * Matrix–vector products over 1 GiB of bfloat16 weights, as decoding one token at a time does, beside
- * a loop that only reads the same memory. {@code gigabytes} is GB/s.
+ * Matrix–vector products over 1 GiB of bfloat16 weights, as decoding one token at a time does,
+ * beside a loop that only reads the same memory. {@code gigabytes} is GB/s.
  */
 @State(Scope.Benchmark)
 @BenchmarkMode(Mode.Throughput)

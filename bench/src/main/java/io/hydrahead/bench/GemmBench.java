@@ -22,8 +22,8 @@ import org.openjdk.jmh.annotations.TearDown;
 import org.openjdk.jmh.annotations.Warmup;
 
 /**
- * Matrix products at the shapes of large squares, of Qwen3-0.6B and of the bundled model's training.
- * {@code gflop} is GFLOP/s; {@link #peak} is the yardstick.
+ * Matrix products at the shapes of large squares, of Qwen3-0.6B and of the bundled model's
+ * training. {@code gflop} is GFLOP/s; {@link #peak} is the yardstick.
  */
 @State(Scope.Benchmark)
 @BenchmarkMode(Mode.Throughput)
@@ -91,8 +91,19 @@ public class GemmBench {
   @Benchmark
   public Tensor multiply(Work work) {
     gemm.multiply(
-        transA, transB, m, n, k, 1f, a.segment(), transA ? m : k, b.segment(), transB ? k : n, 0f,
-        c.segment(), n);
+        transA,
+        transB,
+        m,
+        n,
+        k,
+        1f,
+        a.segment(),
+        transA ? m : k,
+        b.segment(),
+        transB ? k : n,
+        0f,
+        c.segment(),
+        n);
     work.gflop += 2.0 * m * n * k / 1e9;
     return c;
   }

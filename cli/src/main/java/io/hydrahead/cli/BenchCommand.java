@@ -59,7 +59,10 @@ final class BenchCommand implements Callable<Integer> {
           "--plan '" + text + "' should be full, layer-3:1 or head-7:1");
     }
 
-    /** Whole rows 3:1, or whole KV groups spread evenly 7:1: what a probe would choose costs the same. */
+    /**
+     * Whole rows 3:1, or whole KV groups spread evenly 7:1: what a probe would choose costs the
+     * same.
+     */
     HeadPlan plan(ModelConfig c) {
       if (this == FULL) {
         return HeadPlan.allFull(c.layers(), c.heads());
@@ -130,14 +133,16 @@ final class BenchCommand implements Callable<Integer> {
   public Integer call() {
     try (Ops ops = LoadedModel.ops(common)) {
       Ceilings ceilings = measure(ops.pool());
-      common.out().printf(
-          Locale.ROOT,
-          "ceilings: float32 FMA %.0f GFLOP/s, streaming read %.1f GB/s, copy %.1f GB/s; %d threads, %s%n",
-          ceilings.fmaGflops(),
-          ceilings.readGBs(),
-          ceilings.copyGBs(),
-          ops.pool().threads(),
-          ops.description());
+      common
+          .out()
+          .printf(
+              Locale.ROOT,
+              "ceilings: float32 FMA %.0f GFLOP/s, streaming read %.1f GB/s, copy %.1f GB/s; %d threads, %s%n",
+              ceilings.fmaGflops(),
+              ceilings.readGBs(),
+              ceilings.copyGBs(),
+              ops.pool().threads(),
+              ops.description());
       common.out().flush();
       ObjectNode report = JsonReport.begin("bench", common);
       report
@@ -169,14 +174,18 @@ final class BenchCommand implements Callable<Integer> {
   private void models(Ops ops, Ceilings ceilings, ArrayNode figures) {
     ModelConfig config = ModelShapes.get(shape);
     DType dtype =
-        what == What.TRAIN || common.dtype() == CommonOptions.DataType.F32
-            ? DType.F32
-            : DType.BF16;
+        what == What.TRAIN || common.dtype() == CommonOptions.DataType.F32 ? DType.F32 : DType.BF16;
     common.out().println("shape " + shape + ", " + dtype + " weights");
     Table table =
         new Table(
-            what.toString().toLowerCase(Locale.ROOT), "tokens", "µs/token", "tokens/s", "GFLOP/s",
-            "GB/s", "of FMA", "of read");
+            what.toString().toLowerCase(Locale.ROOT),
+            "tokens",
+            "µs/token",
+            "tokens/s",
+            "GFLOP/s",
+            "GB/s",
+            "of FMA",
+            "of read");
     for (String name : plans) {
       PlanName plan = PlanName.of(name);
       Style style = plan == PlanName.FULL ? Style.VANILLA : Style.HYDRAHEAD;
@@ -206,9 +215,22 @@ final class BenchCommand implements Callable<Integer> {
           figures.add(
               Json.of(
                   java.util.Map.of(
-                      "what", what.toString(), "shape", shape, "plan", plan.toString(), "tokens",
-                      tokens, "micros_per_token", f.micros(), "flops_per_token", f.flops(),
-                      "bytes_per_token", f.bytes(), "read_gbs", read)));
+                      "what",
+                      what.toString(),
+                      "shape",
+                      shape,
+                      "plan",
+                      plan.toString(),
+                      "tokens",
+                      tokens,
+                      "micros_per_token",
+                      f.micros(),
+                      "flops_per_token",
+                      f.flops(),
+                      "bytes_per_token",
+                      f.bytes(),
+                      "read_gbs",
+                      read)));
         }
       }
     }

@@ -40,8 +40,10 @@ final class DemoCommand implements Callable<Integer> {
     DemoRecipe demo = DemoRecipe.read(file);
     if (!Files.isDirectory(demo.teacher())) {
       throw new InputException(
-          demo.teacher() + ": the demo's teacher is not there; run the demo from a whole checkout, or"
-              + " name another in " + file);
+          demo.teacher()
+              + ": the demo's teacher is not there; run the demo from a whole checkout, or"
+              + " name another in "
+              + file);
     }
     try (Ops ops = LoadedModel.ops(common);
         OutputFolder out = OutputFolder.begin(output, common.force())) {

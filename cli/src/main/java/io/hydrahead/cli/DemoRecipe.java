@@ -28,7 +28,9 @@ record DemoRecipe(Path teacher, Path transfer, Probe probe, List<Arm> arms, Eval
   record Evaluation(
       List<EvalTask> tasks, List<Integer> lengths, int samples, TaskStyle style, long seed) {}
 
-  /** @throws InputException naming the field that is wrong */
+  /**
+   * @throws InputException naming the field that is wrong
+   */
   static DemoRecipe read(Path file) {
     Fields f = Fields.read(file);
     f.text("name");
@@ -49,8 +51,7 @@ record DemoRecipe(Path teacher, Path transfer, Probe probe, List<Arm> arms, Eval
           PlanChoices.DEFAULT
               .with(axis)
               .with(a.choice("rule", PlanChoices.Rule.class, PlanChoices.Rule.defaultFor(axis)));
-      arms.add(
-          new Arm(a.text("name"), a.text("folder"), Ratio.parse(a.text("ratio")), choices));
+      arms.add(new Arm(a.text("name"), a.text("folder"), Ratio.parse(a.text("ratio")), choices));
       a.end();
     }
     Fields e = f.object("evaluation");

@@ -93,19 +93,17 @@ final class DemoRun {
         evaluate(teacher, arms);
         report(scores, curves);
       } finally {
-        arms.forEach(
-            a -> {
-              a.model().close();
-              a.close();
-            });
+        arms.forEach(a -> {
+          a.model().close();
+          a.close();
+        });
       }
     }
   }
 
   private void step(String text) {
     common.notice(
-        String.format(
-            Locale.ROOT, "[%4.0f s] %s", (System.nanoTime() - began) / 1e9, text));
+        String.format(Locale.ROOT, "[%4.0f s] %s", (System.nanoTime() - began) / 1e9, text));
   }
 
   private HeadScores probe(HybridTransformer teacher) {
@@ -121,7 +119,8 @@ final class DemoRun {
     ProbeOptions d = ProbeOptions.DEFAULT;
     ProbeOptions options =
         new ProbeOptions(d.threshold(), d.minimumGap(), p.senderPairs(), d.rounds(), p.texts() > 0);
-    ProbeResult result = new HeadProbe(teacher, options, common.progress()).run(pairs.make(), texts);
+    ProbeResult result =
+        new HeadProbe(teacher, options, common.progress()).run(pairs.make(), texts);
     Map<String, Object> details = new LinkedHashMap<>();
     details.put("checkpoint", demo.teacher().toString());
     details.put("commit", BuildInfo.commit());
@@ -151,7 +150,9 @@ final class DemoRun {
       HeadPlan plan = PlanRules.select(request);
       Provenance source =
           new Provenance(
-              demo.teacher().toString(), BuildInfo.commit(), common.commandLine(),
+              demo.teacher().toString(),
+              BuildInfo.commit(),
+              common.commandLine(),
               demo.evaluation().seed());
       String planFile = "plan-" + arm.folder() + ".json";
       AtomicFile.write(file(planFile), PlanFile.of(request, plan, source).toText());
@@ -167,8 +168,7 @@ final class DemoRun {
 
   private void describe(String name, HybridTransformer m, String source, Table t) {
     ModelFacts f =
-        ReportModels.of(
-            name, m.config(), m.plan(), m.style(), DType.BF16, DType.F32, source);
+        ReportModels.of(name, m.config(), m.plan(), m.style(), DType.BF16, DType.F32, source);
     facts.add(f);
     t.row(
         name,
@@ -179,18 +179,17 @@ final class DemoRun {
         Table.bytes(f.memory().cacheBytes(524_288)));
   }
 
-
-  
-
   private List<ReportInput.Curve> transfer(HybridTransformer teacher, List<Learner> arms) {
     step("transfer: align, distil, lengthen; all hybrids on the same batches");
     TransferRecipe recipe = TransferRecipe.read(demo.transfer());
     DataCorpus corpus =
-        new DataCorpus(
-            DataCorpus.sources(recipe.stages()), tokenizer, recipe.settings().seed());
+        new DataCorpus(DataCorpus.sources(recipe.stages()), tokenizer, recipe.settings().seed());
     Transfer transfer =
         new Transfer(
-            recipe, teacher, arms, corpus,
+            recipe,
+            teacher,
+            arms,
+            corpus,
             Transfers.hash(demo.transfer(), recipe, teacher, arms, corpus),
             Transfer.Evaluation.NONE);
     Path work = file("run");
@@ -234,15 +233,14 @@ final class DemoRun {
     Map<String, HybridTransformer> models = new LinkedHashMap<>();
     models.put(TEACHER, teacher);
     arms.forEach(a -> models.put(a.name(), a.model()));
-    models.forEach(
-        (name, model) -> {
-          step("evaluate: " + name);
-          try (SessionModel asked = new SessionModel(name, model, tokenizer)) {
-            cells.addAll(
-                new Evaluator(EvalOptions.ruler().withStyle(e.style()))
-                    .run(asked, e.tasks(), e.lengths(), e.samples(), e.seed(), common.progress()));
-          }
-        });
+    models.forEach((name, model) -> {
+      step("evaluate: " + name);
+      try (SessionModel asked = new SessionModel(name, model, tokenizer)) {
+        cells.addAll(
+            new Evaluator(EvalOptions.ruler().withStyle(e.style()))
+                .run(asked, e.tasks(), e.lengths(), e.samples(), e.seed(), common.progress()));
+      }
+    });
     table(List.copyOf(models.keySet()));
   }
 
@@ -299,10 +297,14 @@ final class DemoRun {
     system.put("compute", ops.description());
     system.put("Java", System.getProperty("java.vm.name") + " " + Runtime.version());
     system.put(
-        "machine", System.getProperty("os.name") + " " + System.getProperty("os.arch") + ", "
-            + common.threads() + " threads");
-    system.put(
-        "seconds", String.format(Locale.ROOT, "%.0f", (System.nanoTime() - began) / 1e9));
+        "machine",
+        System.getProperty("os.name")
+            + " "
+            + System.getProperty("os.arch")
+            + ", "
+            + common.threads()
+            + " threads");
+    system.put("seconds", String.format(Locale.ROOT, "%.0f", (System.nanoTime() - began) / 1e9));
     ReportInput input =
         new ReportInput(
             "One Transformer, three hybrids",

@@ -12,9 +12,9 @@ import java.util.Arrays;
 import java.util.Random;
 
 /**
- * Times a whole model. FLOPs a token: 2 a matrix weight, 4·d a key for each full head, and for a linear
- * head of the chunked rule 6·d² + 8·64·d (the step: 8·d²). Bytes a token when decoding: every matrix once,
- * and keys and values of the context.
+ * Times a whole model. FLOPs a token: 2 a matrix weight, 4·d a key for each full head, and for a
+ * linear head of the chunked rule 6·d² + 8·64·d (the step: 8·d²). Bytes a token when decoding:
+ * every matrix once, and keys and values of the context.
  */
 final class ModelBench {
   /**

@@ -24,11 +24,9 @@ final class OpsBench {
   private final Ceilings ceilings;
   private final double seconds;
   private final ArrayNode figures;
-  private final Table table =
-      new Table("operation", "ms", "GFLOP/s", "of FMA");
+  private final Table table = new Table("operation", "ms", "GFLOP/s", "of FMA");
 
-  OpsBench(
-      CommonOptions common, Ops ops, Ceilings ceilings, double seconds, ArrayNode figures) {
+  OpsBench(CommonOptions common, Ops ops, Ceilings ceilings, double seconds, ArrayNode figures) {
     this.common = common;
     this.ops = ops;
     this.ceilings = ceilings;
@@ -45,8 +43,12 @@ final class OpsBench {
     double ratio = deltaRule(4096, 8, 64);
     deltaRule(512, 8, 32);
     table.print(common.out());
-    common.out().printf(
-        Locale.ROOT, "delta rule at d 64, T 4096: chunks are %.1f times as fast as steps%n", ratio);
+    common
+        .out()
+        .printf(
+            Locale.ROOT,
+            "delta rule at d 64, T 4096: chunks are %.1f times as fast as steps%n",
+            ratio);
     common.out().flush();
   }
 
@@ -70,8 +72,19 @@ final class OpsBench {
             flops,
             () ->
                 gemm.multiply(
-                    false, true, s[0], s[1], s[2], 1f, a.segment(), s[2], b.segment(), s[2], 0f,
-                    c.segment(), s[1]));
+                    false,
+                    true,
+                    s[0],
+                    s[1],
+                    s[2],
+                    1f,
+                    a.segment(),
+                    s[2],
+                    b.segment(),
+                    s[2],
+                    0f,
+                    c.segment(),
+                    s[1]));
       }
     }
   }
@@ -90,13 +103,14 @@ final class OpsBench {
       double flops = 2.0 * tokens * tokens * d * heads;
       String name = "attention T " + tokens + ", " + heads + " heads, d " + d;
       time(
-          name + " forward", flops,
+          name + " forward",
+          flops,
           () -> ops.attention().forward(shape, kvOf, 0, q, k, v, layout, o, lse));
       time(
-          name + " backward", 2.5 * flops,
+          name + " backward",
+          2.5 * flops,
           () ->
-              ops.attention()
-                  .backward(shape, kvOf, q, k, v, layout, o, lse, v, g[0], g[1], g[2]));
+              ops.attention().backward(shape, kvOf, q, k, v, layout, o, lse, v, g[0], g[1], g[2]));
     }
   }
 
@@ -118,7 +132,8 @@ final class OpsBench {
       double flops = (double) tokens * heads * (6.0 * d * d + 8.0 * 64 * d);
       double chunks =
           time(
-              name + " chunks", flops,
+              name + " chunks",
+              flops,
               () -> {
                 state.fill(0f);
                 ops.deltaRule().forward(shape, in, 0, state, out, null);
@@ -134,7 +149,8 @@ final class OpsBench {
       }
       double step =
           time(
-              name + " steps", (double) tokens * heads * 8.0 * d * d,
+              name + " steps",
+              (double) tokens * heads * 8.0 * d * d,
               () -> {
                 state.fill(0f);
                 for (int t = 0; t < tokens; t++) {
@@ -173,7 +189,13 @@ final class OpsBench {
     figures.add(
         Json.of(
             Map.of(
-                "operation", name, "milliseconds", median, "gflops", gflops, "of_fma",
+                "operation",
+                name,
+                "milliseconds",
+                median,
+                "gflops",
+                gflops,
+                "of_fma",
                 gflops / ceilings.fmaGflops())));
     return median;
   }

@@ -112,7 +112,15 @@ class RoadTest {
       assertThat(second.get(i).path("accuracy")).isEqualTo(cells.get(i).path("accuracy"));
     }
     Path page = temporary.resolve("report.html");
-    ok("report", results, plan, hybrid.resolve("training-log.jsonl"), "-o", page, "--title", "Mini");
+    ok(
+        "report",
+        results,
+        plan,
+        hybrid.resolve("training-log.jsonl"),
+        "-o",
+        page,
+        "--title",
+        "Mini");
     assertThat(Files.readString(page))
         .startsWith("<!doctype html>")
         .contains("<title>Mini</title>", "<svg", "perplexity")

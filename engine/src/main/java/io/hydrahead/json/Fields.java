@@ -11,9 +11,9 @@ import java.util.Set;
 import tools.jackson.databind.JsonNode;
 
 /**
- * A strict reader of one JSON object of a recipe. Each field is asked for once with its range; {@link
- * #end} then refuses what nobody asked for. Every error is an {@link InputException} that names the
- * file, the field's JSON path, its value and what to write instead.
+ * A strict reader of one JSON object of a recipe. Each field is asked for once with its range;
+ * {@link #end} then refuses what nobody asked for. Every error is an {@link InputException} that
+ * names the file, the field's JSON path, its value and what to write instead.
  */
 public final class Fields {
   private final JsonNode node;
@@ -48,7 +48,12 @@ public final class Fields {
   public static Fields of(JsonNode node, String source, String path, Path folder) {
     if (node == null || !node.isObject()) {
       throw new InputException(
-          source + ": " + path + " must be a JSON object {…}, not " + show(node) + "; write {\"…\": …}");
+          source
+              + ": "
+              + path
+              + " must be a JSON object {…}, not "
+              + show(node)
+              + "; write {\"…\": …}");
     }
     return new Fields(node, source, path, folder);
   }
@@ -114,7 +119,9 @@ public final class Fields {
       throw error(name, fix + "; write it without quotes");
     }
     double d = value.doubleValue();
-    if (value.isIntegralNumber() ? !value.canConvertToLong() : d != Math.rint(d) || Math.abs(d) > 1e15) {
+    if (value.isIntegralNumber()
+        ? !value.canConvertToLong()
+        : d != Math.rint(d) || Math.abs(d) > 1e15) {
       throw error(name, fix);
     }
     long v = value.isIntegralNumber() ? value.longValue() : (long) d;
@@ -171,7 +178,8 @@ public final class Fields {
     }
     List<String> all =
         Arrays.stream(type.getEnumConstants())
-            .map(e -> '"' + e.name().toLowerCase(Locale.ROOT) + '"').toList();
+            .map(e -> '"' + e.name().toLowerCase(Locale.ROOT) + '"')
+            .toList();
     throw error(name, "must be one of " + String.join(", ", all));
   }
 
@@ -185,9 +193,7 @@ public final class Fields {
 
   /** The object {@code name}, or an empty one where there is none: then every fallback holds. */
   public Fields objectOrEmpty(String name) {
-    return has(name)
-        ? object(name)
-        : new Fields(Json.object(), source, path + "." + name, folder);
+    return has(name) ? object(name) : new Fields(Json.object(), source, path + "." + name, folder);
   }
 
   /** A list of objects with at least one in it. */

@@ -7,7 +7,10 @@ import java.lang.foreign.MemorySegment;
 import java.util.ArrayList;
 import java.util.List;
 
-/** Where a pass gets its float32 buffers from: memory of its own, or memory that layers take turns in. */
+/**
+ * Where a pass gets its float32 buffers from: memory of its own, or memory that layers take turns
+ * in.
+ */
 interface Buffers {
   Tensor f32(long... shape);
 
@@ -17,8 +20,8 @@ interface Buffers {
   }
 
   /**
-   * Memory in which layers take turns: after {@link #restart} the same slots are handed out again, in
-   * the order of the requests, and grow when a later request needs more.
+   * Memory in which layers take turns: after {@link #restart} the same slots are handed out again,
+   * in the order of the requests, and grow when a later request needs more.
    */
   final class Overlay implements Buffers {
     private final Workspace workspace;

@@ -4,9 +4,9 @@ import io.hydrahead.tensor.Tensor;
 import io.hydrahead.tensor.Workspace;
 
 /**
- * The model with every attention output given: embeddings and MLPs live, attention frozen. Positions
- * then do not see each other, so it runs on any few rows of a text: the downstream half of the probe's
- * receiver effect. R rows, D width, V vocabulary.
+ * The model with every attention output given: embeddings and MLPs live, attention frozen.
+ * Positions then do not see each other, so it runs on any few rows of a text: the downstream half
+ * of the probe's receiver effect. R rows, D width, V vocabulary.
  */
 public final class FrozenAttention implements AutoCloseable {
   private final HybridTransformer model;
@@ -38,8 +38,8 @@ public final class FrozenAttention implements AutoCloseable {
    *
    * @param from the layer at which to start
    * @param input of that layer, [R, D]
-   * @param mixerOutputs attention outputs after W_o of each layer, [R, D]; those before {@code from}
-   *     are not read
+   * @param mixerOutputs attention outputs after W_o of each layer, [R, D]; those before {@code
+   *     from} are not read
    */
   public Tensor run(int from, Tensor input, Tensor[] mixerOutputs) {
     Tensor in = x;
@@ -51,9 +51,7 @@ public final class FrozenAttention implements AutoCloseable {
       in = out;
       out = t;
     }
-    model.ops()
-        .rmsNorm()
-        .forward(in, model.finalNorm(), model.config().rmsNormEps(), normed, null);
+    model.ops().rmsNorm().forward(in, model.finalNorm(), model.config().rmsNormEps(), normed, null);
     model.ops().linear().forward(normed, model.lmHead(), logits, false);
     return logits;
   }

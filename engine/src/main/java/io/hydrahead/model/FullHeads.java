@@ -11,8 +11,7 @@ import io.hydrahead.tensor.Tensor;
  */
 final class FullHeads {
   /** Parameters, or their gradients; z and zBias are null without a gate. */
-  record Weights(
-      Tensor q, Tensor k, Tensor v, Tensor qNorm, Tensor kNorm, Tensor z, Tensor zBias) {
+  record Weights(Tensor q, Tensor k, Tensor v, Tensor qNorm, Tensor kNorm, Tensor z, Tensor zBias) {
 
     static Weights of(ParameterStore s, int layer, boolean gate) {
       String p = ParameterShapes.attention(layer);
@@ -57,8 +56,7 @@ final class FullHeads {
   private final Tensor qRawHeads;
   private final Tensor kRawHeads;
 
-  FullHeads(
-      PassSpec spec, int layer, Buffers buffers, Tensor concatenation) {
+  FullHeads(PassSpec spec, int layer, Buffers buffers, Tensor concatenation) {
     ops = spec.ops();
     config = spec.config();
     style = spec.style();
@@ -73,9 +71,7 @@ final class FullHeads {
     int d = config.headDim();
     int h = heads.length;
     int g = keptKvHeads.length;
-    shape =
-        new CausalAttention.Shape(
-            spec.batch(), tokens, h, g, d, (float) (1 / Math.sqrt(d)));
+    shape = new CausalAttention.Shape(spec.batch(), tokens, h, g, d, (float) (1 / Math.sqrt(d)));
     layout = Layout.tokens(tokens, g, d);
     qRaw = buffers.f32(n, (long) h * d);
     kRaw = buffers.f32(n, (long) g * d);
@@ -158,20 +154,29 @@ final class FullHeads {
   /** From gradients of out and z to those of the parameters and (assigned, unless null) of x. */
   void backward(Tensor x, Weights w, Weights dw, Position at, Gradients g, Tensor dx) {
     int d = config.headDim();
-    ops.attention()
-        .backward(shape, kvOf, q, k, v, layout, out, lse, g.dOut, g.dq, g.dk, g.dv);
+    ops.attention().backward(shape, kvOf, q, k, v, layout, out, lse, g.dOut, g.dq, g.dk, g.dv);
     if (style.fullRotary()) {
       ops.rotary().apply(g.dq, tokens, heads.length, d, at.cos(), at.sin(), true);
       ops.rotary().apply(g.dk, tokens, keptKvHeads.length, d, at.cos(), at.sin(), true);
     }
     ops.rmsNorm()
         .backward(
-            qRawHeads, w.qNorm, qRstd, g.dq.view(qHeads.shape()), g.dqRaw.view(qHeads.shape()),
-            false, dw.qNorm);
+            qRawHeads,
+            w.qNorm,
+            qRstd,
+            g.dq.view(qHeads.shape()),
+            g.dqRaw.view(qHeads.shape()),
+            false,
+            dw.qNorm);
     ops.rmsNorm()
         .backward(
-            kRawHeads, w.kNorm, kRstd, g.dk.view(kHeads.shape()), g.dkRaw.view(kHeads.shape()),
-            false, dw.kNorm);
+            kRawHeads,
+            w.kNorm,
+            kRstd,
+            g.dk.view(kHeads.shape()),
+            g.dkRaw.view(kHeads.shape()),
+            false,
+            dw.kNorm);
     project(g.dqRaw, x, w.q, dw.q, dx, false);
     project(g.dkRaw, x, w.k, dw.k, dx, true);
     project(g.dv, x, w.v, dw.v, dx, true);
@@ -180,8 +185,7 @@ final class FullHeads {
     }
   }
 
-  private void project(
-      Tensor dy, Tensor x, Tensor w, Tensor dw, Tensor dx, boolean accumulate) {
+  private void project(Tensor dy, Tensor x, Tensor w, Tensor dw, Tensor dx, boolean accumulate) {
     ops.linear().backwardWeight(dy, x, dw);
     if (dx != null) {
       ops.linear().backwardInput(dy, w, dx, accumulate);

@@ -11,9 +11,9 @@ import java.util.function.Function;
 /**
  * Compares a model with a golden file, tensor by tensor, by relative L2: ‖got − want‖ / ‖want‖.
  *
- * <p>Understood: {@code input_ids} [B,T], {@code logits} [B,T,V], {@code hidden_states.i}, {@code loss},
- * {@code grad.<parameter>}, {@code decode_logits} [B,n,V] (the last n positions, decoded one by one);
- * or {@code <prompt>.input_ids} [1,T] with {@code <prompt>.logits} [T,V].
+ * <p>Understood: {@code input_ids} [B,T], {@code logits} [B,T,V], {@code hidden_states.i}, {@code
+ * loss}, {@code grad.<parameter>}, {@code decode_logits} [B,n,V] (the last n positions, decoded one
+ * by one); or {@code <prompt>.input_ids} [1,T] with {@code <prompt>.logits} [T,V].
  */
 public final class GoldenCheck {
   /** One compared tensor; NaN anywhere makes {@code relativeL2} NaN, which no tolerance admits. */
@@ -28,8 +28,7 @@ public final class GoldenCheck {
   private final Function<String, Tensor> golden;
   private final List<Deviation> found = new ArrayList<>();
 
-  private GoldenCheck(
-      HybridTransformer model, Set<String> names, Function<String, Tensor> golden) {
+  private GoldenCheck(HybridTransformer model, Set<String> names, Function<String, Tensor> golden) {
     this.model = model;
     this.names = names;
     this.golden = golden;
@@ -111,10 +110,9 @@ public final class GoldenCheck {
   private Tensor allLogits(TrainingPass pass) {
     int vocabulary = model.config().vocabSize();
     float[] all = new float[pass.batch() * pass.tokens() * vocabulary];
-    pass.logits(
-        (from, logits) ->
-            System.arraycopy(
-                logits.toFloats(), 0, all, from * vocabulary, Math.toIntExact(logits.size())));
+    pass.logits((from, logits) ->
+        System.arraycopy(
+            logits.toFloats(), 0, all, from * vocabulary, Math.toIntExact(logits.size())));
     return Tensor.of(all, all.length);
   }
 
@@ -147,8 +145,7 @@ public final class GoldenCheck {
         session.prefill(Arrays.copyOfRange(ids, b * tokens, (b + 1) * tokens - steps));
         for (int s = 0; s < steps; s++) {
           Tensor logits = session.decode(ids[(b + 1) * tokens - steps + s]);
-          System.arraycopy(
-              logits.toFloats(), 0, all, (b * steps + s) * vocabulary, vocabulary);
+          System.arraycopy(logits.toFloats(), 0, all, (b * steps + s) * vocabulary, vocabulary);
         }
       }
     }

@@ -3,7 +3,9 @@ package io.hydrahead.model;
 import java.util.Arrays;
 import java.util.List;
 
-/** Which cells (layer, query head) keep full attention; all others run linear attention. Immutable. */
+/**
+ * Which cells (layer, query head) keep full attention; all others run linear attention. Immutable.
+ */
 public final class HeadPlan {
   private final boolean[][] full;
 
@@ -31,7 +33,8 @@ public final class HeadPlan {
   /**
    * From the list form of {@code plan.json}: the full heads of each layer.
    *
-   * @throws IllegalArgumentException naming the layer and head, if one is out of range or given twice
+   * @throws IllegalArgumentException naming the layer and head, if one is out of range or given
+   *     twice
    */
   public static HeadPlan of(List<? extends List<Integer>> fullHeads, int layers, int heads) {
     if (fullHeads.size() != layers) {
@@ -43,10 +46,16 @@ public final class HeadPlan {
       for (int h : fullHeads.get(l)) {
         if (h < 0 || h >= heads) {
           throw new IllegalArgumentException(
-              "the plan's layer " + l + " names head " + h + "; the model has heads 0…" + (heads - 1));
+              "the plan's layer "
+                  + l
+                  + " names head "
+                  + h
+                  + "; the model has heads 0…"
+                  + (heads - 1));
         }
         if (f[l][h]) {
-          throw new IllegalArgumentException("the plan's layer " + l + " names head " + h + " twice");
+          throw new IllegalArgumentException(
+              "the plan's layer " + l + " names head " + h + " twice");
         }
         f[l][h] = true;
       }
@@ -87,7 +96,10 @@ public final class HeadPlan {
     return Arrays.copyOf(out, n);
   }
 
-  /** KV heads of a layer whose cache is kept, because a query head of their group is full; ascending. */
+  /**
+   * KV heads of a layer whose cache is kept, because a query head of their group is full;
+   * ascending.
+   */
   public int[] keptKvHeads(int layer, int kvHeads) {
     int group = heads() / kvHeads;
     int[] out = new int[kvHeads];

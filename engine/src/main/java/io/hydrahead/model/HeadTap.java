@@ -2,7 +2,9 @@ package io.hydrahead.model;
 
 import io.hydrahead.tensor.Tensor;
 
-/** Looks at, or replaces, what a layer's heads compute during a forward pass: the probe's way in. */
+/**
+ * Looks at, or replaces, what a layer's heads compute during a forward pass: the probe's way in.
+ */
 public interface HeadTap {
   /** Sees nothing, changes nothing. */
   HeadTap NONE = new HeadTap() {};
@@ -10,7 +12,9 @@ public interface HeadTap {
   /** Queries [N, h·d] and keys [N, g·d] of the full heads, after norm and rotary. */
   default void queriesAndKeys(int layer, Tensor q, Tensor k) {}
 
-  /** Whether {@link #headOutputs} writes every output of this layer, so that none need be computed. */
+  /**
+   * Whether {@link #headOutputs} writes every output of this layer, so that none need be computed.
+   */
   default boolean replacesAll(int layer) {
     return false;
   }

@@ -8,11 +8,12 @@ import java.util.Arrays;
 import java.util.Map;
 
 /**
- * A decoder-only Transformer of the Qwen3 family in which every attention head is either full or linear:
- * vanilla, layer-wise and head-wise models are this class with different plans and styles.
+ * A decoder-only Transformer of the Qwen3 family in which every attention head is either full or
+ * linear: vanilla, layer-wise and head-wise models are this class with different plans and styles.
  *
  * <p>Holds parameters, no activations: those belong to a {@link Session} (inference) or a {@link
- * TrainingPass}. Used from one thread at a time. Closing it frees the parameters, not the operations.
+ * TrainingPass}. Used from one thread at a time. Closing it frees the parameters, not the
+ * operations.
  */
 public final class HybridTransformer implements AutoCloseable {
   private final ModelConfig config;
@@ -23,8 +24,8 @@ public final class HybridTransformer implements AutoCloseable {
   private final LayerPass.Weights[] weights;
 
   /**
-   * @throws InputException naming the parameter, if the store lacks one, has one too many, or one has
-   *     another shape than plan and config say
+   * @throws InputException naming the parameter, if the store lacks one, has one too many, or one
+   *     has another shape than plan and config say
    */
   public HybridTransformer(
       ModelConfig config, HeadPlan plan, Style style, ParameterStore parameters, Ops ops) {
@@ -41,18 +42,21 @@ public final class HybridTransformer implements AutoCloseable {
   }
 
   private static void requireShapes(Map<String, long[]> shapes, ParameterStore store) {
-    shapes.forEach(
-        (name, shape) -> {
-          if (!store.contains(name)) {
-            throw new InputException(
-                "the checkpoint has no tensor " + name + ", which its config.json calls for");
-          }
-          if (!Arrays.equals(store.get(name).shape(), shape)) {
-            throw new InputException(
-                "tensor " + name + " has shape " + Arrays.toString(store.get(name).shape())
-                    + "; config.json calls for " + Arrays.toString(shape));
-          }
-        });
+    shapes.forEach((name, shape) -> {
+      if (!store.contains(name)) {
+        throw new InputException(
+            "the checkpoint has no tensor " + name + ", which its config.json calls for");
+      }
+      if (!Arrays.equals(store.get(name).shape(), shape)) {
+        throw new InputException(
+            "tensor "
+                + name
+                + " has shape "
+                + Arrays.toString(store.get(name).shape())
+                + "; config.json calls for "
+                + Arrays.toString(shape));
+      }
+    });
     for (String name : store.names()) {
       if (!shapes.containsKey(name)) {
         throw new InputException(
@@ -116,12 +120,18 @@ public final class HybridTransformer implements AutoCloseable {
     return parameters.get(lmHeadName());
   }
 
-  /** @throws InputException naming the first id outside the vocabulary */
+  /**
+   * @throws InputException naming the first id outside the vocabulary
+   */
   void requireIds(int[] ids, int from, int count) {
     for (int i = from; i < from + count; i++) {
       if (ids[i] < 0 || ids[i] >= config.vocabSize()) {
         throw new InputException(
-            "token id " + ids[i] + " at place " + i + " is outside the vocabulary 0…"
+            "token id "
+                + ids[i]
+                + " at place "
+                + i
+                + " is outside the vocabulary 0…"
                 + (config.vocabSize() - 1));
       }
     }

@@ -8,8 +8,8 @@ import io.hydrahead.tensor.Workspace;
 import java.lang.foreign.MemorySegment;
 
 /**
- * What one layer remembers of one sequence: keys and values of the kept KV heads (float32), recurrent
- * state of the linear heads (float32), and the last inputs of the short convolutions.
+ * What one layer remembers of one sequence: keys and values of the kept KV heads (float32),
+ * recurrent state of the linear heads (float32), and the last inputs of the short convolutions.
  */
 final class LayerCache {
   /** [g, capacity, d], or null without full heads. */
@@ -52,8 +52,7 @@ final class LayerCache {
       for (int g = 0; g < kvHeads; g++) {
         long from = ((long) t * kvHeads + g) * headDim * 4;
         long to = (g * capacity + start + t) * headDim * 4;
-        MemorySegment.copy(
-            k.segment(), JAVA_FLOAT, from, keys.segment(), JAVA_FLOAT, to, headDim);
+        MemorySegment.copy(k.segment(), JAVA_FLOAT, from, keys.segment(), JAVA_FLOAT, to, headDim);
         MemorySegment.copy(
             v.segment(), JAVA_FLOAT, from, values.segment(), JAVA_FLOAT, to, headDim);
       }
@@ -68,8 +67,7 @@ final class LayerCache {
     for (Tensor t : new Tensor[] {keys, values}) {
       for (long at = 0; at < t.size(); at += noise.length) {
         MemorySegment.copy(
-            noise, 0, t.segment(), JAVA_FLOAT, at * 4,
-            (int) Math.min(noise.length, t.size() - at));
+            noise, 0, t.segment(), JAVA_FLOAT, at * 4, (int) Math.min(noise.length, t.size() - at));
       }
     }
   }

@@ -11,8 +11,15 @@ import io.hydrahead.tensor.Tensor;
 final class LayerPass {
   /** Parameters of a layer, or their gradients; absent ones are null. */
   record Weights(
-      Tensor inputNorm, FullHeads.Weights full, LinearHeads.Weights linear, Tensor gamma, Tensor o,
-      Tensor postNorm, Tensor gate, Tensor up, Tensor down) {
+      Tensor inputNorm,
+      FullHeads.Weights full,
+      LinearHeads.Weights linear,
+      Tensor gamma,
+      Tensor o,
+      Tensor postNorm,
+      Tensor gate,
+      Tensor up,
+      Tensor down) {
 
     static Weights of(ParameterStore s, HeadPlan plan, Style style, int layer) {
       String p = ParameterShapes.layer(layer);
@@ -88,7 +95,9 @@ final class LayerPass {
     finish(x, mixerOutput, y, w);
   }
 
-  /** The layer's second half: y = h + mlp(norm(h)) with h = x + a; the attention output a is given. */
+  /**
+   * The layer's second half: y = h + mlp(norm(h)) with h = x + a; the attention output a is given.
+   */
   void finish(Tensor x, Tensor a, Tensor y, Weights w) {
     ops.optim().sum(x, a, middle);
     ops.rmsNorm().forward(middle, w.postNorm, config.rmsNormEps(), middleNormed, middleRstd);
@@ -109,7 +118,14 @@ final class LayerPass {
       if (!direct) {
         ops.fusion()
             .forward(
-                switches, full.out, full.z, w.full.zBias(), w.gamma, full.heads, d, concatenation,
+                switches,
+                full.out,
+                full.z,
+                w.full.zBias(),
+                w.gamma,
+                full.heads,
+                d,
+                concatenation,
                 fullRstd);
       }
     }
@@ -117,7 +133,14 @@ final class LayerPass {
       linear.forward(normed, w.linear, at, cache);
       ops.fusion()
           .forward(
-              switches, linear.out, linear.z, null, w.gamma, linear.heads, d, concatenation,
+              switches,
+              linear.out,
+              linear.z,
+              null,
+              w.gamma,
+              linear.heads,
+              d,
+              concatenation,
               linearRstd);
     }
     tap.headOutputs(layer, concatenation);
@@ -166,11 +189,10 @@ final class LayerPass {
   }
 
   /**
-   * Backward of {@link #mix} from the gradient {@code dMixed} [N, D] of its output, to the parameters of
-   * the attention block and, with {@code inputs}, to its normed input.
+   * Backward of {@link #mix} from the gradient {@code dMixed} [N, D] of its output, to the
+   * parameters of the attention block and, with {@code inputs}, to its normed input.
    */
-  void unmix(
-      Weights w, Weights dw, Position at, Gradients g, Tensor dMixed, boolean inputs) {
+  void unmix(Weights w, Weights dw, Position at, Gradients g, Tensor dMixed, boolean inputs) {
     int d = config.headDim();
     ops.linear().backwardWeight(dMixed, concatenation, dw.o);
     ops.linear().backwardInput(dMixed, w.o, g.dConcatenation, false);
@@ -179,16 +201,38 @@ final class LayerPass {
       if (!direct) {
         ops.fusion()
             .backward(
-                switches, full.out, full.z, w.full.zBias(), w.gamma, full.heads, d, fullRstd,
-                g.dConcatenation, g.full.dOut, g.full.dZ, dw.full.zBias(), dw.gamma);
+                switches,
+                full.out,
+                full.z,
+                w.full.zBias(),
+                w.gamma,
+                full.heads,
+                d,
+                fullRstd,
+                g.dConcatenation,
+                g.full.dOut,
+                g.full.dZ,
+                dw.full.zBias(),
+                dw.gamma);
       }
       full.backward(normed, w.full, dw.full, at, g.full, dNormed);
     }
     if (linear != null) {
       ops.fusion()
           .backward(
-              switches, linear.out, linear.z, null, w.gamma, linear.heads, d, linearRstd,
-              g.dConcatenation, g.linear.dOut, g.linear.dZ, null, dw.gamma);
+              switches,
+              linear.out,
+              linear.z,
+              null,
+              w.gamma,
+              linear.heads,
+              d,
+              linearRstd,
+              g.dConcatenation,
+              g.linear.dOut,
+              g.linear.dZ,
+              null,
+              dw.gamma);
       linear.backward(normed, w.linear, dw.linear, at, g.linear, dNormed, full != null);
     }
   }

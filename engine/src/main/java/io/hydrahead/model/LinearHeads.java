@@ -5,17 +5,30 @@ import io.hydrahead.ops.deltarule.GatedDeltaRule;
 import io.hydrahead.tensor.Tensor;
 
 /**
- * The linear-attention heads of one layer (Gated DeltaNet): projections, optional short convolution,
- * per-head RMSNorm of q and k, rotary, L2 norm, decay and write strength, delta rule. N = B·T rows,
- * h linear heads, d head dim, D width.
+ * The linear-attention heads of one layer (Gated DeltaNet): projections, optional short
+ * convolution, per-head RMSNorm of q and k, rotary, L2 norm, decay and write strength, delta rule.
+ * N = B·T rows, h linear heads, d head dim, D width.
  */
 final class LinearHeads {
   private static final float L2_EPS = 1e-6f;
 
-  /** Parameters, or their gradients; z is null without a gate, the convolutions when they are off. */
+  /**
+   * Parameters, or their gradients; z is null without a gate, the convolutions when they are off.
+   */
   record Weights(
-      Tensor q, Tensor k, Tensor v, Tensor qConv, Tensor kConv, Tensor vConv, Tensor qNorm,
-      Tensor kNorm, Tensor z, Tensor a, Tensor b, Tensor aLog, Tensor dtBias) {
+      Tensor q,
+      Tensor k,
+      Tensor v,
+      Tensor qConv,
+      Tensor kConv,
+      Tensor vConv,
+      Tensor qNorm,
+      Tensor kNorm,
+      Tensor z,
+      Tensor a,
+      Tensor b,
+      Tensor aLog,
+      Tensor dtBias) {
 
     static Weights of(ParameterStore s, int layer, Style style) {
       String p = ParameterShapes.attention(layer) + "linear_";
@@ -201,8 +214,8 @@ final class LinearHeads {
   }
 
   /**
-   * From gradients of out and z to those of the parameters and, unless dx is null, of x: assigned, or
-   * added to when {@code accumulate}.
+   * From gradients of out and z to those of the parameters and, unless dx is null, of x: assigned,
+   * or added to when {@code accumulate}.
    */
   void backward(
       Tensor x, Weights w, Weights dw, Position at, Gradients g, Tensor dx, boolean accumulate) {
@@ -224,7 +237,14 @@ final class LinearHeads {
   }
 
   private void normed(
-      Tensor dy, Tensor dRaw, Tensor y, Tensor raw, Tensor norms, Tensor rstd, Tensor w, Tensor dw,
+      Tensor dy,
+      Tensor dRaw,
+      Tensor y,
+      Tensor raw,
+      Tensor norms,
+      Tensor rstd,
+      Tensor w,
+      Tensor dw,
       Position at) {
     Tensor dHeads = dy.view(y.shape());
     ops.l2Norm().backward(y, norms, dHeads, dHeads);
@@ -235,8 +255,16 @@ final class LinearHeads {
   }
 
   private void unproject(
-      Gradients g, Tensor dRaw, Tensor x, Stream s, Tensor w, Tensor dw, Tensor conv, Tensor dConv,
-      Tensor dx, boolean accumulate) {
+      Gradients g,
+      Tensor dRaw,
+      Tensor x,
+      Stream s,
+      Tensor w,
+      Tensor dw,
+      Tensor conv,
+      Tensor dConv,
+      Tensor dx,
+      boolean accumulate) {
     Tensor dy = dRaw;
     if (conv != null) {
       ops.conv().backward(batch, tokens, s.projected, conv, dRaw, g.dProjected, dConv);
@@ -245,8 +273,7 @@ final class LinearHeads {
     linear(dy, x, w, dw, dx, accumulate);
   }
 
-  private void linear(
-      Tensor dy, Tensor x, Tensor w, Tensor dw, Tensor dx, boolean accumulate) {
+  private void linear(Tensor dy, Tensor x, Tensor w, Tensor dw, Tensor dx, boolean accumulate) {
     ops.linear().backwardWeight(dy, x, dw);
     if (dx != null) {
       ops.linear().backwardInput(dy, w, dx, accumulate);

@@ -27,8 +27,8 @@ public final class ModelFiles {
   private ModelFiles() {}
 
   /**
-   * @param float32 widen every parameter to float32, as training needs; otherwise matrices stay mapped
-   *     in their stored type, and only vectors are widened
+   * @param float32 widen every parameter to float32, as training needs; otherwise matrices stay
+   *     mapped in their stored type, and only vectors are widened
    */
   public record LoadOptions(boolean float32) {
     /** For inference: weights as stored. */
@@ -69,7 +69,11 @@ public final class ModelFiles {
                 || stored.dtype() == DType.F16;
         if (!floats) {
           throw new InputException(
-              folder + ": tensor " + e.getKey() + " is " + stored.dtype()
+              folder
+                  + ": tensor "
+                  + e.getKey()
+                  + " is "
+                  + stored.dtype()
                   + "; F32, BF16 and F16 are supported");
         }
         if (!options.float32() && isMatrix(e.getKey(), stored)) {
@@ -102,7 +106,9 @@ public final class ModelFiles {
           name.equals(ParameterShapes.LM_HEAD) || name.endsWith("rotary_emb.inv_freq");
       if (!shapes.containsKey(name) && !harmless) {
         throw new InputException(
-            folder + ": the checkpoint has a tensor '" + name
+            folder
+                + ": the checkpoint has a tensor '"
+                + name
                 + "' that its config.json does not call for; is it the config of another model?");
       }
     }

@@ -21,21 +21,42 @@ public final class ModelShapes {
     SHAPES.put(
         "teacher-24m",
         new ModelConfig(
-            8192, 384, 1024, 12, 16, 8, 32, 4096, 1e-6f, RotaryConfig.plain(1e6), true, -1,
+            8192,
+            384,
+            1024,
+            12,
+            16,
+            8,
+            32,
+            4096,
+            1e-6f,
+            RotaryConfig.plain(1e6),
+            true,
+            -1,
             List.of()));
     SHAPES.put(
         "tiny",
         new ModelConfig(
-            1024, 128, 384, 4, 8, 8, 32, 512, 1e-6f, RotaryConfig.plain(1e6), true, -1,
-            List.of()));
+            1024, 128, 384, 4, 8, 8, 32, 512, 1e-6f, RotaryConfig.plain(1e6), true, -1, List.of()));
   }
 
   private ModelShapes() {}
 
   private static ModelConfig qwen3(int width, int intermediate) {
     return new ModelConfig(
-        151_936, width, intermediate, 28, 16, 8, 128, 40_960, 1e-6f, RotaryConfig.plain(1e6), true,
-        -1, List.of());
+        151_936,
+        width,
+        intermediate,
+        28,
+        16,
+        8,
+        128,
+        40_960,
+        1e-6f,
+        RotaryConfig.plain(1e6),
+        true,
+        -1,
+        List.of());
   }
 
   /** Names that {@link #get} knows. */
@@ -43,18 +64,22 @@ public final class ModelShapes {
     return List.copyOf(SHAPES.keySet());
   }
 
-  /** @throws InputException listing the names, if {@code name} is none of them */
+  /**
+   * @throws InputException listing the names, if {@code name} is none of them
+   */
   public static ModelConfig get(String name) {
     ModelConfig c = SHAPES.get(name);
     if (c == null) {
-      throw new InputException("unknown shape '" + name + "'; known: " + String.join(", ", names()));
+      throw new InputException(
+          "unknown shape '" + name + "'; known: " + String.join(", ", names()));
     }
     return c;
   }
 
   /**
-   * A model with random weights of deviation 0.02 (norms and γ are 1): matrices in {@code dtype}, vectors
-   * in float32. The weights repeat with a period of 65,521 elements, which no kernel can notice.
+   * A model with random weights of deviation 0.02 (norms and γ are 1): matrices in {@code dtype},
+   * vectors in float32. The weights repeat with a period of 65,521 elements, which no kernel can
+   * notice.
    */
   public static HybridTransformer random(
       ModelConfig config, HeadPlan plan, Style style, DType dtype, Ops ops) {
@@ -67,15 +92,14 @@ public final class ModelShapes {
     block.copyFrom(pattern);
     ParameterStore store = new ParameterStore();
     ParameterShapes.of(config, plan, style)
-        .forEach(
-            (name, shape) -> {
-              if (shape.length == 2 && !name.endsWith("_conv.weight")) {
-                repeat(block, store.allocate(name, dtype, shape).segment());
-              } else {
-                boolean one = name.contains("norm") || name.endsWith("gamma");
-                store.allocate(name, DType.F32, shape).fill(one ? 1f : 0.02f);
-              }
-            });
+        .forEach((name, shape) -> {
+          if (shape.length == 2 && !name.endsWith("_conv.weight")) {
+            repeat(block, store.allocate(name, dtype, shape).segment());
+          } else {
+            boolean one = name.contains("norm") || name.endsWith("gamma");
+            store.allocate(name, DType.F32, shape).fill(one ? 1f : 0.02f);
+          }
+        });
     return new HybridTransformer(config, plan, style, store, ops);
   }
 

@@ -4,8 +4,8 @@ import java.util.LinkedHashMap;
 import java.util.Map;
 
 /**
- * Names and shapes of all parameters of a (config, plan, style), in checkpoint order. Only rows that
- * are used exist. A vanilla model has exactly Qwen3's names.
+ * Names and shapes of all parameters of a (config, plan, style), in checkpoint order. Only rows
+ * that are used exist. A vanilla model has exactly Qwen3's names.
  */
 public final class ParameterShapes {
   public static final String EMBEDDING = "model.embed_tokens.weight";
@@ -27,8 +27,14 @@ public final class ParameterShapes {
   public static Map<String, long[]> of(ModelConfig c, HeadPlan plan, Style style) {
     if (plan.layers() != c.layers() || plan.heads() != c.heads()) {
       throw new IllegalArgumentException(
-          "the plan is for " + plan.layers() + " × " + plan.heads() + " heads, the model has "
-              + c.layers() + " × " + c.heads());
+          "the plan is for "
+              + plan.layers()
+              + " × "
+              + plan.heads()
+              + " heads, the model has "
+              + c.layers()
+              + " × "
+              + c.heads());
     }
     Map<String, long[]> s = new LinkedHashMap<>();
     long width = c.hiddenSize();

@@ -10,7 +10,10 @@ import java.util.List;
 import java.util.Map;
 import java.util.Set;
 
-/** Named parameters (or their gradients, or an optimiser's moments) in checkpoint order; their owner. */
+/**
+ * Named parameters (or their gradients, or an optimiser's moments) in checkpoint order; their
+ * owner.
+ */
 public final class ParameterStore implements AutoCloseable {
   private final Map<String, Tensor> tensors = new LinkedHashMap<>();
   private final Workspace memory = new Workspace();
@@ -54,7 +57,9 @@ public final class ParameterStore implements AutoCloseable {
     }
   }
 
-  /** @throws IllegalArgumentException if there is none of that name */
+  /**
+   * @throws IllegalArgumentException if there is none of that name
+   */
   public Tensor get(String name) {
     Tensor t = tensors.get(name);
     if (t == null) {

@@ -16,8 +16,12 @@ public record RotaryConfig(double theta, Yarn yarn) {
    * @param attentionFactor multiplies cos and sin; 0 means the default 0.1 ln(factor) + 1
    */
   public record Yarn(
-      double factor, int originalMaxPosition, double betaFast, double betaSlow,
-      double attentionFactor, boolean truncate) {
+      double factor,
+      int originalMaxPosition,
+      double betaFast,
+      double betaSlow,
+      double attentionFactor,
+      boolean truncate) {
     public static final Yarn NONE = new Yarn(1, 0, 32, 1, 0, true);
   }
 

@@ -3,7 +3,8 @@ package io.hydrahead.model;
 import io.hydrahead.tensor.Tensor;
 
 /**
- * Cosines and sines of the rotary angles for a run of positions, computed in float64 and rounded once.
+ * Cosines and sines of the rotary angles for a run of positions, computed in float64 and rounded
+ * once.
  *
  * <p>YaRN: Peng et al., arXiv:2309.00071, with the ramp and attention factor of Hugging Face
  * transformers.

@@ -12,8 +12,8 @@ import java.util.Map;
  * One sequence being read and continued: prefill in pieces, then decode token by token. Holds the
  * caches: keys and values of kept KV heads only, float32 recurrent state for the linear heads.
  *
- * <p>Pieces end at multiples of {@link #PIECE} in the text, so every chunk lies on the absolute grid.
- * {@link #decode} allocates nothing.
+ * <p>Pieces end at multiples of {@link #PIECE} in the text, so every chunk lies on the absolute
+ * grid. {@link #decode} allocates nothing.
  */
 public final class Session implements AutoCloseable {
   /** Most tokens a piece: a multiple of the delta rule's chunk. */
@@ -133,8 +133,8 @@ public final class Session implements AutoCloseable {
   /**
    * Reads {@code ids} and returns the logits [V] after the last, valid until the next call.
    *
-   * @throws IllegalArgumentException if there are none, one is outside the vocabulary, or they do not
-   *     fit
+   * @throws IllegalArgumentException if there are none, one is outside the vocabulary, or they do
+   *     not fit
    */
   public Tensor prefill(int[] ids) {
     read(ids, null, HeadTap.NONE);
@@ -214,7 +214,8 @@ public final class Session implements AutoCloseable {
   }
 
   private Tensor head() {
-    model.ops()
+    model
+        .ops()
         .rmsNorm()
         .forward(lastHidden, model.finalNorm(), model.config().rmsNormEps(), lastNormed, null);
     model.ops().linear().forward(lastNormed, model.lmHead(), logitsRow, false);
@@ -270,8 +271,8 @@ public final class Session implements AutoCloseable {
   }
 
   /**
-   * Fills the caches with random values as if {@code tokens} had been read: for benchmarks of decoding
-   * at a context that would take long to prefill.
+   * Fills the caches with random values as if {@code tokens} had been read: for benchmarks of
+   * decoding at a context that would take long to prefill.
    */
   public void pretend(int tokens) {
     reset();

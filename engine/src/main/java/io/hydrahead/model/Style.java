@@ -24,7 +24,9 @@ public record Style(
     int convKernel,
     float betaMax) {
 
-  /** Scale of the scores of full heads at absolute 1-based position t; applied at inference only. */
+  /**
+   * Scale of the scores of full heads at absolute 1-based position t; applied at inference only.
+   */
   public enum LengthScale {
     NONE,
     LOG

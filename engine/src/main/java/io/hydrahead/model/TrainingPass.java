@@ -7,9 +7,10 @@ import java.util.ArrayList;
 import java.util.List;
 
 /**
- * Forward and backward over B whole sequences of T tokens, in buffers assigned once. N = B·T rows, D
- * width, V vocabulary. Also a teacher's pass, or a probe's, when built without gradients: then only
- * what {@link #layerInput}, {@link #mixerOutput} and {@link #finalHidden} show is kept a layer.
+ * Forward and backward over B whole sequences of T tokens, in buffers assigned once. N = B·T rows,
+ * D width, V vocabulary. Also a teacher's pass, or a probe's, when built without gradients: then
+ * only what {@link #layerInput}, {@link #mixerOutput} and {@link #finalHidden} show is kept a
+ * layer.
  *
  * <p>Activations are assigned; parameter gradients accumulate.
  */
@@ -104,12 +105,16 @@ public final class TrainingPass implements AutoCloseable {
     return memory.bytes();
   }
 
-  /** @param ids N token ids, sequence after sequence */
+  /**
+   * @param ids N token ids, sequence after sequence
+   */
   public void forward(int[] ids) {
     forward(ids, HeadTap.NONE);
   }
 
-  /** @throws IllegalArgumentException if there are not N ids, or one is outside the vocabulary */
+  /**
+   * @throws IllegalArgumentException if there are not N ids, or one is outside the vocabulary
+   */
   public void forward(int[] ids, HeadTap tap) {
     forward(ids, tap, LayerObserver.NONE);
   }
@@ -133,7 +138,9 @@ public final class TrainingPass implements AutoCloseable {
     forwardFrom(0, tap, observer);
   }
 
-  /** Runs layers {@code from} … on what {@link #layerInput} of that layer holds: a probe's re-run. */
+  /**
+   * Runs layers {@code from} … on what {@link #layerInput} of that layer holds: a probe's re-run.
+   */
   public void forwardFrom(int from, HeadTap tap, LayerObserver observer) {
     Ops ops = spec.ops();
     for (int l = from; l < layers.length; l++) {
@@ -145,7 +152,9 @@ public final class TrainingPass implements AutoCloseable {
         .forward(last, model.finalNorm(), spec.config().rmsNormEps(), finalHidden, finalRstd);
   }
 
-  /** Input of layer {@code l} in the last forward pass, [N, D]; that of layer 0 is the embedding. */
+  /**
+   * Input of layer {@code l} in the last forward pass, [N, D]; that of layer 0 is the embedding.
+   */
   public Tensor layerInput(int l) {
     return inputs[l];
   }
@@ -184,8 +193,8 @@ public final class TrainingPass implements AutoCloseable {
   }
 
   /**
-   * Σ weight · cross-entropy of the last forward pass; with {@code grads} not null also its gradient
-   * times {@code gradScale}, kept for {@link #backward}.
+   * Σ weight · cross-entropy of the last forward pass; with {@code grads} not null also its
+   * gradient times {@code gradScale}, kept for {@link #backward}.
    *
    * @param targets N ids, negative to leave a row out: the caller has shifted them by one
    */
@@ -195,10 +204,7 @@ public final class TrainingPass implements AutoCloseable {
     for (Chunk c : chunks) {
       spec.ops().linear().forward(c.hidden, model.lmHead(), c.logits, false);
       Tensor dLogits = grads == null ? null : c.dLogits;
-      sum +=
-          spec.ops()
-              .loss()
-              .crossEntropy(c.logits, targets, weights, c.from, gradScale, dLogits);
+      sum += spec.ops().loss().crossEntropy(c.logits, targets, weights, c.from, gradScale, dLogits);
       headGradient(c, grads);
     }
     return sum;
@@ -208,12 +214,17 @@ public final class TrainingPass implements AutoCloseable {
   public record Distillation(double kl, double crossEntropy) {}
 
   /**
-   * klWeight · KL + ceWeight · cross-entropy against {@code teacher}, whose last forward pass ran on the
-   * same ids; gradients as in {@link #nextTokenLoss}.
+   * klWeight · KL + ceWeight · cross-entropy against {@code teacher}, whose last forward pass ran
+   * on the same ids; gradients as in {@link #nextTokenLoss}.
    */
   public Distillation distil(
-      TrainingPass teacher, int[] targets, float[] weights, float klWeight, float ceWeight,
-      float gradScale, ParameterStore grads) {
+      TrainingPass teacher,
+      int[] targets,
+      float[] weights,
+      float klWeight,
+      float ceWeight,
+      float gradScale,
+      ParameterStore grads) {
     double kl = 0;
     double ce = 0;
     for (int i = 0; i < chunks.size(); i++) {
@@ -226,7 +237,8 @@ public final class TrainingPass implements AutoCloseable {
           spec.ops()
               .loss()
               .crossEntropy(c.logits, targets, weights, c.from, ceWeight * gradScale, dLogits);
-      kl += spec.ops().loss().kl(t.logits, c.logits, weights, c.from, klWeight * gradScale, dLogits);
+      kl +=
+          spec.ops().loss().kl(t.logits, c.logits, weights, c.from, klWeight * gradScale, dLogits);
       headGradient(c, grads);
     }
     return new Distillation(kl, ce);
@@ -246,7 +258,12 @@ public final class TrainingPass implements AutoCloseable {
     Ops ops = spec.ops();
     ops.rmsNorm()
         .backward(
-            last, model.finalNorm(), finalRstd, dHidden, dResidual, false,
+            last,
+            model.finalNorm(),
+            finalRstd,
+            dHidden,
+            dResidual,
+            false,
             grads.get(ParameterShapes.FINAL_NORM));
     for (int l = layers.length - 1; l >= 0; l--) {
       layers[l].backward(inputs[l], model.weights(l), dw[l], position, gradients[l], dResidual);
@@ -255,15 +272,17 @@ public final class TrainingPass implements AutoCloseable {
   }
 
   /**
-   * Stage 1 of the transfer: runs layer {@code l}'s attention block alone on {@code input} [N, D] and
-   * returns its output [N, D].
+   * Stage 1 of the transfer: runs layer {@code l}'s attention block alone on {@code input} [N, D]
+   * and returns its output [N, D].
    */
   public Tensor alignForward(int l, Tensor input) {
     layers[l].mix(input, model.weights(l), position, null, HeadTap.NONE);
     return layers[l].mixerOutput;
   }
 
-  /** Backward of {@link #alignForward}: gradients of the attention block's parameters accumulate. */
+  /**
+   * Backward of {@link #alignForward}: gradients of the attention block's parameters accumulate.
+   */
   public void alignBackward(int l, Tensor dOut, ParameterStore grads) {
     layers[l].unmix(model.weights(l), bind(grads)[l], position, gradients[l], dOut, false);
   }

@@ -6,8 +6,8 @@ import java.util.function.Function;
 import java.util.random.RandomGenerator;
 
 /**
- * A prompt and its counterfactual: the same text with the needle's value swapped for another of the same
- * type and token length. The true answer is teacher-forced in both.
+ * A prompt and its counterfactual: the same text with the needle's value swapped for another of the
+ * same type and token length. The true answer is teacher-forced in both.
  *
  * @param clean prompt and true answer
  * @param corrupted prompt with the other value, and the true answer
@@ -27,8 +27,8 @@ public record CounterfactualPair(
   private static final int TRIES = 200;
 
   /**
-   * Makes a pair from a prompt that contains {@code answer}; empty if no value of the same token length
-   * is found, or the answer's tokens do not stand in the prompt as they are asked for.
+   * Makes a pair from a prompt that contains {@code answer}; empty if no value of the same token
+   * length is found, or the answer's tokens do not stand in the prompt as they are asked for.
    *
    * @param encode text to token ids
    * @param separator what stands between prompt and answer, such as a space

@@ -10,8 +10,8 @@ import java.util.Arrays;
 import java.util.List;
 
 /**
- * General ability: the rise in cross-entropy on plain text when a head's output is replaced by its mean
- * over the positions of that text. Everything downstream is live.
+ * General ability: the rise in cross-entropy on plain text when a head's output is replaced by its
+ * mean over the positions of that text. Everything downstream is live.
  */
 final class GeneralAbility {
   private GeneralAbility() {}

@@ -10,9 +10,9 @@ import java.util.List;
 import java.util.Map;
 
 /**
- * Finds the retrieval-critical heads by causal intervention (METHOD: HydraHead's probe): receiver effects
- * with frozen downstream attention, sender effects by path patching, κ, and general ability. L layers, H
- * heads.
+ * Finds the retrieval-critical heads by causal intervention (METHOD: HydraHead's probe): receiver
+ * effects with frozen downstream attention, sender effects by path patching, κ, and general
+ * ability. L layers, H heads.
  */
 public final class HeadProbe {
   private final HybridTransformer model;
@@ -43,7 +43,8 @@ public final class HeadProbe {
 
   /**
    * @param pairs by sub-probe
-   * @param plainTexts texts of equal length for the general-ability probe; may be empty when it is off
+   * @param plainTexts texts of equal length for the general-ability probe; may be empty when it is
+   *     off
    * @throws InputException if no pair can be used: the model answers none of them
    */
   public ProbeResult run(Map<String, List<CounterfactualPair>> pairs, List<int[]> plainTexts) {
@@ -54,8 +55,12 @@ public final class HeadProbe {
       int all = tallies.stream().mapToInt(t -> t.pairs).sum();
       int correct = tallies.stream().mapToInt(t -> t.correct).sum();
       throw new InputException(
-          "the probe has nothing to go by: of " + all + " pairs the model answers " + correct
-              + " rightly and none with a margin of " + options.minimumGap()
+          "the probe has nothing to go by: of "
+              + all
+              + " pairs the model answers "
+              + correct
+              + " rightly and none with a margin of "
+              + options.minimumGap()
               + "; use shorter prompts (--length) or a model that can retrieve");
     }
     List<double[][]> receiverMeans = new ArrayList<>();
@@ -92,7 +97,8 @@ public final class HeadProbe {
         general,
         attention,
         Stability.spearman(halves[0], halves[1]),
-        Stability.topOverlap(halves[0], halves[1], Math.max(1, config.layers() * config.heads() / 8)),
+        Stability.topOverlap(
+            halves[0], halves[1], Math.max(1, config.layers() * config.heads() / 8)),
         tallies.stream().map(HeadProbe::summary).toList());
   }
 
@@ -102,8 +108,7 @@ public final class HeadProbe {
         t.name, t.pairs, t.correct, used, used == 0 ? 0 : t.gaps / used);
   }
 
-  private List<Tally> receivers(
-      Map<String, List<CounterfactualPair>> pairs, double[][] attention) {
+  private List<Tally> receivers(Map<String, List<CounterfactualPair>> pairs, double[][] attention) {
     long total = pairs.values().stream().mapToLong(List::size).sum();
     progress.begin("probe: receivers", total, "pairs");
     List<Tally> tallies = new ArrayList<>();
@@ -123,8 +128,7 @@ public final class HeadProbe {
 
   private void receive(Tally t, CounterfactualPair pair, double[][] attention) {
     t.pairs++;
-    try (ReceiverProbe probe =
-        new ReceiverProbe(model, pair.clean().length, pair.answerTokens())) {
+    try (ReceiverProbe probe = new ReceiverProbe(model, pair.clean().length, pair.answerTokens())) {
       ReceiverProbe.Outcome o = probe.run(pair, options.minimumGap());
       each((l, h) -> attention[l][h] += o.attention()[l][h]);
       if (o.correct()) {
@@ -154,13 +158,12 @@ public final class HeadProbe {
 
   private boolean mark(boolean[][] critical, double[][] effect) {
     boolean[] grown = {false};
-    each(
-        (l, h) -> {
-          if (effect[l][h] >= options.threshold() && !critical[l][h]) {
-            critical[l][h] = true;
-            grown[0] = true;
-          }
-        });
+    each((l, h) -> {
+      if (effect[l][h] >= options.threshold() && !critical[l][h]) {
+        critical[l][h] = true;
+        grown[0] = true;
+      }
+    });
     return grown[0];
   }
 
@@ -173,10 +176,10 @@ public final class HeadProbe {
     }
     long forwards = 0;
     for (Tally t : tallies) {
-      forwards += (long) Math.min(options.senderPairs(), t.usable.size()) * Math.max(lastReceiver, 0);
+      forwards +=
+          (long) Math.min(options.senderPairs(), t.usable.size()) * Math.max(lastReceiver, 0);
     }
-    progress.begin(
-        "probe: senders, round " + round, forwards * config.heads(), "heads");
+    progress.begin("probe: senders, round " + round, forwards * config.heads(), "heads");
     Map<String, double[][]> means = new LinkedHashMap<>();
     int done = 0;
     for (Tally t : tallies) {
@@ -206,9 +209,7 @@ public final class HeadProbe {
 
   private double[][] kappa(List<double[][]> receiverMeans, List<double[][]> senderMeans) {
     double[][] kappa = zeros();
-    each(
-        (l, h) ->
-            kappa[l][h] = Math.max(share(receiverMeans, l, h), share(senderMeans, l, h)));
+    each((l, h) -> kappa[l][h] = Math.max(share(receiverMeans, l, h), share(senderMeans, l, h)));
     return kappa;
   }
 
@@ -216,8 +217,7 @@ public final class HeadProbe {
     if (means.isEmpty()) {
       return 0;
     }
-    long over =
-        means.stream().filter(m -> Math.abs(m[l][h]) >= options.threshold()).count();
+    long over = means.stream().filter(m -> Math.abs(m[l][h]) >= options.threshold()).count();
     return over / (double) means.size();
   }
 

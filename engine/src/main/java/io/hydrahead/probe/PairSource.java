@@ -18,8 +18,8 @@ import java.util.Optional;
 import java.util.Random;
 
 /**
- * Counterfactual pairs from the needle tasks: three single-key and two multi-key sub-probes, from words
- * and values that neither training nor the test uses (the development split).
+ * Counterfactual pairs from the needle tasks: three single-key and two multi-key sub-probes, from
+ * words and values that neither training nor the test uses (the development split).
  *
  * @param length tokens of a prompt, at most
  * @param pairs pairs a sub-probe
@@ -50,8 +50,7 @@ public record PairSource(TextCodec codec, TaskStyle style, int length, int pairs
       List<CounterfactualPair> made = new ArrayList<>();
       for (int i = 0; i < pairs * TRIES && made.size() < pairs; i++) {
         Dice dice = new Dice(seed, family.ordinal(), i);
-        Fit<TaskText> fit =
-            Fit.largest(generator, dice, length, CLOSENESS, t -> t, this::tokens);
+        Fit<TaskText> fit = Fit.largest(generator, dice, length, CLOSENESS, t -> t, this::tokens);
         if (fit instanceof Fit.DoesNotFit<TaskText> no) {
           smallest = Math.min(smallest, no.smallest());
           break;
@@ -64,8 +63,13 @@ public record PairSource(TextCodec codec, TaskStyle style, int length, int pairs
     }
     if (all.isEmpty()) {
       throw new InputException(
-          "no needle prompt of the probe fits " + length + " tokens; the smallest takes " + smallest
-              + ": use --length " + smallest + " or more");
+          "no needle prompt of the probe fits "
+              + length
+              + " tokens; the smallest takes "
+              + smallest
+              + ": use --length "
+              + smallest
+              + " or more");
     }
     return all;
   }

@@ -3,7 +3,8 @@ package io.hydrahead.probe;
 /**
  * Settings of a probe.
  *
- * @param threshold least |IE| in a sub-probe that counts as an effect, for κ and for being a receiver
+ * @param threshold least |IE| in a sub-probe that counts as an effect, for κ and for being a
+ *     receiver
  * @param minimumGap least m(x) − m(x′) of a pair that is used
  * @param senderPairs pairs a sub-probe for the sender effect, which costs a forward pass a head and
  *     pair; 0 leaves senders out

@@ -13,7 +13,8 @@ import java.util.Map;
  * @param receiver mean |IE| as receiver, over sub-probes
  * @param sender mean |IE| as sender, over sub-probes
  * @param kappa share of sub-probes in which |IE| reaches the threshold, as receiver or sender
- * @param general rise in cross-entropy when the head's output is replaced by its mean; null if not run
+ * @param general rise in cross-entropy when the head's output is replaced by its mean; null if not
+ *     run
  * @param attentionScore retrieval-head score, the baseline
  * @param splitHalf Spearman correlation of the receiver effects from two halves of the pairs
  * @param splitHalfOverlap share of the top eighth of heads on which the two halves agree

@@ -3,8 +3,8 @@ package io.hydrahead.probe;
 import io.hydrahead.tensor.Tensor;
 
 /**
- * m = (1/Z) Σ_j λ^j (z_j[a⁺_j] − z_j[a⁻_j]) over the answer's tokens, Z = Σ λ^j: how much the logits
- * prefer the true answer to the counterfactual one.
+ * m = (1/Z) Σ_j λ^j (z_j[a⁺_j] − z_j[a⁻_j]) over the answer's tokens, Z = Σ λ^j: how much the
+ * logits prefer the true answer to the counterfactual one.
  */
 final class Readout {
   static final double LAMBDA = 0.9;
@@ -20,8 +20,7 @@ final class Readout {
     for (int j = 0; j < pair.answerTokens(); j++) {
       long row = (from + j) * vocabulary;
       sum +=
-          weight
-              * (logits.get(row + pair.truth()[j]) - logits.get(row + pair.counterfactual()[j]));
+          weight * (logits.get(row + pair.truth()[j]) - logits.get(row + pair.counterfactual()[j]));
       z += weight;
       weight *= LAMBDA;
     }

@@ -15,10 +15,10 @@ import java.lang.foreign.MemorySegment;
 /**
  * Receiver effects of all heads on one counterfactual pair:
  *
- * <p>IE(l,h) = [m(x) − m(x; o_{l,h} ← o_{l,h}(x′))] / [m(x) − m(x′)], attention outputs of later layers
- * frozen at their clean values, MLPs live. With attention frozen, positions do not see each other, so
- * patching all positions and patching the answer's rows give the same readout; only those R rows are
- * computed. L layers, H heads, d head dim, D width.
+ * <p>IE(l,h) = [m(x) − m(x; o_{l,h} ← o_{l,h}(x′))] / [m(x) − m(x′)], attention outputs of later
+ * layers frozen at their clean values, MLPs live. With attention frozen, positions do not see each
+ * other, so patching all positions and patching the answer's rows give the same readout; only those
+ * R rows are computed. L layers, H heads, d head dim, D width.
  */
 final class ReceiverProbe implements AutoCloseable {
   /** What a pair says: {@code effects} [L][H], null when the pair must be skipped. */
@@ -120,8 +120,7 @@ final class ReceiverProbe implements AutoCloseable {
   private double[] layerEffects(CounterfactualPair pair, int layer, double m, double gap) {
     int heads = config.heads();
     long width = config.hiddenSize();
-    Tensor o =
-        model.parameters().get(ParameterShapes.attention(layer) + "o_proj.weight");
+    Tensor o = model.parameters().get(ParameterShapes.attention(layer) + "o_proj.weight");
     for (int h = 0; h < heads; h++) {
       repeat(clean.inputs[layer], patchedInput, h);
       for (int l = layer; l < config.layers(); l++) {

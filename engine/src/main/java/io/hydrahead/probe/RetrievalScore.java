@@ -5,8 +5,8 @@ import io.hydrahead.tensor.Tensor;
 
 /**
  * The attention-score baseline (Wu et al., "Retrieval Head Mechanistically Explains Long-Context
- * Factuality", arXiv:2404.15574): the share of copied tokens whose top-1 attention is on the needle token
- * that is being copied.
+ * Factuality", arXiv:2404.15574): the share of copied tokens whose top-1 attention is on the needle
+ * token that is being copied.
  */
 final class RetrievalScore {
   private RetrievalScore() {}
@@ -17,7 +17,11 @@ final class RetrievalScore {
    * @param q queries [T, h·d] and {@code k} keys [T, g·d] of the layer's full heads
    */
   static void score(
-      HybridTransformer model, CounterfactualPair pair, int layer, Tensor q, Tensor k,
+      HybridTransformer model,
+      CounterfactualPair pair,
+      int layer,
+      Tensor q,
+      Tensor k,
       double[] scores) {
     int d = model.config().headDim();
     int[] heads = model.plan().fullHeads(layer);

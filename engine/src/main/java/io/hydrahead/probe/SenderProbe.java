@@ -11,9 +11,10 @@ import io.hydrahead.tensor.Workspace;
 import java.lang.foreign.MemorySegment;
 
 /**
- * Sender effects on one pair (path patching one step back): head s is given its counterfactual output
- * everywhere, the receivers in later layers recompute from the changed residual stream, and every other
- * head keeps its clean output. The effect is the readout's fall over m(x) − m(x′), as for receivers.
+ * Sender effects on one pair (path patching one step back): head s is given its counterfactual
+ * output everywhere, the receivers in later layers recompute from the changed residual stream, and
+ * every other head keeps its clean output. The effect is the readout's fall over m(x) − m(x′), as
+ * for receivers.
  */
 final class SenderProbe implements AutoCloseable {
   private final ModelConfig config;

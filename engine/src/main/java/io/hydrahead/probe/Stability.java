@@ -15,9 +15,7 @@ final class Stability {
     double min = Arrays.stream(m).flatMapToDouble(Arrays::stream).min().orElse(0);
     double max = Arrays.stream(m).flatMapToDouble(Arrays::stream).max().orElse(0);
     return Arrays.stream(m)
-        .map(
-            row ->
-                Arrays.stream(row).map(v -> max == min ? 0 : (v - min) / (max - min)).toArray())
+        .map(row -> Arrays.stream(row).map(v -> max == min ? 0 : (v - min) / (max - min)).toArray())
         .toArray(double[][]::new);
   }
 

@@ -9,10 +9,10 @@ import java.util.function.IntConsumer;
  * A fixed team of platform threads that share the work of one kernel at a time: the calling thread
  * and {@code threads − 1} workers, which spin briefly between kernels and then park.
  *
- * <p>{@link #run} allocates nothing. Tasks are handed out one by one in index order, so which thread
- * runs a task may vary; a kernel must not let its result depend on that (reductions go over a fixed
- * number of slices, one task each). The caller waits for tasks, not for workers: one that wakes up
- * late, as on a busy machine, finds nothing left to do and holds nobody up.
+ * <p>{@link #run} allocates nothing. Tasks are handed out one by one in index order, so which
+ * thread runs a task may vary; a kernel must not let its result depend on that (reductions go over
+ * a fixed number of slices, one task each). The caller waits for tasks, not for workers: one that
+ * wakes up late, as on a busy machine, finds nothing left to do and holds nobody up.
  */
 public final class ComputePool implements AutoCloseable {
   /** How long an idle worker spins before it parks: longer than the pauses between kernels. */
@@ -27,9 +27,9 @@ public final class ComputePool implements AutoCloseable {
   private final Worker[] workers;
 
   /**
-   * Phase in the upper half, two for each run: closed while its fields are written, then open; index
-   * of the next task in the lower half. Claiming a task is one compare-and-set, which fails for
-   * whoever read {@link #body} and {@link #tasks} of another run.
+   * Phase in the upper half, two for each run: closed while its fields are written, then open;
+   * index of the next task in the lower half. Claiming a task is one compare-and-set, which fails
+   * for whoever read {@link #body} and {@link #tasks} of another run.
    */
   private final AtomicLong ticket = new AtomicLong(CLOSED);
 
@@ -59,8 +59,8 @@ public final class ComputePool implements AutoCloseable {
 
   /**
    * Calls {@code task} with 0 … {@code count − 1}, each once, and returns when all are done. A task
-   * that itself calls {@code run} has its inner tasks run in sequence. Only one thread at a time may
-   * use the pool; others wait.
+   * that itself calls {@code run} has its inner tasks run in sequence. Only one thread at a time
+   * may use the pool; others wait.
    */
   public void run(int count, IntConsumer task) {
     if (count <= 0) {

@@ -3,11 +3,11 @@ package io.hydrahead.tensor;
 import java.lang.foreign.MemorySegment;
 
 /**
- * All native memory as one segment, addressed by {@link MemorySegment#address()}. Inner loops use it
- * because its bounds and liveness checks fold to constants; whoever does so must first have checked
- * its ranges against the real segments, as {@link #address} does, and must keep those segments
- * reachable until it is done ({@link java.lang.ref.Reference#reachabilityFence}): memory of an
- * automatic arena may otherwise be freed under the loop.
+ * All native memory as one segment, addressed by {@link MemorySegment#address()}. Inner loops use
+ * it because its bounds and liveness checks fold to constants; whoever does so must first have
+ * checked its ranges against the real segments, as {@link #address} does, and must keep those
+ * segments reachable until it is done ({@link java.lang.ref.Reference#reachabilityFence}): memory
+ * of an automatic arena may otherwise be freed under the loop.
  */
 public final class NativeMemory {
   /** Offsets into this segment are addresses. */

@@ -3,8 +3,8 @@ package io.hydrahead.tensor;
 import java.lang.foreign.MemorySegment;
 
 /**
- * Fills fresh memory with NaN when the system property {@code hydrahead.poison} is true, as it is in
- * the tests: a kernel that reads what nobody wrote is then found at once.
+ * Fills fresh memory with NaN when the system property {@code hydrahead.poison} is true, as it is
+ * in the tests: a kernel that reads what nobody wrote is then found at once.
  */
 public final class Poison {
   private static final boolean ON = Boolean.getBoolean("hydrahead.poison");

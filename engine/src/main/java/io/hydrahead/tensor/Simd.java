@@ -3,8 +3,8 @@ package io.hydrahead.tensor;
 import java.lang.System.Logger.Level;
 
 /**
- * Whether kernels may use the Vector API. Classes that mention {@code jdk.incubator.vector} are to be
- * loaded only when {@link #available} says so; every kernel has a scalar fallback.
+ * Whether kernels may use the Vector API. Classes that mention {@code jdk.incubator.vector} are to
+ * be loaded only when {@link #available} says so; every kernel has a scalar fallback.
  */
 public final class Simd {
   private static final boolean AVAILABLE = detect();

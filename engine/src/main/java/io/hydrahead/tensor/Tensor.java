@@ -42,8 +42,14 @@ public final class Tensor {
     long bytes = Math.multiplyExact(count(shape), (long) dtype.bytes());
     if (segment.byteSize() != bytes) {
       throw new IllegalArgumentException(
-          "a " + dtype + " tensor of shape " + Arrays.toString(shape) + " takes " + bytes
-              + " bytes, the segment has " + segment.byteSize());
+          "a "
+              + dtype
+              + " tensor of shape "
+              + Arrays.toString(shape)
+              + " takes "
+              + bytes
+              + " bytes, the segment has "
+              + segment.byteSize());
     }
     return new Tensor(segment, dtype, shape.clone());
   }

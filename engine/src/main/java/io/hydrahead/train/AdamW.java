@@ -11,7 +11,8 @@ import java.util.function.Predicate;
 
 /**
  * AdamW over the trainable parameters of one model, with clipping by the global norm of their
- * gradients. Weight decay goes to matrices only: norms, biases and per-head scalars (rank 1) have none.
+ * gradients. Weight decay goes to matrices only: norms, biases and per-head scalars (rank 1) have
+ * none.
  */
 public final class AdamW implements AutoCloseable {
   /**
@@ -49,7 +50,10 @@ public final class AdamW implements AutoCloseable {
    * @param trainable which of them change; only these get moments
    */
   public AdamW(
-      Optim optim, Settings settings, ParameterStore params, ParameterStore grads,
+      Optim optim,
+      Settings settings,
+      ParameterStore params,
+      ParameterStore grads,
       Predicate<String> trainable) {
     this.optim = optim;
     this.settings = settings;
@@ -86,8 +90,16 @@ public final class AdamW implements AutoCloseable {
     float scale = settings.clip > 0 && norm > settings.clip ? (float) (settings.clip / norm) : 1f;
     for (Slot s : slots.values()) {
       optim.adamW(
-          s.param, s.grad, s.m, s.v, (float) lr, (float) settings.beta1, (float) settings.beta2,
-          (float) settings.eps, s.decays ? (float) settings.weightDecay : 0f, Math.toIntExact(step),
+          s.param,
+          s.grad,
+          s.m,
+          s.v,
+          (float) lr,
+          (float) settings.beta1,
+          (float) settings.beta2,
+          (float) settings.eps,
+          s.decays ? (float) settings.weightDecay : 0f,
+          Math.toIntExact(step),
           scale);
     }
   }
@@ -100,11 +112,10 @@ public final class AdamW implements AutoCloseable {
   /** The moments, live, as {@code m.<name>} and {@code v.<name>}: what a run state saves. */
   public SequencedMap<String, Tensor> moments() {
     SequencedMap<String, Tensor> out = new LinkedHashMap<>();
-    slots.forEach(
-        (name, s) -> {
-          out.put("m." + name, s.m);
-          out.put("v." + name, s.v);
-        });
+    slots.forEach((name, s) -> {
+      out.put("m." + name, s.m);
+      out.put("v." + name, s.v);
+    });
     return out;
   }
 

@@ -30,9 +30,11 @@ public final class DataCorpus implements Corpus {
   }
 
   /**
-   * Opens the data of every stage; stages that share the recipe's own {@code data} share the source.
+   * Opens the data of every stage; stages that share the recipe's own {@code data} share the
+   * source.
    *
-   * @throws io.hydrahead.tensor.InputException naming the field that is wrong, or the missing source
+   * @throws io.hydrahead.tensor.InputException naming the field that is wrong, or the missing
+   *     source
    */
   public static Sources sources(List<Stage> stages) {
     Map<String, DataRecipe> byPath = new LinkedHashMap<>();

@@ -1,11 +1,11 @@
 package io.hydrahead.train;
 
 /**
- * The order in which rows of a corpus are read: in each epoch another permutation, a pure function of
- * (seed, epoch, position), so that a run resumes at any row without replaying the ones before.
+ * The order in which rows of a corpus are read: in each epoch another permutation, a pure function
+ * of (seed, epoch, position), so that a run resumes at any row without replaying the ones before.
  *
- * <p>The permutation is a four-round Feistel network over the next even power of two, walked until it
- * lands inside the corpus (Black and Rogaway, "Ciphers with arbitrary finite domains", 2002).
+ * <p>The permutation is a four-round Feistel network over the next even power of two, walked until
+ * it lands inside the corpus (Black and Rogaway, "Ciphers with arbitrary finite domains", 2002).
  */
 public final class DataOrder {
   private final long seed;

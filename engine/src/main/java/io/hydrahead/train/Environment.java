@@ -15,8 +15,8 @@ import java.util.Map;
 import java.util.stream.Stream;
 
 /**
- * What the bits of a training run depend on besides its recipe: two runs in equal environments compute
- * the same bits.
+ * What the bits of a training run depend on besides its recipe: two runs in equal environments
+ * compute the same bits.
  *
  * @param build SHA-256 of the engine's own classes, first 16 hex digits
  * @param kernel the backend's description of itself
@@ -56,8 +56,11 @@ public record Environment(String build, String kernel, int threads, String machi
     if (Files.isReadable(info)) {
       try (Stream<String> lines = Files.lines(info)) {
         cpu =
-            lines.filter(l -> l.startsWith("model name")).findFirst()
-                .map(l -> l.substring(l.indexOf(':') + 1).strip() + ", ").orElse("");
+            lines
+                .filter(l -> l.startsWith("model name"))
+                .findFirst()
+                .map(l -> l.substring(l.indexOf(':') + 1).strip() + ", ")
+                .orElse("");
       } catch (IOException | UncheckedIOException e) {
         cpu = "";
       }
@@ -67,7 +70,8 @@ public record Environment(String build, String kernel, int threads, String machi
 
   private static String buildHash() {
     try {
-      Path home = Path.of(Environment.class.getProtectionDomain().getCodeSource().getLocation().toURI());
+      Path home =
+          Path.of(Environment.class.getProtectionDomain().getCodeSource().getLocation().toURI());
       MessageDigest sha = MessageDigest.getInstance("SHA-256");
       if (Files.isRegularFile(home)) {
         sha.update(Files.readAllBytes(home));

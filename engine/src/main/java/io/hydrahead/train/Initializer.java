@@ -12,9 +12,9 @@ import java.util.SplittableRandom;
 import java.util.zip.CRC32C;
 
 /**
- * Fresh parameters of a vanilla model: matrices from N(0, 0.02²), those that write into the residual
- * stream (o_proj, down_proj) from N(0, 0.02²/2L) as in GPT-2, norms 1. Each parameter draws from its own
- * generator, a function of seed and name.
+ * Fresh parameters of a vanilla model: matrices from N(0, 0.02²), those that write into the
+ * residual stream (o_proj, down_proj) from N(0, 0.02²/2L) as in GPT-2, norms 1. Each parameter
+ * draws from its own generator, a function of seed and name.
  */
 public final class Initializer {
   private static final double STD = 0.02;

@@ -7,8 +7,8 @@ import java.util.LinkedHashMap;
 import java.util.SequencedMap;
 
 /**
- * A model that learns, with its gradients and, within a stage, its optimiser. A pretraining has one, a
- * transfer one for each arm.
+ * A model that learns, with its gradients and, within a stage, its optimiser. A pretraining has
+ * one, a transfer one for each arm.
  */
 public final class Learner implements AutoCloseable {
   private final String name;
@@ -53,7 +53,9 @@ public final class Learner implements AutoCloseable {
     model = sameParameters;
   }
 
-  /** A new optimiser for {@code stage}; with {@code keepMoments} it goes on where the last one was. */
+  /**
+   * A new optimiser for {@code stage}; with {@code keepMoments} it goes on where the last one was.
+   */
   void begin(Stage stage) {
     AdamW next =
         new AdamW(
@@ -62,12 +64,11 @@ public final class Learner implements AutoCloseable {
     if (last != null && stage.keepMoments()) {
       SequencedMap<String, Tensor> moments = next.moments();
       last.moments()
-          .forEach(
-              (key, old) -> {
-                if (moments.containsKey(key)) {
-                  moments.get(key).copyFrom(old);
-                }
-              });
+          .forEach((key, old) -> {
+            if (moments.containsKey(key)) {
+              moments.get(key).copyFrom(old);
+            }
+          });
     } else {
       updates = 0;
     }

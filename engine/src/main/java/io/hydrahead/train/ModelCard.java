@@ -11,8 +11,8 @@ import java.util.Map;
 import tools.jackson.databind.JsonNode;
 
 /**
- * The {@code README.md} of a trained model. Every number in it was measured in the run: it comes from
- * the model itself, from the training log or from the environment.
+ * The {@code README.md} of a trained model. Every number in it was measured in the run: it comes
+ * from the model itself, from the training log or from the environment.
  */
 public final class ModelCard {
   private final StringBuilder text = new StringBuilder();
@@ -25,8 +25,13 @@ public final class ModelCard {
    * @param learner whose lines of the log count
    */
   public static String of(
-      String name, String about, HybridTransformer model, String learner, String log,
-      TrainingRun.Outcome outcome, Environment environment) {
+      String name,
+      String about,
+      HybridTransformer model,
+      String learner,
+      String log,
+      TrainingRun.Outcome outcome,
+      Environment environment) {
     ModelCard card = new ModelCard();
     card.line("---\nlicense: apache-2.0\nlibrary_name: hydrahead\n---\n\n# " + name + "\n");
     card.line(about + "\n");
@@ -37,10 +42,18 @@ public final class ModelCard {
     card.line("## How to make it again\n");
     card.line(
         "Recipe, tokens and seeds are in the training log's folder; the same recipe gives the same "
-            + "bits on: " + environment.machine() + ", " + environment.threads() + " threads, "
-            + environment.kernel() + ", engine build " + environment.build() + ".");
+            + "bits on: "
+            + environment.machine()
+            + ", "
+            + environment.threads()
+            + " threads, "
+            + environment.kernel()
+            + ", engine build "
+            + environment.build()
+            + ".");
     if (!outcome.bitwise()) {
-      card.line("\nThis run changed its environment on the way and is not reproducible bit by bit.");
+      card.line(
+          "\nThis run changed its environment on the way and is not reproducible bit by bit.");
     }
     return card.text.toString();
   }
@@ -64,8 +77,12 @@ public final class ModelCard {
     ModelConfig c = model.config();
     line("| shape | |\n|---|---|");
     row("parameters", String.format(Locale.ROOT, "%,d", model.parameters().parameters()));
-    row("layers × query heads (KV heads)", c.layers() + " × " + c.heads() + " (" + c.kvHeads() + ")");
-    row("hidden / head / MLP size", c.hiddenSize() + " / " + c.headDim() + " / " + c.intermediateSize());
+    row(
+        "layers × query heads (KV heads)",
+        c.layers() + " × " + c.heads() + " (" + c.kvHeads() + ")");
+    row(
+        "hidden / head / MLP size",
+        c.hiddenSize() + " / " + c.headDim() + " / " + c.intermediateSize());
     row("vocabulary", "" + c.vocabSize());
     row("native context", c.maxPositionEmbeddings() + " tokens");
     row("full heads", model.plan().fullCount() + " of " + c.layers() * c.heads());
@@ -89,13 +106,16 @@ public final class ModelCard {
     line("## Training\n");
     line(String.format(Locale.ROOT, "%,d tokens in all.\n", outcome.tokens()));
     line("| stage | steps | tokens so far | last loss | time |\n|---|---|---|---|---|");
-    last.forEach(
-        (stage, n) ->
-            line(
-                String.format(
-                    Locale.ROOT, "| %s | %,d | %,d | %.4f | %.0f s |", stage,
-                    n.path("step").asLong(0), n.path("tokens").asLong(0),
-                    n.path("loss").asDouble(Double.NaN), seconds.get(stage))));
+    last.forEach((stage, n) ->
+        line(
+            String.format(
+                Locale.ROOT,
+                "| %s | %,d | %,d | %.4f | %.0f s |",
+                stage,
+                n.path("step").asLong(0),
+                n.path("tokens").asLong(0),
+                n.path("loss").asDouble(Double.NaN),
+                seconds.get(stage))));
     line("");
   }
 
@@ -115,9 +135,8 @@ public final class ModelCard {
     }
     line("## Measured at the end of each stage\n");
     line("| stage | measure | value |\n|---|---|---|");
-    byStage.forEach(
-        (stage, values) ->
-            values.forEach((k, v) -> line("| " + stage + " | " + k + " | " + v + " |")));
+    byStage.forEach((stage, values) ->
+        values.forEach((k, v) -> line("| " + stage + " | " + k + " | " + v + " |")));
     line("");
   }
 }

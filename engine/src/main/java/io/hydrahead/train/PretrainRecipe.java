@@ -17,7 +17,11 @@ import java.util.List;
  * @param stages next-token stages, one after the other
  */
 public record PretrainRecipe(
-    String name, String about, ModelConfig shape, TokenizerSource tokenizer, RunSettings settings,
+    String name,
+    String about,
+    ModelConfig shape,
+    TokenizerSource tokenizer,
+    RunSettings settings,
     List<Stage> stages) {
 
   /** Where the tokenizer comes from. */
@@ -105,8 +109,18 @@ public record PretrainRecipe(
   ModelConfig config(int vocabulary, List<Integer> endTokens) {
     ModelConfig s = shape;
     return new ModelConfig(
-        vocabulary, s.hiddenSize(), s.intermediateSize(), s.layers(), s.heads(), s.kvHeads(),
-        s.headDim(), s.maxPositionEmbeddings(), s.rmsNormEps(), s.rotary(), s.tiedEmbeddings(),
-        s.bosTokenId(), endTokens);
+        vocabulary,
+        s.hiddenSize(),
+        s.intermediateSize(),
+        s.layers(),
+        s.heads(),
+        s.kvHeads(),
+        s.headDim(),
+        s.maxPositionEmbeddings(),
+        s.rmsNormEps(),
+        s.rotary(),
+        s.tiedEmbeddings(),
+        s.bosTokenId(),
+        endTokens);
   }
 }

@@ -24,8 +24,9 @@ import java.util.List;
 import java.util.Map;
 
 /**
- * {@code hydrahead pretrain}: trains a vanilla model from a recipe and writes a complete Hugging Face
- * folder: config, weights, tokenizer and chat template, the recipe, the training log and a model card.
+ * {@code hydrahead pretrain}: trains a vanilla model from a recipe and writes a complete Hugging
+ * Face folder: config, weights, tokenizer and chat template, the recipe, the training log and a
+ * model card.
  */
 public final class Pretrainer {
   /** Tokens that end a reply, in the order of preference. */
@@ -80,7 +81,12 @@ public final class Pretrainer {
         AtomicFile.write(
             folder.out().path().resolve("README.md"),
             ModelCard.of(
-                recipe.name(), recipe.about(), model, recipe.name(), folder.log(), outcome,
+                recipe.name(),
+                recipe.about(),
+                model,
+                recipe.name(),
+                folder.log(),
+                outcome,
                 environment));
         folder.commit();
         return outcome;
@@ -88,7 +94,9 @@ public final class Pretrainer {
     }
   }
 
-  /** The recipe's tokenizer, whose files then lie in {@code work}; a resumed run finds them there. */
+  /**
+   * The recipe's tokenizer, whose files then lie in {@code work}; a resumed run finds them there.
+   */
   private Tokenizer tokenizer(PretrainRecipe recipe, Path work) {
     if (!Files.isRegularFile(work.resolve("tokenizer.json"))) {
       switch (recipe.tokenizer()) {
@@ -133,8 +141,7 @@ public final class Pretrainer {
     }
   }
 
-  private static String hash(
-      Path recipe, Path work, List<Stage> stages, DataCorpus corpus) {
+  private static String hash(Path recipe, Path work, List<Stage> stages, DataCorpus corpus) {
     return new Fingerprint()
         .add(Json.read(recipe).toString())
         .add(read(work.resolve("tokenizer.json")))

@@ -12,8 +12,8 @@ import java.util.stream.Stream;
 
 /**
  * The output of a long run: while it trains, states and log lie in {@code <target>.run} beside the
- * target; the target itself appears all at once at the end, and the run's folder goes. The target is
- * locked all the while.
+ * target; the target itself appears all at once at the end, and the run's folder goes. The target
+ * is locked all the while.
  */
 public final class RunFolder implements AutoCloseable {
   private final OutputFolder out;
@@ -39,7 +39,9 @@ public final class RunFolder implements AutoCloseable {
     Path work = place.resolveSibling(place.getFileName() + ".run");
     if (resume && !Files.isDirectory(work)) {
       throw new InputException(
-          target + ": there is no unfinished run to resume (no folder " + work
+          target
+              + ": there is no unfinished run to resume (no folder "
+              + work
               + "); start without --resume");
     }
     OutputFolder out = OutputFolder.begin(target, force);
@@ -48,7 +50,8 @@ public final class RunFolder implements AutoCloseable {
       if (!resume && Files.isDirectory(work)) {
         if (!force) {
           throw new InputException(
-              work + ": an unfinished run is there; go on with --resume or start again with --force");
+              work
+                  + ": an unfinished run is there; go on with --resume or start again with --force");
         }
         delete(work);
       }

@@ -24,12 +24,13 @@ import java.util.stream.Stream;
 import java.util.zip.CRC32C;
 
 /**
- * The saved state of a training run: parameters and moments in float32 and where the run stands. One
- * file a state, {@code state-<stage>-<step>.safetensors}: a safetensors file whose metadata hold the
- * position and a CRC-32C over it and every tensor's name and bytes.
+ * The saved state of a training run: parameters and moments in float32 and where the run stands.
+ * One file a state, {@code state-<stage>-<step>.safetensors}: a safetensors file whose metadata
+ * hold the position and a CRC-32C over it and every tensor's name and bytes.
  *
- * <p>A state is written under a temporary name, forced to disk and renamed; the last two are kept, so
- * that a kill at any moment, and even a damaged newest file, leaves one that can be resumed from.
+ * <p>A state is written under a temporary name, forced to disk and renamed; the last two are kept,
+ * so that a kill at any moment, and even a damaged newest file, leaves one that can be resumed
+ * from.
  */
 public final class RunState {
   private static final String PREFIX = "state-";
@@ -53,8 +54,15 @@ public final class RunState {
    * @param bitwise false once the run has changed its environment
    */
   public record Position(
-      String recipe, int stage, long step, long row, long updates, long tokens, long logBytes,
-      Environment environment, boolean bitwise) {
+      String recipe,
+      int stage,
+      long step,
+      long row,
+      long updates,
+      long tokens,
+      long logBytes,
+      Environment environment,
+      boolean bitwise) {
 
     private String toJson() {
       Map<String, Object> m = new LinkedHashMap<>();
@@ -80,11 +88,17 @@ public final class RunState {
       long max = Long.MAX_VALUE;
       Position p =
           new Position(
-              f.text("recipe"), f.integer("stage", 0, 1000), f.count("step", 0, max),
-              f.count("row", 0, max), f.count("updates", 0, max), f.count("tokens", 0, max),
+              f.text("recipe"),
+              f.integer("stage", 0, 1000),
+              f.count("step", 0, max),
+              f.count("row", 0, max),
+              f.count("updates", 0, max),
+              f.count("tokens", 0, max),
               f.count("log_bytes", 0, max),
               new Environment(
-                  f.text("build"), f.text("kernel"), f.integer("threads", 1, 1 << 20),
+                  f.text("build"),
+                  f.text("kernel"),
+                  f.integer("threads", 1, 1 << 20),
                   f.text("machine")),
               f.flag("bitwise", true));
       f.end();
@@ -205,19 +219,28 @@ public final class RunState {
       SequencedMap<String, Tensor> saved = tensors(in);
       if (!saved.keySet().equals(into.keySet())) {
         throw new InputException(
-            file + ": holds " + saved.size() + " tensors, this run has " + into.size()
+            file
+                + ": holds "
+                + saved.size()
+                + " tensors, this run has "
+                + into.size()
                 + "; resume with the recipe and models the run began with");
       }
-      saved.forEach(
-          (name, t) -> {
-            Tensor here = into.get(name);
-            if (!Arrays.equals(here.shape(), t.shape())) {
-              throw new InputException(
-                  file + ": " + name + " is " + t + ", this run has " + here
-                      + "; resume with the recipe and models the run began with");
-            }
-            here.copyFrom(t);
-          });
+      saved.forEach((name, t) -> {
+        Tensor here = into.get(name);
+        if (!Arrays.equals(here.shape(), t.shape())) {
+          throw new InputException(
+              file
+                  + ": "
+                  + name
+                  + " is "
+                  + t
+                  + ", this run has "
+                  + here
+                  + "; resume with the recipe and models the run began with");
+        }
+        here.copyFrom(t);
+      });
     }
   }
 }

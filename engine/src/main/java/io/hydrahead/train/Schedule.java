@@ -11,8 +11,7 @@ import io.hydrahead.json.Fields;
  * @param warmupSteps steps of the warm-up; step 1 already has peak / warmupSteps
  * @param decayShare share of all steps over which {@link Kind#WSD} decays at the end
  */
-public record Schedule(
-    Kind kind, double peak, double last, int warmupSteps, double decayShare) {
+public record Schedule(Kind kind, double peak, double last, int warmupSteps, double decayShare) {
 
   /** The shape after the warm-up. */
   public enum Kind {

@@ -19,8 +19,15 @@ import java.util.regex.Pattern;
  * @param data the corpus, as the data package reads it
  */
 public record Stage(
-    String name, Objective objective, long tokens, Batching batching, AdamW.Settings optimizer,
-    Schedule schedule, List<String> trainable, boolean keepMoments, Fields data) {
+    String name,
+    Objective objective,
+    long tokens,
+    Batching batching,
+    AdamW.Settings optimizer,
+    Schedule schedule,
+    List<String> trainable,
+    boolean keepMoments,
+    Fields data) {
 
   /** What is minimised. */
   public sealed interface Objective {}
@@ -29,16 +36,16 @@ public record Stage(
   public record NextToken() implements Objective {}
 
   /**
-   * Stage 1 of the transfer: mean over layers of ‖a_T − a_S‖² / ‖a_T‖², a the attention block's output
-   * after W_o, with the teacher's hidden states as input to every layer.
+   * Stage 1 of the transfer: mean over layers of ‖a_T − a_S‖² / ‖a_T‖², a the attention block's
+   * output after W_o, with the teacher's hidden states as input to every layer.
    *
    * @param normalise divide by ‖a_T‖² of the micro-batch; otherwise by the number of elements
    */
   public record Align(boolean normalise) implements Objective {}
 
   /**
-   * Stage 2: klWeight · KL(teacher ‖ student) + ceWeight · cross-entropy, temperature 1, the same token
-   * weights for both.
+   * Stage 2: klWeight · KL(teacher ‖ student) + ceWeight · cross-entropy, temperature 1, the same
+   * token weights for both.
    */
   public record Distil(float klWeight, float ceWeight) implements Objective {}
 
@@ -72,23 +79,23 @@ public record Stage(
   }
 
   /**
-   * Reads a stage; {@code optimizer}, {@code schedule} and {@code data} fall back to those of the whole
-   * recipe.
+   * Reads a stage; {@code optimizer}, {@code schedule} and {@code data} fall back to those of the
+   * whole recipe.
    *
    * @param objective what it minimises
    * @param trainable what trains unless the stage says otherwise
    */
   public static Stage read(Fields f, Fields recipe, Objective objective, String trainable) {
     return new Stage(
-            f.text("name"),
-            objective,
-            f.count("tokens", 1, Long.MAX_VALUE / 4),
-            Batching.read(f, 1 << 24),
-            AdamW.Settings.read(section(f, recipe, "optimizer")),
-            Schedule.read(section(f, recipe, "schedule")),
-            f.has("trainable") ? f.texts("trainable") : List.of(trainable),
-            f.flag("keep_moments", false),
-            section(f, recipe, "data"));
+        f.text("name"),
+        objective,
+        f.count("tokens", 1, Long.MAX_VALUE / 4),
+        Batching.read(f, 1 << 24),
+        AdamW.Settings.read(section(f, recipe, "optimizer")),
+        Schedule.read(section(f, recipe, "schedule")),
+        f.has("trainable") ? f.texts("trainable") : List.of(trainable),
+        f.flag("keep_moments", false),
+        section(f, recipe, "data"));
   }
 
   /** Refuses two stages of one name in {@code recipe}: logs and data go by the name. */
@@ -97,7 +104,11 @@ public record Stage(
     for (int i = 0; i < stages.size(); i++) {
       if (!names.add(stages.get(i).name())) {
         throw new InputException(
-            recipe.source() + ": $.stages[" + i + "].name = \"" + stages.get(i).name()
+            recipe.source()
+                + ": $.stages["
+                + i
+                + "].name = \""
+                + stages.get(i).name()
                 + "\" is the name of an earlier stage; give each its own");
       }
     }

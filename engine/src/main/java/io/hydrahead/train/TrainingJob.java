@@ -24,15 +24,17 @@ public interface TrainingJob {
   Rows heldOut(Stage stage);
 
   /**
-   * Called when a stage is reached, before its buffers exist; again for each stage passed when a run
-   * is resumed.
+   * Called when a stage is reached, before its buffers exist; again for each stage passed when a
+   * run is resumed.
    */
   default void enter(Stage stage) {}
 
   /** The computation of {@code stage}. */
   StageWork open(Stage stage);
 
-  /** A short evaluation of {@code learner} after a stage, besides the held-out loss; may be empty. */
+  /**
+   * A short evaluation of {@code learner} after a stage, besides the held-out loss; may be empty.
+   */
   default Map<String, Double> evaluate(Stage stage, Learner learner) {
     return Map.of();
   }

@@ -11,8 +11,8 @@ import java.nio.file.StandardOpenOption;
 import java.util.Map;
 
 /**
- * The training log: one JSON object a line, each with a {@code kind} ({@code step}, {@code evaluation},
- * {@code note}). A resumed run cuts off what was written after its state.
+ * The training log: one JSON object a line, each with a {@code kind} ({@code step}, {@code
+ * evaluation}, {@code note}). A resumed run cuts off what was written after its state.
  */
 public final class TrainingLog implements AutoCloseable {
   private final FileChannel channel;
@@ -23,8 +23,7 @@ public final class TrainingLog implements AutoCloseable {
 
   /** Opens {@code file} and keeps its first {@code bytes} bytes. */
   public static TrainingLog open(Path file, long bytes) throws IOException {
-    FileChannel c =
-        FileChannel.open(file, StandardOpenOption.CREATE, StandardOpenOption.WRITE);
+    FileChannel c = FileChannel.open(file, StandardOpenOption.CREATE, StandardOpenOption.WRITE);
     c.truncate(bytes);
     c.position(c.size());
     return new TrainingLog(c);

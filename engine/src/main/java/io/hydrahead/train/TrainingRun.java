@@ -18,13 +18,13 @@ import java.util.SequencedMap;
 import java.util.concurrent.CancellationException;
 
 /**
- * Runs the stages of a {@link TrainingJob} one after the other, in a folder that holds the training log
- * and the last two {@linkplain RunState states}. A run that was killed goes on from its last state and
- * computes the same bits as one that was not, in the same {@link Environment}.
+ * Runs the stages of a {@link TrainingJob} one after the other, in a folder that holds the training
+ * log and the last two {@linkplain RunState states}. A run that was killed goes on from its last
+ * state and computes the same bits as one that was not, in the same {@link Environment}.
  *
- * <p>A step reads its rows at fixed positions of the data order, adds the gradients of its micro-batches,
- * clips by the global norm and updates; a learner's loss is divided by the token weights of the whole
- * step, so that micro-batches do not change what is computed.
+ * <p>A step reads its rows at fixed positions of the data order, adds the gradients of its
+ * micro-batches, clips by the global norm and updates; a learner's loss is divided by the token
+ * weights of the whole step, so that micro-batches do not change what is computed.
  */
 public final class TrainingRun {
   /** The training log's name in the run's folder. */
@@ -79,7 +79,8 @@ public final class TrainingRun {
         RunState.deleteAll(folder);
       }
       RunState.Position from =
-          state.map(RunState::position)
+          state
+              .map(RunState::position)
               .orElse(new RunState.Position(job.hash(), 0, 0, 0, 0, 0, 0, environment, true));
       compare(state, from);
       try (TrainingLog opened = TrainingLog.open(folder.resolve(LOG), from.logBytes())) {
@@ -105,8 +106,12 @@ public final class TrainingRun {
     }
     if (!from.recipe().equals(job.hash())) {
       throw new InputException(
-          state.get().file() + ": was saved by another recipe or other inputs (" + from.recipe()
-              + ", now " + job.hash() + "); give those it began with, or start again with --force");
+          state.get().file()
+              + ": was saved by another recipe or other inputs ("
+              + from.recipe()
+              + ", now "
+              + job.hash()
+              + "); give those it began with, or start again with --force");
     }
     List<String> differences = environment.differences(from.environment());
     if (!differences.isEmpty()) {
@@ -154,8 +159,15 @@ public final class TrainingRun {
     RunState.save(
         folder,
         new RunState.Position(
-            job.hash(), index, step, step * stage.batching().rows(),
-            job.learners().getFirst().updates(), tokens, log.sync(), environment, bitwise),
+            job.hash(),
+            index,
+            step,
+            step * stage.batching().rows(),
+            job.learners().getFirst().updates(),
+            tokens,
+            log.sync(),
+            environment,
+            bitwise),
         everything());
   }
 
@@ -190,7 +202,10 @@ public final class TrainingRun {
       }
       if (stop) {
         throw new CancellationException(
-            "interrupted after step " + step + " of stage " + stage.name()
+            "interrupted after step "
+                + step
+                + " of stage "
+                + stage.name()
                 + "; the state is saved, go on with --resume");
       }
     }
@@ -205,8 +220,7 @@ public final class TrainingRun {
     return out;
   }
 
-  static void accumulate(
-      StageWork work, Batch[] micros, boolean gradients, double[][] sums) {
+  static void accumulate(StageWork work, Batch[] micros, boolean gradients, double[][] sums) {
     double weight = 0;
     for (Batch m : micros) {
       weight += m.totalWeight();
@@ -225,7 +239,8 @@ public final class TrainingRun {
     Stage.Batching b = stage.batching();
     Rows rows = job.heldOut(stage);
     int micros = Math.ceilDiv(job.settings().evaluationRows(), b.microRows());
-    Batch[] batches = batches(new Stage.Batching(micros * b.microRows(), b.microRows(), b.context()));
+    Batch[] batches =
+        batches(new Stage.Batching(micros * b.microRows(), b.microRows(), b.context()));
     DataOrder order = new DataOrder(job.settings().seed(), rows.count());
     for (int m = 0; m < micros; m++) {
       batches[m].fill(rows, order, (long) m * b.microRows());
@@ -257,7 +272,12 @@ public final class TrainingRun {
   }
 
   private void logStep(
-      Stage stage, StageWork work, long step, double lr, double[][] sums, double[] norms,
+      Stage stage,
+      StageWork work,
+      long step,
+      double lr,
+      double[][] sums,
+      double[] norms,
       double seconds) {
     for (int i = 0; i < sums.length; i++) {
       Map<String, Object> line = line("step", stage, step);
@@ -286,8 +306,14 @@ public final class TrainingRun {
     for (int i = 0; i < sums.length; i++) {
       if (!Double.isFinite(sums[i][0]) || !Double.isFinite(norms[i])) {
         throw new InputException(
-            "stage " + stage.name() + ", step " + step + ": loss " + sums[i][0]
-                + ", gradient norm " + norms[i]
+            "stage "
+                + stage.name()
+                + ", step "
+                + step
+                + ": loss "
+                + sums[i][0]
+                + ", gradient norm "
+                + norms[i]
                 + "; lower schedule.lr or raise schedule.warmup_steps in the recipe");
       }
     }
@@ -305,7 +331,14 @@ public final class TrainingRun {
     progress.advance(
         tokens,
         String.format(
-            Locale.ROOT, "%s %d/%d  loss %s  %,.0f tokens/s  ETA %d:%02d", stage.name(), step,
-            stage.steps(), losses, rate, eta / 60, eta % 60));
+            Locale.ROOT,
+            "%s %d/%d  loss %s  %,.0f tokens/s  ETA %d:%02d",
+            stage.name(),
+            step,
+            stage.steps(),
+            losses,
+            rate,
+            eta / 60,
+            eta % 60));
   }
 }

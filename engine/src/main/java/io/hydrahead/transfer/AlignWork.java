@@ -17,8 +17,8 @@ import java.util.List;
  * student's attention block runs on the teacher's input and is pulled towards the teacher's output.
  * N rows, D width.
  *
- * <p>Tokens count alike, whatever their weight in the other losses. With micro-batches, ‖a_T‖² is that
- * of each micro-batch.
+ * <p>Tokens count alike, whatever their weight in the other losses. With micro-batches, ‖a_T‖² is
+ * that of each micro-batch.
  */
 final class AlignWork implements StageWork {
   private final List<Learner> learners;
@@ -41,8 +41,7 @@ final class AlignWork implements StageWork {
         learners.stream()
             .map(l -> new TrainingPass(l.model(), b.microRows(), b.context(), true))
             .toList();
-    this.difference =
-        memory.f32((long) b.microRows() * b.context(), teacher.config().hiddenSize());
+    this.difference = memory.f32((long) b.microRows() * b.context(), teacher.config().hiddenSize());
   }
 
   @Override
@@ -65,8 +64,7 @@ final class AlignWork implements StageWork {
             difference.fill(0f);
             optim.axpy(scale, output, difference);
             optim.axpy(-scale, target, difference);
-            sums[i][0] +=
-                optim.sumOfSquares(difference) / ((double) scale * scale) * perLayer;
+            sums[i][0] += optim.sumOfSquares(difference) / ((double) scale * scale) * perLayer;
             if (gradients) {
               student.alignBackward(layer, difference, learners.get(i).grads());
             }

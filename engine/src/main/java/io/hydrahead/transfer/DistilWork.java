@@ -43,8 +43,13 @@ final class DistilWork implements StageWork {
       student.forward(batch.ids());
       TrainingPass.Distillation d =
           student.distil(
-              teacher, batch.targets(), batch.weights(), objective.klWeight(),
-              objective.ceWeight(), (float) share.scale(), grads);
+              teacher,
+              batch.targets(),
+              batch.weights(),
+              objective.klWeight(),
+              objective.ceWeight(),
+              (float) share.scale(),
+              grads);
       if (gradients) {
         student.backward(grads);
       }

@@ -15,8 +15,8 @@ import java.util.List;
 import java.util.Map;
 
 /**
- * The three stages of the transfer (METHOD section 4) for one student or several at once: all students
- * see the same batches, and each forward pass of the teacher serves all of them.
+ * The three stages of the transfer (METHOD section 4) for one student or several at once: all
+ * students see the same batches, and each forward pass of the teacher serves all of them.
  */
 public final class Transfer implements TrainingJob {
   private final TransferRecipe recipe;
@@ -40,8 +40,12 @@ public final class Transfer implements TrainingJob {
    * @throws InputException if a student's shape is not the teacher's
    */
   public Transfer(
-      TransferRecipe recipe, HybridTransformer teacher, List<Learner> students, Corpus corpus,
-      String hash, Evaluation evaluation) {
+      TransferRecipe recipe,
+      HybridTransformer teacher,
+      List<Learner> students,
+      Corpus corpus,
+      String hash,
+      Evaluation evaluation) {
     this.recipe = recipe;
     this.teacher = teacher;
     this.students = List.copyOf(students);
@@ -52,7 +56,11 @@ public final class Transfer implements TrainingJob {
       requireSameShape(s.name(), s.model().config(), teacher.config());
       if (recipe.namesStyle() && !recipe.conversion().style().equals(s.model().style())) {
         throw new InputException(
-            "student " + s.name() + " has " + s.model().style() + ", the recipe's $.style is "
+            "student "
+                + s.name()
+                + " has "
+                + s.model().style()
+                + ", the recipe's $.style is "
                 + recipe.conversion().style()
                 + "; convert the teacher with this recipe, or take style out of it");
       }
@@ -68,7 +76,14 @@ public final class Transfer implements TrainingJob {
   private static void require(String name, String field, int student, int teacher) {
     if (student != teacher) {
       throw new InputException(
-          "student " + name + ": " + field + " is " + student + ", the teacher's is " + teacher
+          "student "
+              + name
+              + ": "
+              + field
+              + " is "
+              + student
+              + ", the teacher's is "
+              + teacher
               + "; give a student that was converted from this teacher");
     }
   }
@@ -124,8 +139,18 @@ public final class Transfer implements TrainingJob {
 
   private static ModelConfig withContext(ModelConfig c, int context) {
     return new ModelConfig(
-        c.vocabSize(), c.hiddenSize(), c.intermediateSize(), c.layers(), c.heads(), c.kvHeads(),
-        c.headDim(), context, c.rmsNormEps(), c.rotary(), c.tiedEmbeddings(), c.bosTokenId(),
+        c.vocabSize(),
+        c.hiddenSize(),
+        c.intermediateSize(),
+        c.layers(),
+        c.heads(),
+        c.kvHeads(),
+        c.headDim(),
+        context,
+        c.rmsNormEps(),
+        c.rotary(),
+        c.tiedEmbeddings(),
+        c.bosTokenId(),
         c.eosTokenIds());
   }
 

@@ -19,7 +19,11 @@ import java.util.List;
  * @param namesStyle whether the recipe has a {@code style}, which every student must then have
  */
 public record TransferRecipe(
-    String name, String about, ConvertRecipe conversion, boolean namesStyle, RunSettings settings,
+    String name,
+    String about,
+    ConvertRecipe conversion,
+    boolean namesStyle,
+    RunSettings settings,
     List<Stage> stages) {
   private enum Kind {
     ALIGN,

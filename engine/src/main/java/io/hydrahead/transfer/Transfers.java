@@ -22,8 +22,8 @@ import java.util.Map;
 
 /**
  * {@code hydrahead transfer}: one student's transfer from teacher and student folders to a complete
- * Hugging Face folder with the recipe, the training log and a model card. Several arms at once, as in
- * the demo, go through {@link #train}.
+ * Hugging Face folder with the recipe, the training log and a model card. Several arms at once, as
+ * in the demo, go through {@link #train}.
  */
 public final class Transfers {
   private final Ops ops;
@@ -36,7 +36,9 @@ public final class Transfers {
    * @param producer commit, version and command for config.json's further fields
    */
   public record Options(
-      boolean resume, boolean force, Transfer.Evaluation evaluation,
+      boolean resume,
+      boolean force,
+      Transfer.Evaluation evaluation,
       Map<String, String> producer) {}
 
   public Transfers(Ops ops, Progress progress) {
@@ -45,7 +47,8 @@ public final class Transfers {
   }
 
   /**
-   * Transfers {@code teacher} to the converted model {@code student}; the result lies in {@code target}.
+   * Transfers {@code teacher} to the converted model {@code student}; the result lies in {@code
+   * target}.
    *
    * @throws InputException if a folder, the recipe or the target is wrong
    * @throws java.util.concurrent.CancellationException when the user stops it; it can be resumed
@@ -62,8 +65,12 @@ public final class Transfers {
           new DataCorpus(sources, Tokenizer.load(teacher), recipe.settings().seed());
       Transfer transfer =
           new Transfer(
-              recipe, t, List.of(learner), corpus,
-              hash(recipeFile, recipe, t, List.of(learner), corpus), options.evaluation());
+              recipe,
+              t,
+              List.of(learner),
+              corpus,
+              hash(recipeFile, recipe, t, List.of(learner), corpus),
+              options.evaluation());
       TrainingRun.Outcome outcome = train(transfer, folder.work(), options.resume());
       HybridTransformer result = learner.model();
       Map<String, Object> extras = new LinkedHashMap<>(options.producer());
@@ -72,12 +79,16 @@ public final class Transfers {
           result,
           folder.out(),
           new ModelFiles.SaveOptions(recipe.settings().dtype(), options.force(), teacher, extras));
-      AtomicFile.write(
-          folder.out().path().resolve("recipe.json"), Json.read(recipeFile), true);
+      AtomicFile.write(folder.out().path().resolve("recipe.json"), Json.read(recipeFile), true);
       AtomicFile.write(
           folder.out().path().resolve("README.md"),
           ModelCard.of(
-              recipe.name(), recipe.about(), result, recipe.name(), folder.log(), outcome,
+              recipe.name(),
+              recipe.about(),
+              result,
+              recipe.name(),
+              folder.log(),
+              outcome,
               Environment.of(ops)));
       folder.commit();
       return outcome;
@@ -95,7 +106,10 @@ public final class Transfers {
 
   /** Changes with the recipe, the models as they are now, and the corpus. */
   public static String hash(
-      Path recipeFile, TransferRecipe recipe, HybridTransformer teacher, List<Learner> students,
+      Path recipeFile,
+      TransferRecipe recipe,
+      HybridTransformer teacher,
+      List<Learner> students,
       DataCorpus corpus) {
     Fingerprint f =
         new Fingerprint()

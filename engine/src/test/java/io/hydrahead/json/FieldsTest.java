@@ -32,8 +32,9 @@ class FieldsTest {
   @Test
   void readsWhatIsThereAndFallsBackWhereNothingIs() {
     Fields f =
-        of("{\"n\": 3, \"big\": 3e6, \"x\": 0.5, \"b\": true, \"c\": \"dark_red\", \"p\": \"../a\","
-            + "\"o\": {\"l\": [{\"k\": 1}, {\"k\": 2}]}}");
+        of(
+            "{\"n\": 3, \"big\": 3e6, \"x\": 0.5, \"b\": true, \"c\": \"dark_red\", \"p\": \"../a\","
+                + "\"o\": {\"l\": [{\"k\": 1}, {\"k\": 2}]}}");
     assertThat(f.integer("n", 1, 5)).isEqualTo(3);
     assertThat(f.count("big", 0, Long.MAX_VALUE)).isEqualTo(3_000_000);
     assertThat(f.number("x", 0, 1)).isEqualTo(0.5);
@@ -73,7 +74,8 @@ class FieldsTest {
   }
 
   @ParameterizedTest
-  @ValueSource(strings = {"", "[1]", "{\"a\": 1,}", "{\"a\": 1} x", "{\"a\": NaN}", "{\"a\": 1, \"a\": 2}"})
+  @ValueSource(
+      strings = {"", "[1]", "{\"a\": 1,}", "{\"a\": 1} x", "{\"a\": NaN}", "{\"a\": 1, \"a\": 2}"})
   void refusesWhatIsNotOneStrictObject(String text) {
     refuses(() -> of(text), "JSON");
   }

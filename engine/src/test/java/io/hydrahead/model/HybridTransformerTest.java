@@ -89,7 +89,8 @@ class HybridTransformerTest {
           double up = moved(pass, ids, w, before, g, (float) (eps / norm));
           double down = moved(pass, ids, w, before, g, (float) (-eps / norm));
           w.copyFrom(before);
-          assertThat((up - down) / (2 * eps)).as(parameter)
+          assertThat((up - down) / (2 * eps))
+              .as(parameter)
               .isCloseTo(norm, org.assertj.core.data.Percentage.withPercentage(3));
         }
       }
@@ -121,9 +122,10 @@ class HybridTransformerTest {
             .as("seed %d cuts %s", seed, Arrays.toString(cuts))
             .isLessThan(1e-4);
       }
-      assertThat(GoldenCheck.relativeL2(
-              Tensor.of(decoded(m, ids, 150), 50 * 97),
-              Tensor.of(Arrays.copyOfRange(whole, 150 * 97, whole.length), 50 * 97)))
+      assertThat(
+              GoldenCheck.relativeL2(
+                  Tensor.of(decoded(m, ids, 150), 50 * 97),
+                  Tensor.of(Arrays.copyOfRange(whole, 150 * 97, whole.length), 50 * 97)))
           .isLessThan(1e-4);
     }
   }
@@ -161,8 +163,7 @@ class HybridTransformerTest {
   void matchesTransformersOnQwen3() throws Exception {
     Path folder = Path.of("src/test/resources/golden/qwen3-tiny");
     try (Ops ops = OpsFactory.cpu(OpsOptions.defaults());
-        HybridTransformer m =
-            HybridTransformer.load(folder, ops, ModelFiles.LoadOptions.FLOAT32);
+        HybridTransformer m = HybridTransformer.load(folder, ops, ModelFiles.LoadOptions.FLOAT32);
         SafetensorsFile golden = SafetensorsFile.open(folder.resolve("golden.safetensors"))) {
       List<GoldenCheck.Deviation> found =
           GoldenCheck.run(m, golden.tensors().keySet(), golden::get);
@@ -195,8 +196,7 @@ class HybridTransformerTest {
   void refusesIdsOutsideTheVocabularyAndEmptyPrompts() {
     try (Ops ops = OpsFactory.reference(1)) {
       HybridTransformer m =
-          TestModels.random(
-              TestModels.config(), HeadPlan.allFull(3, 4), Style.VANILLA, ops, 43);
+          TestModels.random(TestModels.config(), HeadPlan.allFull(3, 4), Style.VANILLA, ops, 43);
       try (Session s = m.newSession(8)) {
         assertThatThrownBy(() -> s.prefill(new int[] {1, 97}))
             .isInstanceOf(InputException.class)
@@ -225,8 +225,7 @@ class HybridTransformerTest {
         int base = from;
         s.prefill(
             Arrays.copyOfRange(ids, from, to),
-            (row, t) ->
-                System.arraycopy(t.toFloats(), 0, all, (base + row) * 97, (int) t.size()));
+            (row, t) -> System.arraycopy(t.toFloats(), 0, all, (base + row) * 97, (int) t.size()));
         from = to;
       }
     }

@@ -21,7 +21,16 @@ class RotaryTableTest {
   /** Frequencies as transformers' _compute_yarn_parameters gives them for d 16, θ 1e4, 4 × 512. */
   @Test
   void yarnMatchesTransformersFormula() {
-    double[] frequencies = {1.0, 0.2569350598886808, 0.0625, 0.01383496476323666, 0.0025, 0.0007905694150420947, 0.00025, 7.905694150420948e-05};
+    double[] frequencies = {
+      1.0,
+      0.2569350598886808,
+      0.0625,
+      0.01383496476323666,
+      0.0025,
+      0.0007905694150420947,
+      0.00025,
+      7.905694150420948e-05
+    };
     double scaling = 1.1386294361119891;
     RotaryConfig.Yarn yarn = new RotaryConfig.Yarn(4, 512, 32, 1, 0, true);
     Tensor[] t = at(new RotaryConfig(1e4, yarn), 16, 3);

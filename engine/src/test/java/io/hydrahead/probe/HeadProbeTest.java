@@ -24,9 +24,9 @@ import java.util.Random;
 import org.junit.jupiter.api.Test;
 
 /**
- * A model with a planted retrieval head. Its vocabulary: 0…7 ask for key i; 8…71 are "key i holds value
- * j" in one token; 72…79 are values; the rest is filler. Head (1, 2) matches keys and copies values;
- * all other heads are weak noise.
+ * A model with a planted retrieval head. Its vocabulary: 0…7 ask for key i; 8…71 are "key i holds
+ * value j" in one token; 72…79 are values; the rest is filler. Head (1, 2) matches keys and copies
+ * values; all other heads are weak noise.
  */
 class HeadProbeTest {
   private static final int KEYS = 8;
@@ -52,7 +52,9 @@ class HeadProbeTest {
     }
   }
 
-  /** Effects are a property of the whole model: the frozen-rows shortcut equals patching everything. */
+  /**
+   * Effects are a property of the whole model: the frozen-rows shortcut equals patching everything.
+   */
   @Test
   void receiverEffectsAddUpWhereTheModelIsLinear() {
     try (Ops ops = OpsFactory.reference(1)) {
@@ -81,8 +83,7 @@ class HeadProbeTest {
   void counterfactualSwapsTheValueEverywhereAndKeepsTheLength() {
     java.util.function.Function<String, int[]> letters = s -> s.chars().toArray();
     CounterfactualPair p =
-        CounterfactualPair.of(
-                "the number is 4711 . ask", " ", "4711", letters, new Random(1))
+        CounterfactualPair.of("the number is 4711 . ask", " ", "4711", letters, new Random(1))
             .orElseThrow();
     assertThat(p.clean()).hasSameSizeAs(p.corrupted());
     assertThat(p.answerStart()).isEqualTo(24);
@@ -137,15 +138,27 @@ class HeadProbeTest {
         text, corrupted, 24, new int[] {72 + value}, new int[] {72 + other}, at);
   }
 
-  /** Width: 8 dims each for key, value, output, filler and question; θ so great that rotary is idle. */
+  /**
+   * Width: 8 dims each for key, value, output, filler and question; θ so great that rotary is idle.
+   */
   private static HybridTransformer planted(Ops ops, double noise) {
     ModelConfig c =
         new ModelConfig(
-            FILLER + 16, WIDTH, 8, 3, 4, 4, D, 64, 1e-6f, RotaryConfig.plain(1e60), false, -1,
+            FILLER + 16,
+            WIDTH,
+            8,
+            3,
+            4,
+            4,
+            D,
+            64,
+            1e-6f,
+            RotaryConfig.plain(1e60),
+            false,
+            -1,
             List.of());
     HeadPlan plan = HeadPlan.allFull(3, 4);
-    ParameterStore s =
-        ParameterStore.zeros(ParameterShapes.of(c, plan, Style.VANILLA), DType.F32);
+    ParameterStore s = ParameterStore.zeros(ParameterShapes.of(c, plan, Style.VANILLA), DType.F32);
     Random random = new Random(3);
     for (String name : s.names()) {
       Tensor t = s.get(name);

@@ -59,15 +59,14 @@ class ComputePoolTest {
   void aFailureComesOutAndThePoolGoesOn() {
     try (ComputePool pool = new ComputePool(3)) {
       for (int run = 0; run < 200; run++) {
-        assertThatThrownBy(
-                () ->
-                    pool.run(
-                        50,
-                        i -> {
-                          if (i == 17) {
-                            throw new IllegalStateException("seventeen");
-                          }
-                        }))
+        assertThatThrownBy(() ->
+                pool.run(
+                    50,
+                    i -> {
+                      if (i == 17) {
+                        throw new IllegalStateException("seventeen");
+                      }
+                    }))
             .isInstanceOf(IllegalStateException.class)
             .hasMessage("seventeen");
         AtomicInteger sum = new AtomicInteger();

@@ -70,10 +70,17 @@ class KillAndResumeTest {
     return new ProcessBuilder(
             List.of(
                 Path.of(System.getProperty("java.home"), "bin", "java").toString(),
-                "-XX:TieredStopAtLevel=1", "-XX:+UseSerialGC", "-Xmx128m",
-                "--add-modules", "jdk.incubator.vector", "--enable-native-access=ALL-UNNAMED",
-                "-cp", System.getProperty("java.class.path"),
-                Child.class.getName(), run.toString(), "" + steps))
+                "-XX:TieredStopAtLevel=1",
+                "-XX:+UseSerialGC",
+                "-Xmx128m",
+                "--add-modules",
+                "jdk.incubator.vector",
+                "--enable-native-access=ALL-UNNAMED",
+                "-cp",
+                System.getProperty("java.class.path"),
+                Child.class.getName(),
+                run.toString(),
+                "" + steps))
         .redirectError(run.resolveSibling(run.getFileName() + ".stderr").toFile())
         .start();
   }
@@ -82,9 +89,7 @@ class KillAndResumeTest {
     Process child = start(run, steps);
     child.getInputStream().transferTo(java.io.OutputStream.nullOutputStream());
     assertThat(child.waitFor(120, TimeUnit.SECONDS)).isTrue();
-    assertThat(child.exitValue())
-        .as(() -> stderr(run))
-        .isZero();
+    assertThat(child.exitValue()).as(() -> stderr(run)).isZero();
   }
 
   private static String stderr(Path run) {

@@ -85,12 +85,18 @@ class PretrainerTest {
     pretrainer(Progress.SILENT).run(recipe, target, PLAIN);
     assertThat(list(target))
         .contains(
-            "README.md", "chat_template.jinja", "config.json", "model.safetensors", "recipe.json",
-            "tokenizer.json", "tokenizer_config.json", "training-log.jsonl");
+            "README.md",
+            "chat_template.jinja",
+            "config.json",
+            "model.safetensors",
+            "recipe.json",
+            "tokenizer.json",
+            "tokenizer_config.json",
+            "training-log.jsonl");
     assertThat(list(folder)).containsExactly("model", "recipe.json");
     Tokenizer tokenizer = Tokenizer.load(target);
     try (HybridTransformer m =
-            HybridTransformer.load(target, ops, ModelFiles.LoadOptions.FLOAT32)) {
+        HybridTransformer.load(target, ops, ModelFiles.LoadOptions.FLOAT32)) {
       assertThat(m.config().vocabSize()).isEqualTo(tokenizer.vocabSize()).isLessThanOrEqualTo(300);
       assertThat(m.config().eosTokenIds()).contains(tokenizer.id("<|im_end|>"));
       assertThat(Files.readString(target.resolve("README.md")))
@@ -134,15 +140,13 @@ class PretrainerTest {
         .hasMessageContainingAll("--resume", "--force");
     pretrainer(Progress.SILENT).run(recipe, other, options(true, false));
     assertThat(
-            Files.mismatch(
-                target.resolve("model.safetensors"), other.resolve("model.safetensors")))
+            Files.mismatch(target.resolve("model.safetensors"), other.resolve("model.safetensors")))
         .isEqualTo(-1);
   }
 
   @Test
   void refusesToResumeNothingAndToOverwrite() throws IOException {
-    assertThatThrownBy(
-            () -> pretrainer(Progress.SILENT).run(recipe, target, options(true, false)))
+    assertThatThrownBy(() -> pretrainer(Progress.SILENT).run(recipe, target, options(true, false)))
         .isInstanceOf(InputException.class)
         .hasMessageContaining("no unfinished run");
     Files.createDirectories(target);

@@ -20,7 +20,19 @@ final class Toy {
   static HybridTransformer model(Ops ops, long seed) {
     ModelConfig c =
         new ModelConfig(
-            VOCABULARY, 32, 48, 2, 4, 2, 8, 64, 1e-6f, RotaryConfig.plain(10_000), true, -1, List.of());
+            VOCABULARY,
+            32,
+            48,
+            2,
+            4,
+            2,
+            8,
+            64,
+            1e-6f,
+            RotaryConfig.plain(10_000),
+            true,
+            -1,
+            List.of());
     return new HybridTransformer(
         c, HeadPlan.allFull(2, 4), Style.VANILLA, Initializer.vanilla(c, seed), ops);
   }
@@ -66,8 +78,15 @@ final class Toy {
 
   static Stage stage(String name, Stage.Objective objective, int steps, Stage.Batching b) {
     return new Stage(
-        name, objective, steps * b.tokens(), b, AdamW.Settings.DEFAULT,
-        new Schedule(Schedule.Kind.COSINE, 3e-3, 1e-4, 3, 0.2), List.of("all"), true, null);
+        name,
+        objective,
+        steps * b.tokens(),
+        b,
+        AdamW.Settings.DEFAULT,
+        new Schedule(Schedule.Kind.COSINE, 3e-3, 1e-4, 3, 0.2),
+        List.of("all"),
+        true,
+        null);
   }
 
   static RunSettings settings(int saveEvery) {

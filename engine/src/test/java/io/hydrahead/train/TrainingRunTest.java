@@ -123,8 +123,7 @@ class TrainingRunTest {
     Toy.Job again = Toy.job(ops, 2, 2, 1);
     Environment here = Environment.of(ops);
     Environment other = new Environment(here.build(), here.kernel(), 64, here.machine());
-    TrainingRun.Outcome outcome =
-        new TrainingRun(again, folder, other, Progress.SILENT).run(true);
+    TrainingRun.Outcome outcome = new TrainingRun(again, folder, other, Progress.SILENT).run(true);
     assertThat(outcome.bitwise()).isFalse();
     assertThat(outcome.notes()).singleElement().asString().contains("not bitwise", "threads");
   }

@@ -75,9 +75,10 @@ class TransferRecipeTest {
         "\"data\": {\"sources\": []},||$.data is missing",
       })
   void namesTheFieldThatIsWrong(String from, String to, String message) {
-    String broken = RECIPE.replaceFirst(
-        java.util.regex.Pattern.quote(from),
-        java.util.regex.Matcher.quoteReplacement(to == null ? "" : to));
+    String broken =
+        RECIPE.replaceFirst(
+            java.util.regex.Pattern.quote(from),
+            java.util.regex.Matcher.quoteReplacement(to == null ? "" : to));
     assertThat(broken).isNotEqualTo(RECIPE);
     assertThatThrownBy(() -> read(broken))
         .isInstanceOf(InputException.class)

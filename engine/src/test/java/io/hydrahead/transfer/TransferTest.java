@@ -60,10 +60,20 @@ class TransferTest {
     ops = OpsFactory.cpu(new OpsOptions(2, "java", false));
     ModelConfig c =
         new ModelConfig(
-            31, 32, 48, LAYERS, HEADS, 2, 8, 32, 1e-6f, RotaryConfig.plain(10_000), true, -1,
+            31,
+            32,
+            48,
+            LAYERS,
+            HEADS,
+            2,
+            8,
+            32,
+            1e-6f,
+            RotaryConfig.plain(10_000),
+            true,
+            -1,
             List.of());
-    teacher =
-        TestModels.random(c, HeadPlan.allFull(LAYERS, HEADS), Style.VANILLA, ops, 1);
+    teacher = TestModels.random(c, HeadPlan.allFull(LAYERS, HEADS), Style.VANILLA, ops, 1);
     // Logits of a trained model's size: the random embedding would give ±30.
     Tensor embedding = teacher.parameters().get("model.embed_tokens.weight");
     ops.optim().axpy(-0.85f, Tensor.of(embedding.toFloats(), embedding.shape()), embedding);
@@ -81,8 +91,7 @@ class TransferTest {
 
   /** A student with the teacher's backbone and attention of its own. */
   private static Learner student(String name, HeadPlan plan, long seed) {
-    HybridTransformer m =
-        TestModels.random(teacher.config(), plan, Style.HYDRAHEAD, ops, seed);
+    HybridTransformer m = TestModels.random(teacher.config(), plan, Style.HYDRAHEAD, ops, seed);
     for (String p : m.parameters().names()) {
       if (!p.contains("self_attn") && teacher.parameters().contains(p)) {
         m.parameters().get(p).copyFrom(teacher.parameters().get(p));
@@ -135,8 +144,15 @@ class TransferTest {
       String name, Stage.Objective objective, int steps, int context, String trainable) {
     Stage.Batching b = new Stage.Batching(4, 2, context);
     return new Stage(
-        name, objective, steps * b.tokens(), b, AdamW.Settings.DEFAULT,
-        new Schedule(Schedule.Kind.CONSTANT, 3e-3, 3e-3, 2, 0.2), List.of(trainable), false, null);
+        name,
+        objective,
+        steps * b.tokens(),
+        b,
+        AdamW.Settings.DEFAULT,
+        new Schedule(Schedule.Kind.CONSTANT, 3e-3, 3e-3, 2, 0.2),
+        List.of(trainable),
+        false,
+        null);
   }
 
   private static TransferRecipe recipe(RunSettings settings, List<Stage> stages) {
@@ -144,8 +160,7 @@ class TransferTest {
   }
 
   private static Transfer transfer(List<Learner> students, Stage... stages) {
-    TransferRecipe recipe =
-        recipe(new RunSettings(1, 100, 0, 4, DType.F32), List.of(stages));
+    TransferRecipe recipe = recipe(new RunSettings(1, 100, 0, 4, DType.F32), List.of(stages));
     return new Transfer(recipe, teacher, students, CORPUS, "hash", Transfer.Evaluation.NONE);
   }
 
@@ -192,10 +207,18 @@ class TransferTest {
         new Learner(
             "self",
             new HybridTransformer(
-                teacher.config(), teacher.plan(), teacher.style(), teacher.parameters().copy(), ops));
+                teacher.config(),
+                teacher.plan(),
+                teacher.style(),
+                teacher.parameters().copy(),
+                ops));
     TransferRecipe recipe =
         new TransferRecipe(
-            "test", "", ConvertRecipe.DEFAULT, false, new RunSettings(1, 100, 0, 4, DType.F32),
+            "test",
+            "",
+            ConvertRecipe.DEFAULT,
+            false,
+            new RunSettings(1, 100, 0, 4, DType.F32),
             List.of(stage("align", ALIGN, 1, 16, "attention")));
     Transfer t =
         new Transfer(recipe, teacher, List.of(self), CORPUS, "hash", Transfer.Evaluation.NONE);
@@ -326,10 +349,15 @@ class TransferTest {
     TransferRecipe recipe =
         recipe(
             new RunSettings(1, 100, 0, 4, DType.F32),
-            List.of(stage("align", ALIGN, 1, 16, "attention"), stage("distil", DISTIL, 1, 16, "all")));
+            List.of(
+                stage("align", ALIGN, 1, 16, "attention"), stage("distil", DISTIL, 1, 16, "all")));
     Transfer t =
         new Transfer(
-            recipe, teacher, List.of(scattered(), linear()), CORPUS, "hash",
+            recipe,
+            teacher,
+            List.of(scattered(), linear()),
+            CORPUS,
+            "hash",
             (stage, name, model) -> {
               seen.add(stage.name() + " " + name);
               return Map.of("recall", 0.5);
@@ -342,8 +370,7 @@ class TransferTest {
   @Test
   void refusesAStudentOfAnotherShape() {
     HybridTransformer other =
-        TestModels.random(
-            TestModels.config(), TestModels.headWise(), Style.HYDRAHEAD, ops, 1);
+        TestModels.random(TestModels.config(), TestModels.headWise(), Style.HYDRAHEAD, ops, 1);
     assertThatThrownBy(
             () -> transfer(List.of(new Learner("other", other)), stage("a", ALIGN, 1, 16, "all")))
         .isInstanceOf(InputException.class)

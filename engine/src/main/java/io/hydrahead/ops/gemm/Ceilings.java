@@ -9,8 +9,8 @@ import java.util.function.IntConsumer;
 
 /**
  * What this machine can do at most, measured with the same team as the kernels: the yardstick of
- * every speed in the project. Each number is the best of several short rounds, since a shared machine
- * only ever makes rounds slower.
+ * every speed in the project. Each number is the best of several short rounds, since a shared
+ * machine only ever makes rounds slower.
  *
  * @param fmaGflops float32 GFLOP/s of a loop of fused multiply-adds that never leaves the registers
  * @param readGBs GB/s (10⁹ bytes) of the fastest loop that only reads
@@ -28,8 +28,7 @@ public record Ceilings(double fmaGflops, double readGBs, double copyGBs) {
     try (Arena arena = Arena.ofShared()) {
       MemorySegment memory = arena.allocate(Math.max(2 * SLICE, bytes), 64);
       memory.fill((byte) 1);
-      return new Ceilings(
-          fmaGflops(pool, 12), readGBs(pool, memory, 6), copyGBs(pool, memory, 4));
+      return new Ceilings(fmaGflops(pool, 12), readGBs(pool, memory, 6), copyGBs(pool, memory, 4));
     }
   }
 
@@ -74,8 +73,7 @@ public record Ceilings(double fmaGflops, double readGBs, double copyGBs) {
   public static double copyGBs(ComputePool pool, MemorySegment memory, int rounds) {
     long half = memory.byteSize() / 2 / SLICE * SLICE;
     int slices = Math.toIntExact(half / SLICE);
-    IntConsumer task =
-        i -> MemorySegment.copy(memory, i * SLICE, memory, half + i * SLICE, SLICE);
+    IntConsumer task = i -> MemorySegment.copy(memory, i * SLICE, memory, half + i * SLICE, SLICE);
     return 2.0 * half / best(pool, slices, task, rounds) / 1e9;
   }
 

@@ -13,8 +13,8 @@ import java.util.function.IntConsumer;
  * {@link Linear} on the CPU. Up to {@value #FEW_ROWS} rows read W once in a matrix–vector product;
  * more go through a {@link Gemm}, for which 16-bit weights are widened block by block.
  *
- * <p>In deterministic mode every product goes through a row-invariant Gemm, so a row of y is the same
- * bits whatever rows stand beside it.
+ * <p>In deterministic mode every product goes through a row-invariant Gemm, so a row of y is the
+ * same bits whatever rows stand beside it.
  */
 public final class CpuLinear implements Linear {
   private static final int FEW_ROWS = 4;
@@ -71,8 +71,19 @@ public final class CpuLinear implements Linear {
       int count = Math.min(block, columns - from);
       MemorySegment part = weights(w, from, count);
       gemm.multiply(
-          false, true, rows, count, inner, 1f, x.segment(), inner, part, inner,
-          beta, from == 0 ? y.segment() : y.segment().asSlice(4L * from), columns);
+          false,
+          true,
+          rows,
+          count,
+          inner,
+          1f,
+          x.segment(),
+          inner,
+          part,
+          inner,
+          beta,
+          from == 0 ? y.segment() : y.segment().asSlice(4L * from),
+          columns);
     }
   }
 
@@ -89,9 +100,19 @@ public final class CpuLinear implements Linear {
       int count = Math.min(block, inner - from);
       MemorySegment part = weights(w, from, count);
       gemm.multiply(
-          false, false, rows, columns, count, 1f,
-          from == 0 ? dy.segment() : dy.segment().asSlice(4L * from), inner,
-          part, columns, beta, dx.segment(), columns);
+          false,
+          false,
+          rows,
+          columns,
+          count,
+          1f,
+          from == 0 ? dy.segment() : dy.segment().asSlice(4L * from),
+          inner,
+          part,
+          columns,
+          beta,
+          dx.segment(),
+          columns);
       beta = 1f;
       from += block;
     } while (from < inner);
@@ -103,14 +124,27 @@ public final class CpuLinear implements Linear {
     int columns = x.size(1);
     int rows = dy.size(1);
     gemm.multiply(
-        true, false, rows, columns, x.size(0), 1f, dy.segment(), rows, x.segment(), columns,
-        1f, dw.segment(), columns);
+        true,
+        false,
+        rows,
+        columns,
+        x.size(0),
+        1f,
+        dy.segment(),
+        rows,
+        x.segment(),
+        columns,
+        1f,
+        dw.segment(),
+        columns);
   }
 
   /** Rows of W that go through GEMM at once: all, or as many as the widening scratch takes. */
   private static int blockRows(Tensor w) {
     int rows = Math.max(1, w.size(0));
-    return w.dtype() == DType.F32 ? rows : (int) Math.clamp(WIDENED / Math.max(1, w.dim(1)), 1, rows);
+    return w.dtype() == DType.F32
+        ? rows
+        : (int) Math.clamp(WIDENED / Math.max(1, w.dim(1)), 1, rows);
   }
 
   private MemorySegment weights(Tensor w, int from, int count) {
@@ -161,7 +195,6 @@ public final class CpuLinear implements Linear {
     int from = task * rowsPerTask;
     int count = Math.min(rowsPerTask, m - from);
     long row = (long) k * type.bytes();
-    dots.rows(
-        type, weights + from * row, count, k, vectors, n, out + 4L * from, m, accumulating);
+    dots.rows(type, weights + from * row, count, k, vectors, n, out + 4L * from, m, accumulating);
   }
 }

@@ -8,13 +8,13 @@ import java.lang.ref.Reference;
 import java.util.function.IntConsumer;
 
 /**
- * {@link Gemm} in Java: panels of B (and of a transposed A) are packed so that the {@link MicroKernel}
- * streams them, and the team shares rectangles of C. With few rows, where each panel of B serves one
- * task only, that task packs it itself.
+ * {@link Gemm} in Java: panels of B (and of a transposed A) are packed so that the {@link
+ * MicroKernel} streams them, and the team shares rectangles of C. With few rows, where each panel
+ * of B serves one task only, that task packs it itself.
  *
  * <p>An element is the sum over blocks of {@value #K_BLOCK} along k, each block one chain of
- * multiply-adds: the same bits whatever m, n, the row's place and the number of threads. The scratch
- * grows with the largest product seen and is kept.
+ * multiply-adds: the same bits whatever m, n, the row's place and the number of threads. The
+ * scratch grows with the largest product seen and is kept.
  */
 public final class JavaGemm implements Gemm {
   static final int K_BLOCK = 256;
@@ -72,9 +72,19 @@ public final class JavaGemm implements Gemm {
 
   @Override
   public synchronized void multiply(
-      boolean transA, boolean transB, int m, int n, int k,
-      float alpha, MemorySegment a, long lda, MemorySegment b, long ldb,
-      float beta, MemorySegment c, long ldc) {
+      boolean transA,
+      boolean transB,
+      int m,
+      int n,
+      int k,
+      float alpha,
+      MemorySegment a,
+      long lda,
+      MemorySegment b,
+      long ldb,
+      float beta,
+      MemorySegment c,
+      long ldc) {
     this.transA = transA;
     this.transB = transB;
     this.a = GemmShape.address("A", a, transA ? k : m, transA ? m : k, lda);
@@ -155,8 +165,7 @@ public final class JavaGemm implements Gemm {
   private void block() {
     int blocks = ceil(kCount, K_BLOCK);
     scratch.reserve(
-        (long) packedColumns * blocks * K_BLOCK,
-        transA ? (long) packedRows * blocks * K_BLOCK : 0);
+        (long) packedColumns * blocks * K_BLOCK, transA ? (long) packedRows * blocks * K_BLOCK : 0);
     panelTasks = packedColumns / kernel.columns() * blocks;
     pool.run(panelTasks + (transA ? ceil(kCount, A_SLICE) : 0), packTask);
     chunk(packedRows / kernel.rows(), packedColumns / kernel.columns());
@@ -204,7 +213,11 @@ public final class JavaGemm implements Gemm {
       int inBlock = p % K_BLOCK;
       long to = packedA(p - inBlock, 0) + 4L * inBlock * kernel.rows();
       packing.rows(
-          a + 4 * ((kFrom + p) * lda + rowFrom), lda, rowCount, Math.min(A_SLICE, kCount - p), to,
+          a + 4 * ((kFrom + p) * lda + rowFrom),
+          lda,
+          rowCount,
+          Math.min(A_SLICE, kCount - p),
+          to,
           (long) kernel.rows() * K_BLOCK);
     }
   }
@@ -215,8 +228,11 @@ public final class JavaGemm implements Gemm {
     int p = 0;
     do {
       rectangle(
-          firstRow, Math.min(rowCount, firstRow + chunkRows),
-          firstColumn, Math.min(columnCount, firstColumn + chunkColumns), p);
+          firstRow,
+          Math.min(rowCount, firstRow + chunkRows),
+          firstColumn,
+          Math.min(columnCount, firstColumn + chunkColumns),
+          p);
       p += K_BLOCK;
     } while (p < kCount);
   }
@@ -257,10 +273,9 @@ public final class JavaGemm implements Gemm {
   /** Packed panels of one product; and for each thread a tile of C and a panel of its own. */
   static final class Scratch {
     private static final ThreadLocal<MemorySegment> OWN =
-        ThreadLocal.withInitial(
-            () ->
-                Arena.ofAuto()
-                    .allocate(MicroKernel.TILE_BYTES + (long) K_BLOCK * MicroKernel.ROW_BYTES, 64));
+        ThreadLocal.withInitial(() ->
+            Arena.ofAuto()
+                .allocate(MicroKernel.TILE_BYTES + (long) K_BLOCK * MicroKernel.ROW_BYTES, 64));
 
     private MemorySegment panelsOfB = MemorySegment.NULL;
     private MemorySegment tilesOfA = MemorySegment.NULL;

@@ -3,9 +3,9 @@ package io.hydrahead.ops.gemm;
 import io.hydrahead.tensor.Tensor;
 
 /**
- * The linear map y = x Wᵀ of a transformer. Shapes: x [N, K], W [M, K] (as in checkpoints), y [N, M];
- * x, y and gradients are float32; W is F32, BF16 or F16 in the forward pass and F32 where a gradient
- * of W is wanted. None of the methods allocates.
+ * The linear map y = x Wᵀ of a transformer. Shapes: x [N, K], W [M, K] (as in checkpoints), y [N,
+ * M]; x, y and gradients are float32; W is F32, BF16 or F16 in the forward pass and F32 where a
+ * gradient of W is wanted. None of the methods allocates.
  */
 public interface Linear {
   /** y = x Wᵀ, or y += x Wᵀ when {@code accumulate}. Few rows go through a bandwidth-bound GEMV. */

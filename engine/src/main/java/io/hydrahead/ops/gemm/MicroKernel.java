@@ -3,8 +3,8 @@ package io.hydrahead.ops.gemm;
 import io.hydrahead.tensor.Simd;
 
 /**
- * The register-blocked heart of {@link JavaGemm} and {@link TileGemm}: one tile of C, {@link #rows} ×
- * {@link #columns}. All arguments are addresses and strides in bytes.
+ * The register-blocked heart of {@link JavaGemm} and {@link TileGemm}: one tile of C, {@link #rows}
+ * × {@link #columns}. All arguments are addresses and strides in bytes.
  *
  * <p>Each element of a tile is one chain of multiply-adds in the order of k, so its bits depend
  * neither on its place in the tile nor on the tile's neighbours.
@@ -23,13 +23,15 @@ interface MicroKernel {
   int columns();
 
   /**
-   * Writes A B to a dense {@code tile}. Element (i, p) of A is at {@code a + i·aRow + p·aStep}; only
-   * {@code valid} rows of A exist, and rows of the tile after them are copies of the last one. Row p
-   * of B is at {@code b + p·bStep}.
+   * Writes A B to a dense {@code tile}. Element (i, p) of A is at {@code a + i·aRow + p·aStep};
+   * only {@code valid} rows of A exist, and rows of the tile after them are copies of the last one.
+   * Row p of B is at {@code b + p·bStep}.
    */
   void sums(int k, long a, long aRow, long aStep, int valid, long b, long bStep, long tile);
 
-  /** C = alpha · tile + beta · C for the part of a tile that lies in C; beta = 0 does not read C. */
+  /**
+   * C = alpha · tile + beta · C for the part of a tile that lies in C; beta = 0 does not read C.
+   */
   void merge(long tile, int rows, int columns, float alpha, float beta, long c, long cRow);
 
   /** Copies {@code count} rows of {@link #columns} floats to dense rows. */

@@ -16,9 +16,9 @@ import java.util.zip.CRC32;
 
 /**
  * Brings native libraries out of jars into {@code $XDG_CACHE_HOME/hydrahead} or {@code
- * ~/.cache/hydrahead}, once: a cached file counts only if its CRC-32 and size are those of the jar's
- * entry, and it gets its name by an atomic rename when it is whole. Where that folder cannot be
- * written, a private temporary folder takes its place and is deleted at exit.
+ * ~/.cache/hydrahead}, once: a cached file counts only if its CRC-32 and size are those of the
+ * jar's entry, and it gets its name by an atomic rename when it is whole. Where that folder cannot
+ * be written, a private temporary folder takes its place and is deleted at exit.
  */
 final class NativeCache {
   private static final System.Logger LOG = System.getLogger(NativeCache.class.getName());
@@ -85,7 +85,8 @@ final class NativeCache {
           return;
         }
       }
-      Path part = Files.createTempFile(target.getParent(), target.getFileName().toString(), ".part");
+      Path part =
+          Files.createTempFile(target.getParent(), target.getFileName().toString(), ".part");
       try {
         try (OutputStream out = Files.newOutputStream(part)) {
           in.transferTo(out);

@@ -14,8 +14,19 @@ public final class OneDnnGemm extends TeamGemm {
 
   @Override
   void serial(
-      boolean transA, boolean transB, int m, int n, int k,
-      float alpha, long a, long lda, long b, long ldb, float beta, long c, long ldc) {
+      boolean transA,
+      boolean transB,
+      int m,
+      int n,
+      int k,
+      float alpha,
+      long a,
+      long lda,
+      long b,
+      long ldb,
+      float beta,
+      long c,
+      long ldc) {
     OneDnnLibrary.sgemm(transA, transB, m, n, k, alpha, a, lda, b, ldb, beta, c, ldc);
   }
 

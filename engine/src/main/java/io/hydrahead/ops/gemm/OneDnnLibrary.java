@@ -15,9 +15,9 @@ import java.nio.file.Path;
 import java.util.List;
 
 /**
- * The functions of oneDNN that we call, through the Foreign Function &amp; Memory API. The library is
- * the one that {@code -Dhydrahead.onednn=/path/libdnnl.so.3} names, else the one in the jar {@code
- * org.bytedeco:dnnl}, else the system's.
+ * The functions of oneDNN that we call, through the Foreign Function &amp; Memory API. The library
+ * is the one that {@code -Dhydrahead.onednn=/path/libdnnl.so.3} names, else the one in the jar
+ * {@code org.bytedeco:dnnl}, else the system's.
  */
 final class OneDnnLibrary {
   private static final String ROOT = "org/bytedeco/dnnl/linux-x86_64/";
@@ -43,10 +43,23 @@ final class OneDnnLibrary {
       SymbolLookup dnnl = NativeFunctions.open(folder, NAME);
       SGEMM =
           NativeFunctions.function(
-              dnnl, "dnnl_sgemm",
+              dnnl,
+              "dnnl_sgemm",
               FunctionDescriptor.of(
-                  JAVA_INT, JAVA_BYTE, JAVA_BYTE, JAVA_LONG, JAVA_LONG, JAVA_LONG, JAVA_FLOAT,
-                  JAVA_LONG, JAVA_LONG, JAVA_LONG, JAVA_LONG, JAVA_FLOAT, JAVA_LONG, JAVA_LONG));
+                  JAVA_INT,
+                  JAVA_BYTE,
+                  JAVA_BYTE,
+                  JAVA_LONG,
+                  JAVA_LONG,
+                  JAVA_LONG,
+                  JAVA_FLOAT,
+                  JAVA_LONG,
+                  JAVA_LONG,
+                  JAVA_LONG,
+                  JAVA_LONG,
+                  JAVA_FLOAT,
+                  JAVA_LONG,
+                  JAVA_LONG));
       SET_THREADS =
           NativeFunctions.function(
               openMp, "omp_set_num_threads", FunctionDescriptor.ofVoid(JAVA_INT));
@@ -59,14 +72,25 @@ final class OneDnnLibrary {
   private OneDnnLibrary() {}
 
   /**
-   * Row-major C = alpha · op(A) op(B) + beta · C on the calling thread alone; arguments are addresses
-   * and strides in elements.
+   * Row-major C = alpha · op(A) op(B) + beta · C on the calling thread alone; arguments are
+   * addresses and strides in elements.
    *
    * @throws IllegalStateException with oneDNN's status if it refuses
    */
   static void sgemm(
-      boolean transA, boolean transB, long m, long n, long k,
-      float alpha, long a, long lda, long b, long ldb, float beta, long c, long ldc) {
+      boolean transA,
+      boolean transB,
+      long m,
+      long n,
+      long k,
+      float alpha,
+      long a,
+      long lda,
+      long b,
+      long ldb,
+      float beta,
+      long c,
+      long ldc) {
     CALMED.get();
     int status;
     try {
@@ -110,8 +134,10 @@ final class OneDnnLibrary {
                   .invokeExact();
       MemorySegment ints = version.reinterpret(12);
       return ints.getAtIndex(JAVA_INT, 0)
-          + "." + ints.getAtIndex(JAVA_INT, 1)
-          + "." + ints.getAtIndex(JAVA_INT, 2);
+          + "."
+          + ints.getAtIndex(JAVA_INT, 1)
+          + "."
+          + ints.getAtIndex(JAVA_INT, 2);
     } catch (Throwable t) {
       throw NativeFunctions.failed(t);
     }

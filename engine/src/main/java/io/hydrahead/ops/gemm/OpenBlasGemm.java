@@ -14,10 +14,32 @@ public final class OpenBlasGemm extends TeamGemm {
 
   @Override
   void serial(
-      boolean transA, boolean transB, int m, int n, int k,
-      float alpha, long a, long lda, long b, long ldb, float beta, long c, long ldc) {
+      boolean transA,
+      boolean transB,
+      int m,
+      int n,
+      int k,
+      float alpha,
+      long a,
+      long lda,
+      long b,
+      long ldb,
+      float beta,
+      long c,
+      long ldc) {
     OpenBlasLibrary.sgemm(
-        transA, transB, m, n, k, alpha, a, Math.toIntExact(lda), b, Math.toIntExact(ldb), beta, c,
+        transA,
+        transB,
+        m,
+        n,
+        k,
+        alpha,
+        a,
+        Math.toIntExact(lda),
+        b,
+        Math.toIntExact(ldb),
+        beta,
+        c,
         Math.toIntExact(ldc));
   }
 

@@ -13,8 +13,8 @@ import java.nio.file.Path;
 import java.util.List;
 
 /**
- * The functions of OpenBLAS that we call: of the library that {@code -Dhydrahead.openblas=/path/file}
- * names, else of the system's.
+ * The functions of OpenBLAS that we call: of the library that {@code
+ * -Dhydrahead.openblas=/path/file} names, else of the system's.
  */
 final class OpenBlasLibrary {
   private static final int ROW_MAJOR = 101;
@@ -25,7 +25,9 @@ final class OpenBlasLibrary {
 
   private static final String SOURCE;
 
-  /** {@code void cblas_sgemm(order, transA, transB, m, n, k, alpha, A, lda, B, ldb, beta, C, ldc)}. */
+  /**
+   * {@code void cblas_sgemm(order, transA, transB, m, n, k, alpha, A, lda, B, ldb, beta, C, ldc)}.
+   */
   private static final MethodHandle SGEMM;
 
   static {
@@ -41,8 +43,20 @@ final class OpenBlasLibrary {
             library,
             "cblas_sgemm",
             FunctionDescriptor.ofVoid(
-                JAVA_INT, JAVA_INT, JAVA_INT, JAVA_INT, JAVA_INT, JAVA_INT, JAVA_FLOAT, JAVA_LONG,
-                JAVA_INT, JAVA_LONG, JAVA_INT, JAVA_FLOAT, JAVA_LONG, JAVA_INT));
+                JAVA_INT,
+                JAVA_INT,
+                JAVA_INT,
+                JAVA_INT,
+                JAVA_INT,
+                JAVA_INT,
+                JAVA_FLOAT,
+                JAVA_LONG,
+                JAVA_INT,
+                JAVA_LONG,
+                JAVA_INT,
+                JAVA_FLOAT,
+                JAVA_LONG,
+                JAVA_INT));
     try {
       NativeFunctions.function(
               library, "openblas_set_num_threads", FunctionDescriptor.ofVoid(JAVA_INT))
@@ -77,12 +91,35 @@ final class OpenBlasLibrary {
 
   /** Row-major C = alpha · op(A) op(B) + beta · C on the calling thread; a, b, c are addresses. */
   static void sgemm(
-      boolean transA, boolean transB, int m, int n, int k,
-      float alpha, long a, int lda, long b, int ldb, float beta, long c, int ldc) {
+      boolean transA,
+      boolean transB,
+      int m,
+      int n,
+      int k,
+      float alpha,
+      long a,
+      int lda,
+      long b,
+      int ldb,
+      float beta,
+      long c,
+      int ldc) {
     try {
       SGEMM.invokeExact(
-          ROW_MAJOR, transA ? TRANSPOSED : PLAIN, transB ? TRANSPOSED : PLAIN, m, n, k, alpha, a,
-          lda, b, ldb, beta, c, ldc);
+          ROW_MAJOR,
+          transA ? TRANSPOSED : PLAIN,
+          transB ? TRANSPOSED : PLAIN,
+          m,
+          n,
+          k,
+          alpha,
+          a,
+          lda,
+          b,
+          ldb,
+          beta,
+          c,
+          ldc);
     } catch (Throwable t) {
       throw NativeFunctions.failed(t);
     }

@@ -22,7 +22,9 @@ final class Packing {
     this.tileColumns = kernel.columns();
   }
 
-  /** {@code count} columns × k rows of B [k, n] to [k][tileColumns], zeros after the last column. */
+  /**
+   * {@code count} columns × k rows of B [k, n] to [k][tileColumns], zeros after the last column.
+   */
   void columns(long from, long stride, int count, int k, long to) {
     if (count == tileColumns) {
       kernel.copy(from, 4 * stride, k, to);

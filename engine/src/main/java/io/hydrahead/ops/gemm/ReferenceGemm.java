@@ -8,9 +8,19 @@ import java.lang.foreign.MemorySegment;
 public final class ReferenceGemm implements Gemm {
   @Override
   public void multiply(
-      boolean transA, boolean transB, int m, int n, int k,
-      float alpha, MemorySegment a, long lda, MemorySegment b, long ldb,
-      float beta, MemorySegment c, long ldc) {
+      boolean transA,
+      boolean transB,
+      int m,
+      int n,
+      int k,
+      float alpha,
+      MemorySegment a,
+      long lda,
+      MemorySegment b,
+      long ldb,
+      float beta,
+      MemorySegment c,
+      long ldc) {
     for (int i = 0; i < m; i++) {
       for (int j = 0; j < n; j++) {
         double sum = 0;

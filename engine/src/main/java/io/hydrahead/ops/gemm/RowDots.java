@@ -4,8 +4,9 @@ import io.hydrahead.tensor.DType;
 import io.hydrahead.tensor.Simd;
 
 /**
- * The bandwidth-bound heart of a matrix–vector product: dot products of rows of W with a few vectors.
- * Arguments are addresses. W's rows are dense; {@code x} has been through {@link #prepare}.
+ * The bandwidth-bound heart of a matrix–vector product: dot products of rows of W with a few
+ * vectors. Arguments are addresses. W's rows are dense; {@code x} has been through {@link
+ * #prepare}.
  */
 interface RowDots {
   /** Copies a vector of k float32 into the order that {@link #rows} wants for weights of a type. */
@@ -17,7 +18,14 @@ interface RowDots {
    * yStride} floats apart.
    */
   void rows(
-      DType weights, long w, int rows, int k, long x, int n, long y, long yStride,
+      DType weights,
+      long w,
+      int rows,
+      int k,
+      long x,
+      int n,
+      long y,
+      long yStride,
       boolean accumulate);
 
   /** Widens {@code count} 16-bit weights to float32. */

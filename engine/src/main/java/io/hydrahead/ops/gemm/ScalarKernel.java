@@ -16,8 +16,7 @@ final class ScalarKernel implements MicroKernel {
   }
 
   @Override
-  public void sums(
-      int k, long a, long aRow, long aStep, int valid, long b, long bStep, long tile) {
+  public void sums(int k, long a, long aRow, long aStep, int valid, long b, long bStep, long tile) {
     long second = valid > 1 ? aRow : 0;
     float c00 = 0, c01 = 0, c02 = 0, c03 = 0;
     float c10 = 0, c11 = 0, c12 = 0, c13 = 0;
@@ -60,8 +59,7 @@ final class ScalarKernel implements MicroKernel {
   }
 
   @Override
-  public void merge(
-      long tile, int rows, int columns, float alpha, float beta, long c, long cRow) {
+  public void merge(long tile, int rows, int columns, float alpha, float beta, long c, long cRow) {
     for (int i = 0; i < rows; i++) {
       for (int j = 0; j < columns; j++) {
         long to = c + i * cRow + 4L * j;

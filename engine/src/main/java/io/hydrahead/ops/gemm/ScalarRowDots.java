@@ -16,7 +16,14 @@ final class ScalarRowDots implements RowDots {
 
   @Override
   public void rows(
-      DType weights, long w, int rows, int k, long x, int n, long y, long yStride,
+      DType weights,
+      long w,
+      int rows,
+      int k,
+      long x,
+      int n,
+      long y,
+      long yStride,
       boolean accumulate) {
     for (int r = 0; r < rows; r++) {
       long row = w + (long) r * k * weights.bytes();

@@ -8,9 +8,9 @@ import java.lang.ref.Reference;
 import java.util.function.IntConsumer;
 
 /**
- * {@link Gemm} through a native library. The team divides C into rectangles and each member calls the
- * library for one at a time, single-threaded: so no second team of native threads ever competes with
- * ours, and on a busy machine whoever is free takes the next rectangle.
+ * {@link Gemm} through a native library. The team divides C into rectangles and each member calls
+ * the library for one at a time, single-threaded: so no second team of native threads ever competes
+ * with ours, and on a busy machine whoever is free takes the next rectangle.
  *
  * <p>Libraries pick their kernels by the shape, so a row's last bits change with its company.
  */
@@ -44,14 +44,35 @@ abstract class TeamGemm implements Gemm {
 
   /** C = alpha · op(A) op(B) + beta · C on the calling thread alone; a, b, c are addresses. */
   abstract void serial(
-      boolean transA, boolean transB, int m, int n, int k,
-      float alpha, long a, long lda, long b, long ldb, float beta, long c, long ldc);
+      boolean transA,
+      boolean transB,
+      int m,
+      int n,
+      int k,
+      float alpha,
+      long a,
+      long lda,
+      long b,
+      long ldb,
+      float beta,
+      long c,
+      long ldc);
 
   @Override
   public final synchronized void multiply(
-      boolean transA, boolean transB, int m, int n, int k,
-      float alpha, MemorySegment a, long lda, MemorySegment b, long ldb,
-      float beta, MemorySegment c, long ldc) {
+      boolean transA,
+      boolean transB,
+      int m,
+      int n,
+      int k,
+      float alpha,
+      MemorySegment a,
+      long lda,
+      MemorySegment b,
+      long ldb,
+      float beta,
+      MemorySegment c,
+      long ldc) {
     this.a = GemmShape.address("A", a, transA ? k : m, transA ? m : k, lda);
     this.b = GemmShape.address("B", b, transB ? n : k, transB ? k : n, ldb);
     this.c = GemmShape.address("C", c, m, n, ldc);
@@ -123,8 +144,7 @@ abstract class TeamGemm implements Gemm {
     long fromA = a + 4 * (transA ? top : top * lda);
     long fromB = b + 4 * (transB ? left * ldb : left);
     long to = c + 4 * (top * ldc + left);
-    serial(
-        transA, transB, rows, columns, k, alpha, fromA, lda, fromB, ldb, beta, to, ldc);
+    serial(transA, transB, rows, columns, k, alpha, fromA, lda, fromB, ldb, beta, to, ldc);
   }
 
   /** Start of a part, on a multiple of 16. */

@@ -26,8 +26,7 @@ abstract class VectorKernel implements MicroKernel {
   }
 
   @Override
-  public void merge(
-      long tile, int rows, int columns, float alpha, float beta, long c, long cRow) {
+  public void merge(long tile, int rows, int columns, float alpha, float beta, long c, long cRow) {
     int whole = columns / S.length() * S.length();
     for (int i = 0; i < rows; i++) {
       if (beta == 0f) {

@@ -28,8 +28,7 @@ final class VectorKernel6x2 extends VectorKernel {
   }
 
   @Override
-  public void sums(
-      int k, long a, long aRow, long aStep, int valid, long b, long bStep, long tile) {
+  public void sums(int k, long a, long aRow, long aStep, int valid, long b, long bStep, long tile) {
     if (valid == 1) {
       row(k, a, aStep, b, bStep, tile);
       return;

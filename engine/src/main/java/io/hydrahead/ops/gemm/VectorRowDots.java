@@ -17,9 +17,9 @@ import jdk.incubator.vector.VectorShuffle;
 import jdk.incubator.vector.VectorSpecies;
 
 /**
- * {@link RowDots} with the Vector API, four rows at once. bfloat16 is loaded as ints, two
- * weights each: the low half is the even element, the high half the odd one, so x is kept as blocks of
- * even elements followed by odd ones. Sums over lanes follow a fixed tree.
+ * {@link RowDots} with the Vector API, four rows at once. bfloat16 is loaded as ints, two weights
+ * each: the low half is the even element, the high half the odd one, so x is kept as blocks of even
+ * elements followed by odd ones. Sums over lanes follow a fixed tree.
  */
 final class VectorRowDots implements RowDots {
   private static final VectorSpecies<Float> S = FloatVector.SPECIES_PREFERRED;
@@ -45,7 +45,14 @@ final class VectorRowDots implements RowDots {
 
   @Override
   public void rows(
-      DType weights, long w, int rows, int k, long x, int n, long y, long yStride,
+      DType weights,
+      long w,
+      int rows,
+      int k,
+      long x,
+      int n,
+      long y,
+      long yStride,
       boolean accumulate) {
     int quarter = rows / BLOCK;
     int rest = rows % BLOCK;
@@ -58,12 +65,21 @@ final class VectorRowDots implements RowDots {
   }
 
   /**
-   * Rows {@code first + c·apart}: each of the four is the next of a long run, so that memory delivers
-   * four sequential streams. Four neighbouring rows at once come at half that speed.
+   * Rows {@code first + c·apart}: each of the four is the next of a long run, so that memory
+   * delivers four sequential streams. Four neighbouring rows at once come at half that speed.
    */
   private static void group(
-      DType weights, long w, int first, int apart, int count, int k, long x, int n, long y,
-      long yStride, boolean accumulate) {
+      DType weights,
+      long w,
+      int first,
+      int apart,
+      int count,
+      int k,
+      long x,
+      int n,
+      long y,
+      long yStride,
+      boolean accumulate) {
     long row = (long) k * weights.bytes();
     long from = w + first * row;
     for (int i = 0; i < n; i++) {
@@ -92,7 +108,14 @@ final class VectorRowDots implements RowDots {
   }
 
   private static void block(
-      DType weights, long w, long stride, int count, int k, long x, long y, int yStep,
+      DType weights,
+      long w,
+      long stride,
+      int count,
+      int k,
+      long x,
+      long y,
+      int yStep,
       boolean accumulate) {
     long sums = JavaGemm.Scratch.tile();
     int whole =

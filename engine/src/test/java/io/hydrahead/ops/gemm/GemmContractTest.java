@@ -35,8 +35,16 @@ class GemmContractTest {
     THREE.close();
   }
 
-  private record Product(boolean transA, boolean transB, int m, int n, int k, float alpha,
-      float beta, int pad, long seed) {
+  private record Product(
+      boolean transA,
+      boolean transB,
+      int m,
+      int n,
+      int k,
+      float alpha,
+      float beta,
+      int pad,
+      long seed) {
     Tensor a() {
       return random(transA ? k : m, (transA ? m : k) + pad, seed);
     }
@@ -57,8 +65,19 @@ class GemmContractTest {
     Tensor run(Gemm gemm) {
       Tensor c = c();
       gemm.multiply(
-          transA, transB, m, n, k, alpha, a().segment(), a().dim(1), b().segment(), b().dim(1),
-          beta, c.segment(), c.dim(1));
+          transA,
+          transB,
+          m,
+          n,
+          k,
+          alpha,
+          a().segment(),
+          a().dim(1),
+          b().segment(),
+          b().dim(1),
+          beta,
+          c.segment(),
+          c.dim(1));
       return c;
     }
   }
@@ -116,9 +135,16 @@ class GemmContractTest {
     Random random = new Random(seed);
     for (int i = 0; i < 20; i++) {
       all.add(
-          new Product(random.nextBoolean(), random.nextBoolean(), 1 + random.nextInt(150),
-              1 + random.nextInt(150), 1 + random.nextInt(600), 1f, random.nextInt(2),
-              random.nextInt(20), seed + 10 * i));
+          new Product(
+              random.nextBoolean(),
+              random.nextBoolean(),
+              1 + random.nextInt(150),
+              1 + random.nextInt(150),
+              1 + random.nextInt(600),
+              1f,
+              random.nextInt(2),
+              random.nextInt(20),
+              seed + 10 * i));
     }
     return all;
   }
@@ -165,20 +191,56 @@ class GemmContractTest {
     for (boolean transB : new boolean[] {false, true}) {
       Tensor b = transB ? random(n, k, 2) : random(k, n, 2);
       Tensor whole = Tensor.of(new float[m * n], m, n);
-      gemm.multiply(false, transB, m, n, k, 1f, a.segment(), k, b.segment(), b.dim(1), 0f,
-          whole.segment(), n);
+      gemm.multiply(
+          false,
+          transB,
+          m,
+          n,
+          k,
+          1f,
+          a.segment(),
+          k,
+          b.segment(),
+          b.dim(1),
+          0f,
+          whole.segment(),
+          n);
       for (int[] part : new int[][] {{0, 1}, {1, 1}, {3, 4}, {5, 13}, {64, 7}, {70, 1}}) {
         Tensor rows = Tensor.of(new float[part[1] * n], part[1], n);
-        gemm.multiply(false, transB, part[1], n, k, 1f, a.rows(part[0], part[1]).segment(), k,
-            b.segment(), b.dim(1), 0f, rows.segment(), n);
+        gemm.multiply(
+            false,
+            transB,
+            part[1],
+            n,
+            k,
+            1f,
+            a.rows(part[0], part[1]).segment(),
+            k,
+            b.segment(),
+            b.dim(1),
+            0f,
+            rows.segment(),
+            n);
         assertThat(rows.toFloats())
             .as("%s rows %d + %d", gemm.name(), part[0], part[1])
             .isEqualTo(whole.rows(part[0], part[1]).toFloats());
       }
       int columns = 37; // fewer columns too
       Tensor left = Tensor.of(new float[m * columns], m, columns);
-      gemm.multiply(false, transB, m, columns, k, 1f, a.segment(), k, b.segment(), b.dim(1), 0f,
-          left.segment(), columns);
+      gemm.multiply(
+          false,
+          transB,
+          m,
+          columns,
+          k,
+          1f,
+          a.segment(),
+          k,
+          b.segment(),
+          b.dim(1),
+          0f,
+          left.segment(),
+          columns);
       for (int i = 0; i < m; i++) {
         assertThat(left.rows(i, 1).toFloats())
             .isEqualTo(Arrays.copyOf(whole.rows(i, 1).toFloats(), columns));
@@ -226,10 +288,21 @@ class GemmContractTest {
     Tensor small = random(3, 3, 1);
     Tensor c = random(4, 4, 2);
     for (Gemm gemm : backends().toList()) {
-      assertThatThrownBy(
-              () ->
-                  gemm.multiply(false, false, 4, 4, 4, 1f, small.segment(), 4, c.segment(), 4, 0f,
-                      c.segment(), 4))
+      assertThatThrownBy(() ->
+              gemm.multiply(
+                  false,
+                  false,
+                  4,
+                  4,
+                  4,
+                  1f,
+                  small.segment(),
+                  4,
+                  c.segment(),
+                  4,
+                  0f,
+                  c.segment(),
+                  4))
           .isInstanceOf(IllegalArgumentException.class)
           .hasMessageContaining("36 bytes");
     }
@@ -246,15 +319,40 @@ class GemmContractTest {
       Tensor a = p.a();
       Tensor b = p.b();
       Tile tile = p.transA() ? TileGemm::tn : p.transB() ? TileGemm::nt : TileGemm::nn;
-      tile.run(p.m(), p.n(), p.k(), p.alpha(), a.segment(), 0, a.dim(1), b.segment(), 0, b.dim(1),
-          p.beta(), c.segment(), 0, c.dim(1));
+      tile.run(
+          p.m(),
+          p.n(),
+          p.k(),
+          p.alpha(),
+          a.segment(),
+          0,
+          a.dim(1),
+          b.segment(),
+          0,
+          b.dim(1),
+          p.beta(),
+          c.segment(),
+          0,
+          c.dim(1));
       compare("tile", p, c.toFloats(), expected);
     }
   }
 
   private interface Tile {
-    void run(int m, int n, int k, float alpha, java.lang.foreign.MemorySegment a, long aFrom,
-        long lda, java.lang.foreign.MemorySegment b, long bFrom, long ldb, float beta,
-        java.lang.foreign.MemorySegment c, long cFrom, long ldc);
+    void run(
+        int m,
+        int n,
+        int k,
+        float alpha,
+        java.lang.foreign.MemorySegment a,
+        long aFrom,
+        long lda,
+        java.lang.foreign.MemorySegment b,
+        long bFrom,
+        long ldb,
+        float beta,
+        java.lang.foreign.MemorySegment c,
+        long cFrom,
+        long ldc);
   }
 }

@@ -20,13 +20,25 @@ import org.junit.jupiter.api.Test;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.MethodSource;
 
-/** Every backend of {@link Linear} against {@link ReferenceLinear}, and that against differences. */
+/**
+ * Every backend of {@link Linear} against {@link ReferenceLinear}, and that against differences.
+ */
 @Tag("scalar")
 class LinearContractTest {
   private static final ComputePool POOL = new ComputePool(2);
   private static final int[][] SHAPES = { // N, K, M
-    {1, 1, 1}, {1, 13, 5}, {1, 207, 64}, {1, 256, 130}, {2, 64, 63}, {4, 65, 7}, {3, 96, 33},
-    {5, 65, 64}, {13, 207, 65}, {64, 64, 100}, {65, 13, 207}, {9, 2048, 600}
+    {1, 1, 1},
+    {1, 13, 5},
+    {1, 207, 64},
+    {1, 256, 130},
+    {2, 64, 63},
+    {4, 65, 7},
+    {3, 96, 33},
+    {5, 65, 64},
+    {13, 207, 65},
+    {64, 64, 100},
+    {65, 13, 207},
+    {9, 2048, 600}
   };
 
   @AfterAll
@@ -38,11 +50,10 @@ class LinearContractTest {
     return Stream.concat(
             Stream.of(new JavaGemm(POOL), new JavaGemm(POOL, new ScalarKernel())),
             GemmContractTest.backends().filter(OneDnnGemm.class::isInstance))
-        .flatMap(
-            g ->
-                g.rowInvariant()
-                    ? Stream.of(new CpuLinear(g, POOL, false), new CpuLinear(g, POOL, true))
-                    : Stream.of(new CpuLinear(g, POOL, false)));
+        .flatMap(g ->
+            g.rowInvariant()
+                ? Stream.of(new CpuLinear(g, POOL, false), new CpuLinear(g, POOL, true))
+                : Stream.of(new CpuLinear(g, POOL, false)));
   }
 
   private static Tensor narrow(Tensor t, DType type) {
@@ -110,15 +121,14 @@ class LinearContractTest {
   void agreesWithTheReference(Linear linear) {
     String[] names = {"y +=", "y", "dx +=", "dx", "dw +="};
     expected()
-        .forEach(
-            (one, outputs) -> {
-              Tensor[] actual = one.run(linear);
-              int[] s = one.shape();
-              int[] terms = {s[1], s[1], s[2], s[2], s[0]};
-              for (int i = 0; i < names.length; i++) {
-                close(actual[i], outputs[i], terms[i], names[i] + " of " + one);
-              }
-            });
+        .forEach((one, outputs) -> {
+          Tensor[] actual = one.run(linear);
+          int[] s = one.shape();
+          int[] terms = {s[1], s[1], s[2], s[2], s[0]};
+          for (int i = 0; i < names.length; i++) {
+            close(actual[i], outputs[i], terms[i], names[i] + " of " + one);
+          }
+        });
   }
 
   @Test
@@ -192,9 +202,19 @@ class LinearContractTest {
         new Gemm() {
           @Override
           public void multiply(
-              boolean ta, boolean tb, int m, int n, int k, float alpha,
-              java.lang.foreign.MemorySegment a, long lda, java.lang.foreign.MemorySegment b,
-              long ldb, float beta, java.lang.foreign.MemorySegment c, long ldc) {
+              boolean ta,
+              boolean tb,
+              int m,
+              int n,
+              int k,
+              float alpha,
+              java.lang.foreign.MemorySegment a,
+              long lda,
+              java.lang.foreign.MemorySegment b,
+              long ldb,
+              float beta,
+              java.lang.foreign.MemorySegment c,
+              long ldc) {
             throw new AssertionError("not reached");
           }
 

@@ -56,10 +56,9 @@ class NativeCacheTest {
 
   @Test
   void saysWhatIsMissing() {
-    assertThatThrownBy(
-            () ->
-                NativeCache.folder(
-                    getClass().getClassLoader(), "none", "no/such/", java.util.List.of("lib.so")))
+    assertThatThrownBy(() ->
+            NativeCache.folder(
+                getClass().getClassLoader(), "none", "no/such/", java.util.List.of("lib.so")))
         .isInstanceOf(IOException.class)
         .hasMessageContaining("no/such/lib.so");
   }
