@@ -141,7 +141,7 @@ class LauncherTest {
     Path launcher = Run.home().resolve("hydrahead");
     Path whole = temporary.resolve("whole");
     Path cut = temporary.resolve("cut");
-    Path recipe = Recipes.pretrain(temporary, 40);
+    Path recipe = Recipes.pretrain(temporary, 400);
     Run r = launch(temporary, Map.of(), launcher, "pretrain", "--recipe", recipe, "-o", whole);
     assertThat(r.code()).as(r.err()).isZero();
 
