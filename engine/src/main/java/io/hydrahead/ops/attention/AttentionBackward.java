@@ -3,6 +3,7 @@ package io.hydrahead.ops.attention;
 import static io.hydrahead.ops.attention.AttentionForward.KEYS;
 import static io.hydrahead.ops.attention.AttentionForward.ROWS;
 import static io.hydrahead.ops.attention.AttentionForward.SCORE_ROW;
+import static io.hydrahead.ops.attention.AttentionForward.hidden;
 import static io.hydrahead.ops.lanes.Lanes.LANES;
 import static io.hydrahead.ops.lanes.Lanes.LE;
 import static io.hydrahead.ops.lanes.Lanes.S;
@@ -129,48 +130,76 @@ final class AttentionBackward {
     long keys = c.keys(b, c.kvOf[h]);
     long values = c.values(b, c.kvOf[h]);
     long wide = 4L * width;
+    Lanes.zero(x.dqT, (long) ROWS * d);
     int end = row0 + rows;
     for (int j0 = 0; j0 < end; j0 += KEYS) {
       int n = Math.min(KEYS, end - j0);
       long at = j0 * c.kvToken;
-      Tiles.multiply(n, lanes, d, keys + at, c.kvToken, 4, x.qT, SCORE_ROW, x.p, SCORE_ROW, false);
-      Tiles.multiply(
-          n, lanes, d, values + at, c.kvToken, 4, x.dOT, SCORE_ROW, x.dS, SCORE_ROW, false);
+      int step = AttentionForward.step(j0 + n - 1, row0);
+      for (int g = 0; g < n; g += step) {
+        scores(x, keys + at, values + at, g, Math.min(step, n - g), lanes, hidden(j0 + g, row0));
+      }
       for (int lane = 0; lane < lanes; lane += LANES) {
         probabilities(n, j0 - row0 - lane, 4L * lane, x);
       }
-      int skip = Math.max(0, j0 - row0); // rows before the first key
-      int seen = rows - skip;
-      long from = 4L * skip;
-      long to = j0 * wide;
-      Tiles.multiply(
-          n,
-          width,
-          seen,
-          x.p + from,
-          SCORE_ROW,
-          4,
-          x.dO + skip * wide,
-          wide,
-          x.dv + to,
-          wide,
-          true);
-      Tiles.multiply(
-          n,
-          width,
-          seen,
-          x.dS + from,
-          SCORE_ROW,
-          4,
-          x.q + skip * wide,
-          wide,
-          x.dk + to,
-          wide,
-          true);
-      Tiles.multiply(
-          d, lanes, n, keys + at, 4, c.kvToken, x.dS, SCORE_ROW, x.dqT, SCORE_ROW, j0 > 0);
+      for (int g = 0; g < n; g += step) {
+        int count = Math.min(step, n - g);
+        int lane = hidden(j0 + g, row0);
+        long part = g * SCORE_ROW + 4L * lane;
+        Tiles.multiply(
+            d,
+            lanes - lane,
+            count,
+            keys + at + g * c.kvToken,
+            4,
+            c.kvToken,
+            x.dS + part,
+            SCORE_ROW,
+            x.dqT + 4L * lane,
+            SCORE_ROW,
+            true);
+        sums(count, rows - lane, x.p + part, x.dO + lane * wide, x.dv + (j0 + g) * wide);
+        sums(count, rows - lane, x.dS + part, x.q + lane * wide, x.dk + (j0 + g) * wide);
+      }
     }
     Lanes.transpose(d, rows, c.scale, x.dqT, SCORE_ROW, dq + c.queryAt(b, h, row0), c.row);
+  }
+
+  /** Scores and dO Vᵀ of {@code count} keys from key g of the block, for rows from {@code lane}. */
+  private void scores(Block x, long keys, long values, int g, int count, int lanes, int lane) {
+    long token = call.kvToken;
+    long part = g * SCORE_ROW + 4L * lane;
+    int n = lanes - lane;
+    Tiles.multiply(
+        count,
+        n,
+        call.d,
+        keys + g * token,
+        token,
+        4,
+        x.qT + 4L * lane,
+        SCORE_ROW,
+        x.p + part,
+        SCORE_ROW,
+        false);
+    Tiles.multiply(
+        count,
+        n,
+        call.d,
+        values + g * token,
+        token,
+        4,
+        x.dOT + 4L * lane,
+        SCORE_ROW,
+        x.dS + part,
+        SCORE_ROW,
+        false);
+  }
+
+  /** to += weights [keys, rows] · rows. */
+  private void sums(int keys, int rows, long weights, long from, long to) {
+    long wide = 4L * width;
+    Tiles.multiply(keys, width, rows, weights, SCORE_ROW, 4, from, wide, to, wide, true);
   }
 
   /**

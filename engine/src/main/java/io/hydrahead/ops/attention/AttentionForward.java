@@ -74,18 +74,47 @@ final class AttentionForward {
     if (rows < width) {
       Lanes.zero(qT, (long) ROWS * d);
     }
+    Lanes.zero(oT, (long) ROWS * d);
     Lanes.transpose(rows, d, c.scale2, c.query(b, h, row0), c.row, qT, SCORE_ROW);
     int end = position + rows;
     for (int j0 = 0; j0 < end; j0 += KEYS) {
       int n = Math.min(KEYS, end - j0);
       long at = j0 * c.kvToken;
-      Tiles.multiply(n, width, d, keys + at, c.kvToken, 4, qT, SCORE_ROW, scores, SCORE_ROW, false);
+      int step = step(j0 + n - 1, position);
+      for (int g = 0; g < n; g += step) {
+        int lane = hidden(j0 + g, position);
+        Tiles.multiply(
+            Math.min(step, n - g),
+            width - lane,
+            d,
+            keys + at + g * c.kvToken,
+            c.kvToken,
+            4,
+            qT + 4L * lane,
+            SCORE_ROW,
+            scores + g * SCORE_ROW + 4L * lane,
+            SCORE_ROW,
+            false);
+      }
       for (int lane = 0; lane < width; lane += LANES) {
         int shift = j0 - position - lane;
         softmax(n, shift, j0 == 0, d, 4L * lane, scores, max, sum, shrink, oT);
       }
-      Tiles.multiply(
-          d, width, n, values + at, 4, c.kvToken, scores, SCORE_ROW, oT, SCORE_ROW, j0 > 0);
+      for (int g = 0; g < n; g += step) {
+        int lane = hidden(j0 + g, position);
+        Tiles.multiply(
+            d,
+            width - lane,
+            Math.min(step, n - g),
+            values + at + g * c.kvToken,
+            4,
+            c.kvToken,
+            scores + g * SCORE_ROW + 4L * lane,
+            SCORE_ROW,
+            oT + 4L * lane,
+            SCORE_ROW,
+            true);
+      }
     }
     for (int lane = 0; lane < width; lane += LANES) {
       FloatVector one = FloatVector.broadcast(S, 1f);
@@ -101,6 +130,18 @@ final class AttentionForward {
         Lanes.set(lse + 4L * i, (float) value);
       }
     }
+  }
+
+  /** Keys that are worked on together: a vector's worth where some are hidden from some rows. */
+  static int step(int lastKey, int position) {
+    return lastKey > position ? LANES : KEYS;
+  }
+
+  /**
+   * Lanes, in whole vectors, of the rows from {@code position} that see no key from {@code key}.
+   */
+  static int hidden(int key, int position) {
+    return Math.max(0, (key - position) / LANES * LANES);
   }
 
   /**

@@ -7,6 +7,8 @@ import static io.hydrahead.ops.lanes.Lanes.S;
 import static io.hydrahead.tensor.NativeMemory.ALL;
 import static java.lang.foreign.ValueLayout.JAVA_FLOAT_UNALIGNED;
 
+import java.lang.foreign.Arena;
+import java.lang.foreign.MemorySegment;
 import jdk.incubator.vector.FloatVector;
 
 /**
@@ -16,11 +18,14 @@ import jdk.incubator.vector.FloatVector;
  *
  * <p>Tiles are 4 rows high: when m is not a multiple of 4, rows of C up to the next multiple are
  * overwritten with copies and must exist. Each element is one chain of fused multiply-adds in the
- * order of k, whatever m and n.
+ * order of k that starts from 0 or C, so cutting m, n or k into several calls changes no bit.
  */
 public final class Tiles {
   /** Widest tile in vectors: 4 needs 32 registers. */
   private static final int WIDEST = LANES == 8 ? 2 : 4;
+
+  /** What sums start from that are not added to anything. */
+  private static final MemorySegment ZEROS = Arena.global().allocate(4L * BYTES, 64);
 
   private Tiles() {}
 
@@ -115,22 +120,24 @@ public final class Tiles {
     long a1 = a + Math.min(1, valid - 1) * aRow;
     long a2 = a + Math.min(2, valid - 1) * aRow;
     long a3 = a + Math.min(3, valid - 1) * aRow;
-    FloatVector c00 = FloatVector.zero(S);
-    FloatVector c01 = FloatVector.zero(S);
-    FloatVector c02 = FloatVector.zero(S);
-    FloatVector c03 = FloatVector.zero(S);
-    FloatVector c10 = FloatVector.zero(S);
-    FloatVector c11 = FloatVector.zero(S);
-    FloatVector c12 = FloatVector.zero(S);
-    FloatVector c13 = FloatVector.zero(S);
-    FloatVector c20 = FloatVector.zero(S);
-    FloatVector c21 = FloatVector.zero(S);
-    FloatVector c22 = FloatVector.zero(S);
-    FloatVector c23 = FloatVector.zero(S);
-    FloatVector c30 = FloatVector.zero(S);
-    FloatVector c31 = FloatVector.zero(S);
-    FloatVector c32 = FloatVector.zero(S);
-    FloatVector c33 = FloatVector.zero(S);
+    long from = add ? c : ZEROS.address();
+    long fromRow = add ? cRow : 0;
+    FloatVector c00 = FloatVector.fromMemorySegment(S, ALL, from, LE);
+    FloatVector c01 = FloatVector.fromMemorySegment(S, ALL, from + BYTES, LE);
+    FloatVector c02 = FloatVector.fromMemorySegment(S, ALL, from + 2 * BYTES, LE);
+    FloatVector c03 = FloatVector.fromMemorySegment(S, ALL, from + 3 * BYTES, LE);
+    FloatVector c10 = FloatVector.fromMemorySegment(S, ALL, from + fromRow, LE);
+    FloatVector c11 = FloatVector.fromMemorySegment(S, ALL, from + fromRow + BYTES, LE);
+    FloatVector c12 = FloatVector.fromMemorySegment(S, ALL, from + fromRow + 2 * BYTES, LE);
+    FloatVector c13 = FloatVector.fromMemorySegment(S, ALL, from + fromRow + 3 * BYTES, LE);
+    FloatVector c20 = FloatVector.fromMemorySegment(S, ALL, from + 2 * fromRow, LE);
+    FloatVector c21 = FloatVector.fromMemorySegment(S, ALL, from + 2 * fromRow + BYTES, LE);
+    FloatVector c22 = FloatVector.fromMemorySegment(S, ALL, from + 2 * fromRow + 2 * BYTES, LE);
+    FloatVector c23 = FloatVector.fromMemorySegment(S, ALL, from + 2 * fromRow + 3 * BYTES, LE);
+    FloatVector c30 = FloatVector.fromMemorySegment(S, ALL, from + 3 * fromRow, LE);
+    FloatVector c31 = FloatVector.fromMemorySegment(S, ALL, from + 3 * fromRow + BYTES, LE);
+    FloatVector c32 = FloatVector.fromMemorySegment(S, ALL, from + 3 * fromRow + 2 * BYTES, LE);
+    FloatVector c33 = FloatVector.fromMemorySegment(S, ALL, from + 3 * fromRow + 3 * BYTES, LE);
     long at = 0;
     for (int p = 0; p < k; p++) {
       FloatVector b0 = FloatVector.fromMemorySegment(S, ALL, b, LE);
@@ -163,24 +170,6 @@ public final class Tiles {
     long r1 = c + cRow;
     long r2 = c + 2 * cRow;
     long r3 = c + 3 * cRow;
-    if (add) {
-      c00 = c00.add(FloatVector.fromMemorySegment(S, ALL, c, LE));
-      c01 = c01.add(FloatVector.fromMemorySegment(S, ALL, c + BYTES, LE));
-      c02 = c02.add(FloatVector.fromMemorySegment(S, ALL, c + 2 * BYTES, LE));
-      c03 = c03.add(FloatVector.fromMemorySegment(S, ALL, c + 3 * BYTES, LE));
-      c10 = c10.add(FloatVector.fromMemorySegment(S, ALL, r1, LE));
-      c11 = c11.add(FloatVector.fromMemorySegment(S, ALL, r1 + BYTES, LE));
-      c12 = c12.add(FloatVector.fromMemorySegment(S, ALL, r1 + 2 * BYTES, LE));
-      c13 = c13.add(FloatVector.fromMemorySegment(S, ALL, r1 + 3 * BYTES, LE));
-      c20 = c20.add(FloatVector.fromMemorySegment(S, ALL, r2, LE));
-      c21 = c21.add(FloatVector.fromMemorySegment(S, ALL, r2 + BYTES, LE));
-      c22 = c22.add(FloatVector.fromMemorySegment(S, ALL, r2 + 2 * BYTES, LE));
-      c23 = c23.add(FloatVector.fromMemorySegment(S, ALL, r2 + 3 * BYTES, LE));
-      c30 = c30.add(FloatVector.fromMemorySegment(S, ALL, r3, LE));
-      c31 = c31.add(FloatVector.fromMemorySegment(S, ALL, r3 + BYTES, LE));
-      c32 = c32.add(FloatVector.fromMemorySegment(S, ALL, r3 + 2 * BYTES, LE));
-      c33 = c33.add(FloatVector.fromMemorySegment(S, ALL, r3 + 3 * BYTES, LE));
-    }
     c00.intoMemorySegment(ALL, c, LE);
     c01.intoMemorySegment(ALL, c + BYTES, LE);
     c02.intoMemorySegment(ALL, c + 2 * BYTES, LE);
@@ -213,14 +202,16 @@ public final class Tiles {
     long a1 = a + Math.min(1, valid - 1) * aRow;
     long a2 = a + Math.min(2, valid - 1) * aRow;
     long a3 = a + Math.min(3, valid - 1) * aRow;
-    FloatVector c00 = FloatVector.zero(S);
-    FloatVector c01 = FloatVector.zero(S);
-    FloatVector c10 = FloatVector.zero(S);
-    FloatVector c11 = FloatVector.zero(S);
-    FloatVector c20 = FloatVector.zero(S);
-    FloatVector c21 = FloatVector.zero(S);
-    FloatVector c30 = FloatVector.zero(S);
-    FloatVector c31 = FloatVector.zero(S);
+    long from = add ? c : ZEROS.address();
+    long fromRow = add ? cRow : 0;
+    FloatVector c00 = FloatVector.fromMemorySegment(S, ALL, from, LE);
+    FloatVector c01 = FloatVector.fromMemorySegment(S, ALL, from + BYTES, LE);
+    FloatVector c10 = FloatVector.fromMemorySegment(S, ALL, from + fromRow, LE);
+    FloatVector c11 = FloatVector.fromMemorySegment(S, ALL, from + fromRow + BYTES, LE);
+    FloatVector c20 = FloatVector.fromMemorySegment(S, ALL, from + 2 * fromRow, LE);
+    FloatVector c21 = FloatVector.fromMemorySegment(S, ALL, from + 2 * fromRow + BYTES, LE);
+    FloatVector c30 = FloatVector.fromMemorySegment(S, ALL, from + 3 * fromRow, LE);
+    FloatVector c31 = FloatVector.fromMemorySegment(S, ALL, from + 3 * fromRow + BYTES, LE);
     long at = 0;
     for (int p = 0; p < k; p++) {
       FloatVector b0 = FloatVector.fromMemorySegment(S, ALL, b, LE);
@@ -243,16 +234,6 @@ public final class Tiles {
     long r1 = c + cRow;
     long r2 = c + 2 * cRow;
     long r3 = c + 3 * cRow;
-    if (add) {
-      c00 = c00.add(FloatVector.fromMemorySegment(S, ALL, c, LE));
-      c01 = c01.add(FloatVector.fromMemorySegment(S, ALL, c + BYTES, LE));
-      c10 = c10.add(FloatVector.fromMemorySegment(S, ALL, r1, LE));
-      c11 = c11.add(FloatVector.fromMemorySegment(S, ALL, r1 + BYTES, LE));
-      c20 = c20.add(FloatVector.fromMemorySegment(S, ALL, r2, LE));
-      c21 = c21.add(FloatVector.fromMemorySegment(S, ALL, r2 + BYTES, LE));
-      c30 = c30.add(FloatVector.fromMemorySegment(S, ALL, r3, LE));
-      c31 = c31.add(FloatVector.fromMemorySegment(S, ALL, r3 + BYTES, LE));
-    }
     c00.intoMemorySegment(ALL, c, LE);
     c01.intoMemorySegment(ALL, c + BYTES, LE);
     c10.intoMemorySegment(ALL, r1, LE);
@@ -277,10 +258,12 @@ public final class Tiles {
     long a1 = a + Math.min(1, valid - 1) * aRow;
     long a2 = a + Math.min(2, valid - 1) * aRow;
     long a3 = a + Math.min(3, valid - 1) * aRow;
-    FloatVector c00 = FloatVector.zero(S);
-    FloatVector c10 = FloatVector.zero(S);
-    FloatVector c20 = FloatVector.zero(S);
-    FloatVector c30 = FloatVector.zero(S);
+    long from = add ? c : ZEROS.address();
+    long fromRow = add ? cRow : 0;
+    FloatVector c00 = FloatVector.fromMemorySegment(S, ALL, from, LE);
+    FloatVector c10 = FloatVector.fromMemorySegment(S, ALL, from + fromRow, LE);
+    FloatVector c20 = FloatVector.fromMemorySegment(S, ALL, from + 2 * fromRow, LE);
+    FloatVector c30 = FloatVector.fromMemorySegment(S, ALL, from + 3 * fromRow, LE);
     long at = 0;
     for (int p = 0; p < k; p++) {
       FloatVector b0 = FloatVector.fromMemorySegment(S, ALL, b, LE);
@@ -298,12 +281,6 @@ public final class Tiles {
     long r1 = c + cRow;
     long r2 = c + 2 * cRow;
     long r3 = c + 3 * cRow;
-    if (add) {
-      c00 = c00.add(FloatVector.fromMemorySegment(S, ALL, c, LE));
-      c10 = c10.add(FloatVector.fromMemorySegment(S, ALL, r1, LE));
-      c20 = c20.add(FloatVector.fromMemorySegment(S, ALL, r2, LE));
-      c30 = c30.add(FloatVector.fromMemorySegment(S, ALL, r3, LE));
-    }
     c00.intoMemorySegment(ALL, c, LE);
     c10.intoMemorySegment(ALL, r1, LE);
     c20.intoMemorySegment(ALL, r2, LE);
