@@ -8,6 +8,7 @@ import static io.hydrahead.ops.lanes.Lanes.S;
 import static io.hydrahead.ops.lanes.Lanes.get;
 import static io.hydrahead.ops.lanes.Lanes.set;
 import static io.hydrahead.tensor.NativeMemory.ALL;
+import static java.lang.foreign.ValueLayout.JAVA_FLOAT_UNALIGNED;
 
 import io.hydrahead.ops.lanes.Lanes;
 import io.hydrahead.ops.lanes.Scratch;
@@ -64,11 +65,10 @@ final class Block {
   private long high;
   private long low;
 
-  /** Single vectors: zeros, one that is written and never read, and one of β_i. */
+  /** Single vectors: zeros, and one that is written and never read. */
   private long zeros;
 
   private long ignored;
-  private long rowBetas;
 
   /** e^{G_n}. */
   float decay;
@@ -81,10 +81,10 @@ final class Block {
         + c.keyDim * Lanes.padded(BLOCK)
         + 3 * SQUARE
         + 5 * Lanes.padded(BLOCK)
-        + 3 * LANES;
+        + 2 * LANES;
   }
 
-  static final int PARTS = 13;
+  static final int PARTS = 12;
 
   void take(DeltaRuleCall c, Scratch s) {
     keyDim = c.keyDim;
@@ -105,7 +105,6 @@ final class Block {
     low = s.take(Lanes.padded(BLOCK));
     zeros = s.take(LANES);
     ignored = s.take(LANES);
-    rowBetas = s.take(LANES);
     FloatVector.zero(S).intoMemorySegment(ALL, zeros, LE);
     FloatVector.zero(S).intoMemorySegment(ALL, ignored, LE);
   }
@@ -150,8 +149,17 @@ final class Block {
           SQUARE_ROW,
           false);
     }
+    for (int j = 0; j < rows; j += LANES) {
+      decayColumns(j);
+      if (scaleColumns) {
+        scaleColumns(j);
+      }
+    }
+    if (!scaleColumns) {
+      scaleRows(beta, false, l, l, Lanes.padded(BLOCK));
+    }
     for (int i = 0; i < rows; i++) {
-      decayRow(i, scaleColumns);
+      set(l + i * SQUARE_ROW + 4L * i, 0f);
     }
   }
 
@@ -176,34 +184,23 @@ final class Block {
       long at = 4L * i;
       set(e + at, Math.min(0f, get(high + at) + get(low + at)));
     }
-    differences(last, rest, Lanes.padded(BLOCK), h);
+    for (int i = 0; i < Lanes.padded(BLOCK); i++) {
+      long at = 4L * i;
+      set(h + at, Math.min(0f, (last - get(high + at)) + (rest - get(low + at))));
+    }
     Lanes.exp2(2 * Lanes.padded(BLOCK) / LANES, e, BYTES, zeros, ignored);
     decay = (float) Math.exp(sum / Lanes.LOG2_E);
   }
 
-  /** to_j = min(0, G − G_j) for {@code count} tokens, G in two floats. */
-  private void differences(float gHigh, float gLow, int count, long to) {
-    FloatVector zero = FloatVector.zero(S);
-    FloatVector hi = FloatVector.broadcast(S, gHigh);
-    FloatVector lo = FloatVector.broadcast(S, gLow);
-    for (int j = 0; j < count; j += LANES) {
-      long at = 4L * j;
-      FloatVector dLow = lo.sub(FloatVector.fromMemorySegment(S, ALL, low + at, LE));
-      FloatVector dHigh = hi.sub(FloatVector.fromMemorySegment(S, ALL, high + at, LE));
-      dHigh.add(dLow).min(zero).intoMemorySegment(ALL, to + at, LE);
-    }
-  }
-
-  /** Γ, and its product with row i of QKᵀ and, with β, of KKᵀ; see {@link #p} and {@link #l}. */
-  private void decayRow(int i, boolean scaleColumns) {
-    long row = i * SQUARE_ROW;
-    differences(get(high + 4L * i), get(low + 4L * i), i + 1, gamma + row);
-    Lanes.exp2(Lanes.padded(i + 1) / LANES, gamma + row, BYTES, zeros, ignored);
-    FloatVector.broadcast(S, get(beta + 4L * i)).intoMemorySegment(ALL, rowBetas, LE);
+  /** Γ for one vector of columns from j, and its product with QKᵀ and −KKᵀ. */
+  private void decayColumns(int j) {
+    long first = j * SQUARE_ROW + 4L * j;
+    differences(j, gamma + first);
+    Lanes.exp2(rows - j, gamma + first, SQUARE_ROW, zeros, ignored);
     FloatVector zero = FloatVector.zero(S);
     FloatVector lane = FloatVector.zero(S).addIndex(1);
-    for (int j = 0; j <= i; j += LANES) {
-      long at = row + 4L * j;
+    for (int i = j; i < rows; i++) {
+      long at = i * SQUARE_ROW + 4L * j;
       FloatVector last = FloatVector.broadcast(S, (float) (i - j));
       FloatVector w = FloatVector.fromMemorySegment(S, ALL, gamma + at, LE);
       w = w.blend(zero, lane.compare(VectorOperators.GT, last));
@@ -211,16 +208,31 @@ final class Block {
       FloatVector x = FloatVector.fromMemorySegment(S, ALL, p + at, LE);
       x.mul(w).intoMemorySegment(ALL, p + at, LE);
       x = FloatVector.fromMemorySegment(S, ALL, l + at, LE);
-      x.mul(w).intoMemorySegment(ALL, l + at, LE);
+      x.mul(w).neg().intoMemorySegment(ALL, l + at, LE);
     }
-    for (int j = 0; j <= i; j += LANES) {
-      long at = row + 4L * j;
-      FloatVector b =
-          FloatVector.fromMemorySegment(S, ALL, scaleColumns ? beta + 4L * j : rowBetas, LE);
-      FloatVector x = FloatVector.fromMemorySegment(S, ALL, l + at, LE);
-      x.mul(b).neg().intoMemorySegment(ALL, l + at, LE);
+  }
+
+  /** min(0, G_i − G_j) for rows i ≥ j and one vector of columns from j, G in two floats. */
+  private void differences(int j, long to) {
+    FloatVector zero = FloatVector.zero(S);
+    FloatVector hi = FloatVector.fromMemorySegment(S, ALL, high + 4L * j, LE);
+    FloatVector lo = FloatVector.fromMemorySegment(S, ALL, low + 4L * j, LE);
+    for (int i = j; i < rows; i++) {
+      FloatVector rowHigh =
+          FloatVector.broadcast(S, ALL.get(JAVA_FLOAT_UNALIGNED, high + 4L * i));
+      FloatVector rowLow = FloatVector.broadcast(S, ALL.get(JAVA_FLOAT_UNALIGNED, low + 4L * i));
+      rowHigh.sub(hi).add(rowLow.sub(lo)).min(zero).intoMemorySegment(ALL, to, LE);
+      to += SQUARE_ROW;
     }
-    set(l + row + 4L * i, 0f);
+  }
+
+  /** −Γ ⊙ KKᵀ times β_j, for one vector of columns from j. */
+  private void scaleColumns(int j) {
+    FloatVector b = FloatVector.fromMemorySegment(S, ALL, beta + 4L * j, LE);
+    for (int i = j; i < rows; i++) {
+      long at = l + i * SQUARE_ROW + 4L * j;
+      FloatVector.fromMemorySegment(S, ALL, at, LE).mul(b).intoMemorySegment(ALL, at, LE);
+    }
   }
 
   /** to_i = ± factor_i · from_i for all rows of {@code width} floats. */
@@ -239,8 +251,9 @@ final class Block {
 
   /** x ← x · factor over {@code floats} floats. */
   static void scale(long x, long floats, float factor) {
+    FloatVector f = FloatVector.broadcast(S, factor);
     for (long end = x + 4 * floats; x < end; x += BYTES) {
-      FloatVector.fromMemorySegment(S, ALL, x, LE).mul(factor).intoMemorySegment(ALL, x, LE);
+      FloatVector.fromMemorySegment(S, ALL, x, LE).mul(f).intoMemorySegment(ALL, x, LE);
     }
   }
 }
