@@ -1,6 +1,10 @@
 package io.hydrahead.ops;
 
+import static org.assertj.core.api.Assertions.assertThat;
+
+import com.sun.management.ThreadMXBean;
 import io.hydrahead.tensor.Tensor;
+import java.lang.management.ManagementFactory;
 import java.util.Random;
 import java.util.function.DoubleSupplier;
 
@@ -53,5 +57,18 @@ public final class Samples {
       sum += (double) a.get(i) * b.get(i);
     }
     return sum;
+  }
+
+  /** Waits, while compilers are at work, for 100 calls in a row without a byte on the heap. */
+  public static void assertAllocatesNothing(Runnable call) {
+    ThreadMXBean threads = (ThreadMXBean) ManagementFactory.getThreadMXBean();
+    long deadline = System.nanoTime() + 180_000_000_000L;
+    int quiet = 0;
+    while (quiet < 100 && System.nanoTime() < deadline) {
+      long before = threads.getCurrentThreadAllocatedBytes();
+      call.run();
+      quiet = threads.getCurrentThreadAllocatedBytes() == before ? quiet + 1 : 0;
+    }
+    assertThat(quiet).as("calls in a row that allocate nothing").isEqualTo(100);
   }
 }

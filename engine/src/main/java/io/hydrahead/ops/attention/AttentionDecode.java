@@ -7,6 +7,7 @@ import static io.hydrahead.ops.lanes.Lanes.S;
 import static io.hydrahead.ops.lanes.Lanes.get;
 import static io.hydrahead.ops.lanes.Lanes.set;
 import static io.hydrahead.tensor.NativeMemory.ALL;
+import static java.lang.foreign.ValueLayout.JAVA_FLOAT_UNALIGNED;
 
 import io.hydrahead.ops.lanes.Lanes;
 import io.hydrahead.ops.lanes.Scratch;
@@ -29,6 +30,9 @@ final class AttentionDecode {
 
   /** Keys a block, whose scores and probabilities stay in the first-level cache. */
   private static final int KEYS = 64;
+
+  /** Floats of a row of values that are summed in registers together. */
+  private static final int WIDE = 8 * LANES;
 
   private final ComputePool pool;
   private final AttentionCall call;
@@ -78,14 +82,14 @@ final class AttentionDecode {
       return;
     }
     int rows = (group + 3) / 4 * 4;
-    int floats = 2 * rows * padded + rows * KEYS + 2 * rows + 2 * KEYS * padded + 2 * LANES;
+    int floats = 2 * rows * padded + rows * KEYS + 2 * rows + 2 * KEYS * padded + KEYS * LANES;
     Scratch scratch = Scratch.ofThread().begin(floats, 7);
     long q = scratch.take((long) rows * padded);
     long sums = scratch.take((long) rows * padded);
     long scores = scratch.take((long) rows * KEYS);
     long totals = scratch.take(2L * rows);
     long packed = scratch.take(2L * KEYS * padded);
-    long work = scratch.take(2L * LANES);
+    long work = scratch.take((long) KEYS * LANES);
     int i = 0;
     for (int h = 0; h < c.heads; h++) {
       if (c.kvOf[h] == g) {
@@ -133,15 +137,109 @@ final class AttentionDecode {
       }
       for (int i = 0; i < group; i++) {
         long s = scores + 4L * i * KEYS;
-        dots(n, k, stride, q + i * row, padded, s);
+        if (padded % (4 * LANES) == 0) {
+          wideDots(n, k, stride, q + i * row, padded, work);
+        } else {
+          dots(n, k, stride, q + i * row, padded, work);
+        }
+        Lanes.sumLanes(n, work, s);
         softmax(n, j0 == from, s, totals + 8L * i, sums + i * row, padded, work);
       }
-      Tiles.multiply(group, padded, n, scores, 4L * KEYS, 4, v, stride, sums, row, j0 > from);
+      addValues(group, n, scores, v, stride, sums, j0 == from);
     }
   }
 
-  /** scores[j] = q · key j. */
-  private static void dots(int n, long keys, long stride, long q, int d, long scores) {
+  /** sums += weights [group, n] · values, values read in whole rows or at least {@link #WIDE}. */
+  private void addValues(
+      int group, int n, long weights, long values, long stride, long sums, boolean first) {
+    int wide = padded / WIDE * WIDE;
+    if (first && wide > 0) {
+      Lanes.zero(sums, (long) group * padded);
+    }
+    for (int c = 0; c < wide; c += WIDE) {
+      for (int i = 0; i < group; i++) {
+        addWide(
+            n, weights + 4L * i * KEYS, values + 4L * c, stride, sums + 4L * i * padded + 4L * c);
+      }
+    }
+    if (wide < padded) {
+      long rest = 4L * wide;
+      Tiles.multiply(
+          group,
+          padded - wide,
+          n,
+          weights,
+          4L * KEYS,
+          4,
+          values + rest,
+          stride,
+          sums + rest,
+          4L * padded,
+          !first);
+    }
+  }
+
+  private static void addWide(int n, long weights, long values, long stride, long sum) {
+    FloatVector s0 = FloatVector.fromMemorySegment(S, ALL, sum, LE);
+    FloatVector s1 = FloatVector.fromMemorySegment(S, ALL, sum + 1L * BYTES, LE);
+    FloatVector s2 = FloatVector.fromMemorySegment(S, ALL, sum + 2L * BYTES, LE);
+    FloatVector s3 = FloatVector.fromMemorySegment(S, ALL, sum + 3L * BYTES, LE);
+    FloatVector s4 = FloatVector.fromMemorySegment(S, ALL, sum + 4L * BYTES, LE);
+    FloatVector s5 = FloatVector.fromMemorySegment(S, ALL, sum + 5L * BYTES, LE);
+    FloatVector s6 = FloatVector.fromMemorySegment(S, ALL, sum + 6L * BYTES, LE);
+    FloatVector s7 = FloatVector.fromMemorySegment(S, ALL, sum + 7L * BYTES, LE);
+    for (int j = 0; j < n; j++) {
+      FloatVector w = FloatVector.broadcast(S, ALL.get(JAVA_FLOAT_UNALIGNED, weights + 4L * j));
+      s0 = w.fma(FloatVector.fromMemorySegment(S, ALL, values, LE), s0);
+      s1 = w.fma(FloatVector.fromMemorySegment(S, ALL, values + 1L * BYTES, LE), s1);
+      s2 = w.fma(FloatVector.fromMemorySegment(S, ALL, values + 2L * BYTES, LE), s2);
+      s3 = w.fma(FloatVector.fromMemorySegment(S, ALL, values + 3L * BYTES, LE), s3);
+      s4 = w.fma(FloatVector.fromMemorySegment(S, ALL, values + 4L * BYTES, LE), s4);
+      s5 = w.fma(FloatVector.fromMemorySegment(S, ALL, values + 5L * BYTES, LE), s5);
+      s6 = w.fma(FloatVector.fromMemorySegment(S, ALL, values + 6L * BYTES, LE), s6);
+      s7 = w.fma(FloatVector.fromMemorySegment(S, ALL, values + 7L * BYTES, LE), s7);
+      values += stride;
+    }
+    s0.intoMemorySegment(ALL, sum, LE);
+    s1.intoMemorySegment(ALL, sum + 1L * BYTES, LE);
+    s2.intoMemorySegment(ALL, sum + 2L * BYTES, LE);
+    s3.intoMemorySegment(ALL, sum + 3L * BYTES, LE);
+    s4.intoMemorySegment(ALL, sum + 4L * BYTES, LE);
+    s5.intoMemorySegment(ALL, sum + 5L * BYTES, LE);
+    s6.intoMemorySegment(ALL, sum + 6L * BYTES, LE);
+    s7.intoMemorySegment(ALL, sum + 7L * BYTES, LE);
+  }
+
+  /** {@link #dots} for whole multiples of 4 vectors: key after key, so that memory streams. */
+  private static void wideDots(int n, long keys, long stride, long q, int d, long sums) {
+    for (int j = 0; j < n; j++) {
+      FloatVector s0 = FloatVector.zero(S);
+      FloatVector s1 = FloatVector.zero(S);
+      FloatVector s2 = FloatVector.zero(S);
+      FloatVector s3 = FloatVector.zero(S);
+      for (int c = 0; c < d; c += 4 * LANES) {
+        long x = q + 4L * c;
+        long y = keys + 4L * c;
+        s0 =
+            FloatVector.fromMemorySegment(S, ALL, x, LE)
+                .fma(FloatVector.fromMemorySegment(S, ALL, y, LE), s0);
+        s1 =
+            FloatVector.fromMemorySegment(S, ALL, x + BYTES, LE)
+                .fma(FloatVector.fromMemorySegment(S, ALL, y + BYTES, LE), s1);
+        s2 =
+            FloatVector.fromMemorySegment(S, ALL, x + 2L * BYTES, LE)
+                .fma(FloatVector.fromMemorySegment(S, ALL, y + 2L * BYTES, LE), s2);
+        s3 =
+            FloatVector.fromMemorySegment(S, ALL, x + 3L * BYTES, LE)
+                .fma(FloatVector.fromMemorySegment(S, ALL, y + 3L * BYTES, LE), s3);
+      }
+      s0.add(s1).add(s2.add(s3)).intoMemorySegment(ALL, sums + (long) j * BYTES, LE);
+      keys += stride;
+    }
+  }
+
+  /** q · key j, in the lanes of vector j of {@code sums}. */
+  private static void dots(int n, long keys, long stride, long q, int d, long sums) {
     int j = 0;
     for (; j + 3 < n; j += 4) {
       FloatVector s0 = FloatVector.zero(S);
@@ -155,10 +253,10 @@ final class AttentionDecode {
         s2 = x.fma(FloatVector.fromMemorySegment(S, ALL, keys + 2 * stride + 4L * c, LE), s2);
         s3 = x.fma(FloatVector.fromMemorySegment(S, ALL, keys + 3 * stride + 4L * c, LE), s3);
       }
-      set(scores + 4L * j, s0.reduceLanes(VectorOperators.ADD));
-      set(scores + 4L * j + 4, s1.reduceLanes(VectorOperators.ADD));
-      set(scores + 4L * j + 8, s2.reduceLanes(VectorOperators.ADD));
-      set(scores + 4L * j + 12, s3.reduceLanes(VectorOperators.ADD));
+      s0.intoMemorySegment(ALL, sums + (long) j * BYTES, LE);
+      s1.intoMemorySegment(ALL, sums + (long) (j + 1) * BYTES, LE);
+      s2.intoMemorySegment(ALL, sums + (long) (j + 2) * BYTES, LE);
+      s3.intoMemorySegment(ALL, sums + (long) (j + 3) * BYTES, LE);
       keys += 4 * stride;
     }
     for (; j < n; j++) {
@@ -168,7 +266,7 @@ final class AttentionDecode {
             FloatVector.fromMemorySegment(S, ALL, q + 4L * c, LE)
                 .fma(FloatVector.fromMemorySegment(S, ALL, keys + 4L * c, LE), s);
       }
-      set(scores + 4L * j, s.reduceLanes(VectorOperators.ADD));
+      s.intoMemorySegment(ALL, sums + (long) j * BYTES, LE);
       keys += stride;
     }
   }
@@ -200,8 +298,8 @@ final class AttentionDecode {
     FloatVector.zero(S).intoMemorySegment(ALL, work + BYTES, LE);
     Lanes.exp2(whole / LANES, scores, BYTES, work, work + BYTES);
     set(total, max);
-    FloatVector all = FloatVector.fromMemorySegment(S, ALL, work + BYTES, LE);
-    set(total + 4, sum + all.reduceLanes(VectorOperators.ADD));
+    Lanes.sumLanes(1, work + BYTES, work);
+    set(total + 4, sum + get(work));
   }
 
   private static float power(float x) {

@@ -218,8 +218,7 @@ final class Block {
     FloatVector hi = FloatVector.fromMemorySegment(S, ALL, high + 4L * j, LE);
     FloatVector lo = FloatVector.fromMemorySegment(S, ALL, low + 4L * j, LE);
     for (int i = j; i < rows; i++) {
-      FloatVector rowHigh =
-          FloatVector.broadcast(S, ALL.get(JAVA_FLOAT_UNALIGNED, high + 4L * i));
+      FloatVector rowHigh = FloatVector.broadcast(S, ALL.get(JAVA_FLOAT_UNALIGNED, high + 4L * i));
       FloatVector rowLow = FloatVector.broadcast(S, ALL.get(JAVA_FLOAT_UNALIGNED, low + 4L * i));
       rowHigh.sub(hi).add(rowLow.sub(lo)).min(zero).intoMemorySegment(ALL, to, LE);
       to += SQUARE_ROW;

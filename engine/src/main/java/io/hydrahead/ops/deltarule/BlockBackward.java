@@ -6,6 +6,7 @@ import static io.hydrahead.ops.lanes.Lanes.BYTES;
 import static io.hydrahead.ops.lanes.Lanes.LANES;
 import static io.hydrahead.ops.lanes.Lanes.LE;
 import static io.hydrahead.ops.lanes.Lanes.S;
+import static io.hydrahead.ops.lanes.Lanes.get;
 import static io.hydrahead.ops.lanes.Lanes.set;
 import static io.hydrahead.tensor.NativeMemory.ALL;
 import static java.lang.foreign.ValueLayout.JAVA_FLOAT_UNALIGNED;
@@ -14,7 +15,6 @@ import io.hydrahead.ops.lanes.Lanes;
 import io.hydrahead.ops.lanes.Scratch;
 import io.hydrahead.ops.lanes.Tiles;
 import jdk.incubator.vector.FloatVector;
-import jdk.incubator.vector.VectorOperators;
 
 /**
  * The backward pass of one head, blocks in reverse. With V′ = β ⊙ W and, as in {@link Block}, Q
@@ -66,6 +66,9 @@ final class BlockBackward {
 
   private long nn;
 
+  /** A vector a token. */
+  private long lanes;
+
   static BlockBackward ofThread() {
     return OF_THREAD.get();
   }
@@ -83,8 +86,9 @@ final class BlockBackward {
             + 2 * transposed
             + BLOCK * (6L * width + 4L * keyWidth)
             + (long) c.valueDim * Lanes.padded(BLOCK)
-            + 2L * square;
-    Scratch s = Scratch.ofThread().begin(floats, Block.PARTS + 16);
+            + 2L * square
+            + (long) BLOCK * LANES;
+    Scratch s = Scratch.ofThread().begin(floats, Block.PARTS + 17);
     b.take(c, s);
     dS = s.take(stateFloats);
     dST = s.take(transposed);
@@ -102,6 +106,7 @@ final class BlockBackward {
     write = s.take((long) BLOCK * keyWidth);
     d = s.take(square);
     nn = s.take(square);
+    lanes = s.take((long) BLOCK * LANES);
   }
 
   void run(DeltaRuleCall c, int index) {
@@ -306,35 +311,52 @@ final class BlockBackward {
 
   /** dg and dβ. */
   private void gates(DeltaRuleCall c, int index, int t, double ends) {
+    decayGradients();
+    Lanes.sumLanes(b.n, lanes, lanes);
     double sum = ends;
-    long row = b.keyRow;
     for (int i = b.n - 1; i >= 0; i--) {
-      FloatVector dG = FloatVector.zero(S);
-      for (long x = i * row; x < (i + 1) * row; x += BYTES) {
-        FloatVector k = FloatVector.fromMemorySegment(S, ALL, b.k + x, LE);
-        dG =
-            FloatVector.fromMemorySegment(S, ALL, b.q + x, LE)
-                .fma(FloatVector.fromMemorySegment(S, ALL, dq + x, LE), dG);
-        dG =
-            k.fma(
-                FloatVector.fromMemorySegment(S, ALL, read + x, LE)
-                    .sub(FloatVector.fromMemorySegment(S, ALL, write + x, LE)),
-                dG);
-      }
-      sum += dG.reduceLanes(VectorOperators.ADD);
-      long at = 4 * c.row(index, t + i);
-      set(c.dg + at, (float) sum);
-      set(c.dBeta + at, (float) dot(e + i * b.valueRow, w + i * b.valueRow, b.valueWidth));
+      sum += get(lanes + 4L * i);
+      set(c.dg + 4 * c.row(index, t + i), (float) sum);
+    }
+    for (int i = 0; i < b.n; i++) {
+      laneSums(e + i * b.valueRow, w + i * b.valueRow, b.valueWidth, lanes + (long) i * BYTES);
+    }
+    Lanes.sumLanes(b.n, lanes, lanes);
+    for (int i = 0; i < b.n; i++) {
+      set(c.dBeta + 4 * c.row(index, t + i), get(lanes + 4L * i));
     }
   }
 
-  private static double dot(long x, long y, long floats) {
+  /** dG of each token, without ⟨S₁, dS₁⟩, in the lanes of a vector. */
+  private void decayGradients() {
+    long row = b.keyRow;
+    for (int i = 0; i < b.n; i++) {
+      FloatVector dG = FloatVector.zero(S);
+      for (long x = i * row; x < (i + 1) * row; x += BYTES) {
+        FloatVector q = FloatVector.fromMemorySegment(S, ALL, b.q + x, LE);
+        dG = q.fma(FloatVector.fromMemorySegment(S, ALL, dq + x, LE), dG);
+        FloatVector k = FloatVector.fromMemorySegment(S, ALL, b.k + x, LE);
+        FloatVector r = FloatVector.fromMemorySegment(S, ALL, read + x, LE);
+        dG = k.fma(r.sub(FloatVector.fromMemorySegment(S, ALL, write + x, LE)), dG);
+      }
+      dG.intoMemorySegment(ALL, lanes + (long) i * BYTES, LE);
+    }
+  }
+
+  private double dot(long x, long y, long floats) {
+    laneSums(x, y, floats, lanes);
+    Lanes.sumLanes(1, lanes, lanes);
+    return get(lanes);
+  }
+
+  /** The vector at {@code to} becomes the products of x and y, summed lane by lane. */
+  private static void laneSums(long x, long y, long floats, long to) {
     FloatVector sum = FloatVector.zero(S);
     for (long i = 0; i < 4 * floats; i += BYTES) {
       sum =
           FloatVector.fromMemorySegment(S, ALL, x + i, LE)
               .fma(FloatVector.fromMemorySegment(S, ALL, y + i, LE), sum);
     }
-    return sum.reduceLanes(VectorOperators.ADD);
+    sum.intoMemorySegment(ALL, to, LE);
   }
 }

@@ -7,6 +7,7 @@ import java.nio.ByteOrder;
 import jdk.incubator.vector.FloatVector;
 import jdk.incubator.vector.IntVector;
 import jdk.incubator.vector.VectorOperators;
+import jdk.incubator.vector.VectorShuffle;
 import jdk.incubator.vector.VectorSpecies;
 
 /**
@@ -31,7 +32,17 @@ public final class Lanes {
   /** log₂ e. */
   public static final double LOG2_E = 1 / Math.log(2);
 
+  private static final VectorShuffle<Float> BY_8 = swap(8);
+  private static final VectorShuffle<Float> BY_4 = swap(4);
+  private static final VectorShuffle<Float> BY_2 = swap(2);
+  private static final VectorShuffle<Float> BY_1 = swap(1);
+
   private Lanes() {}
+
+  /** Exchanges lanes {@code distance} apart. */
+  private static VectorShuffle<Float> swap(int distance) {
+    return VectorShuffle.fromOp(S, i -> (i ^ distance) % LANES);
+  }
 
   /** {@code n} rounded up to whole vectors. */
   public static int padded(int n) {
@@ -76,6 +87,27 @@ public final class Lanes {
       x += stride;
     }
     total.intoMemorySegment(ALL, sum, LE);
+  }
+
+  /**
+   * to[j] = sum of the lanes of vector j, in the same order whether or not this is compiled, which
+   * {@code reduceLanes} does not promise. In place if {@code to} is {@code vectors}.
+   */
+  public static void sumLanes(int n, long vectors, long to) {
+    for (int j = 0; j < n; j++) {
+      FloatVector v = FloatVector.fromMemorySegment(S, ALL, vectors, LE);
+      if (LANES > 8) {
+        v = v.add(v.rearrange(BY_8));
+      }
+      if (LANES > 4) {
+        v = v.add(v.rearrange(BY_4));
+      }
+      v = v.add(v.rearrange(BY_2));
+      v = v.add(v.rearrange(BY_1));
+      ALL.set(JAVA_FLOAT_UNALIGNED, to, v.lane(0));
+      vectors += BYTES;
+      to += Float.BYTES;
+    }
   }
 
   /** Zeros from {@code address}; {@code floats} is rounded up to whole vectors. */

@@ -137,6 +137,19 @@ class CausalAttentionTest {
         .isLessThan(1e-3);
   }
 
+  @Test
+  void decodingAllocatesNothing() {
+    int[] kvOf = {0, 1, 1};
+    int keys = 2100; // three pieces
+    AttentionCase c = AttentionCase.random(4, 1, keys, 2, 32, 1, kvOf);
+    Shape s = new Shape(1, 1, 3, 2, 32, c.shape().scale());
+    Tensor q = c.q().rows(keys - 1, 1);
+    Tensor o = Samples.unwritten(1, 3L * 32);
+    CausalAttention op = new CpuCausalAttention(ALONE);
+    Samples.assertAllocatesNothing(
+        () -> op.forward(s, kvOf, keys - 1, q, c.k(), c.v(), c.layout(), o, null));
+  }
+
   private static Tensor cache(Tensor tokens, int n, int capacity, int d) {
     Tensor cache = Samples.unwritten(2, capacity, d);
     for (int g = 0; g < 2; g++) {

@@ -196,6 +196,15 @@ class GatedDeltaRuleTest {
     }
   }
 
+  @Test
+  void steppingAllocatesNothing() {
+    Shape s = new Shape(1, 1, 8, 64, 64);
+    DeltaRuleCase c = DeltaRuleCase.random(12, s, 0.01, 1);
+    Tensor out = Samples.unwritten(c.dOut().shape());
+    GatedDeltaRule op = new CpuGatedDeltaRule(ALONE);
+    Samples.assertAllocatesNothing(() -> op.step(s, c.in(), c.state(), out));
+  }
+
   private static Tensor piece(GatedDeltaRule op, DeltaRuleCase c, int from, int to, Tensor state) {
     Shape s = c.shape();
     Tensor out = Samples.unwritten(to - from, (long) s.heads() * s.valueDim());
