@@ -158,7 +158,7 @@ final class LinearHeads {
     if (cache == null) {
       trainingState.fill(0f);
       ops.deltaRule().forward(shape, inputs, 0, trainingState, out, saved);
-    } else if (tokens == 1) {
+    } else if (tokens == 1 && !ops.deterministic()) {
       ops.deltaRule().step(shape, inputs, cache.state, out);
     } else {
       ops.deltaRule().forward(shape, inputs, at.start(), cache.state, out, null);

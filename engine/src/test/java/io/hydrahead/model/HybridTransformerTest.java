@@ -139,6 +139,9 @@ class HybridTransformerTest {
       float[] whole = pieces(m, ids, new int[0]);
       assertThat(pieces(m, ids, new int[] {64, 192})).containsExactly(whole);
       assertThat(pieces(m, ids, new int[] {128})).containsExactly(whole);
+      int[] oneMore = Arrays.copyOf(ids, 129);
+      assertThat(pieces(m, oneMore, new int[] {128}))
+          .containsExactly(pieces(m, oneMore, new int[0]));
     }
   }
 
