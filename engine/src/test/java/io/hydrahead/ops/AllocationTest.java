@@ -11,9 +11,11 @@ import java.lang.management.ManagementFactory;
 import java.util.LinkedHashMap;
 import java.util.Map;
 import java.util.Random;
+import org.junit.jupiter.api.Tag;
 import org.junit.jupiter.api.Test;
 
 /** Once compiled, no operation allocates: training steps and decoding leave the collector alone. */
+@Tag("alone")
 class AllocationTest {
   private static final int QUIET_CALLS = 100;
   private static final long PATIENCE_NANOS = 180_000_000_000L; // compilers starve on busy machines
