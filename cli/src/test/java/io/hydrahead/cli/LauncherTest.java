@@ -157,7 +157,7 @@ class LauncherTest {
       Thread.sleep(10);
     }
     Thread.sleep(300); // some steps into the training
-    assertThat(new ProcessBuilder("kill", "-INT", Long.toString(p.pid())).start().waitFor())
+    assertThat(new ProcessBuilder("kill", interrupt(p), Long.toString(p.pid())).start().waitFor())
         .isZero();
     assertThat(p.waitFor(60, TimeUnit.SECONDS)).isTrue();
     assertThat(p.exitValue()).as(Files.readString(err)).isEqualTo(ExitCode.INTERRUPTED);
@@ -177,5 +177,19 @@ class LauncherTest {
                   .filter(n -> n.startsWith(".") || n.endsWith(".run")))
           .isEmpty();
     }
+  }
+
+  /** INT as Ctrl-C sends it; TERM, handled alike, where whoever started us has INT ignored. */
+  private static String interrupt(Process p) throws Exception {
+    Path status = Path.of("/proc", Long.toString(p.pid()), "status");
+    if (Files.isReadable(status)) {
+      for (String line : Files.readAllLines(status)) {
+        if (line.startsWith("SigIgn:")) {
+          long ignored = Long.parseUnsignedLong(line.substring(7).strip(), 16);
+          return (ignored & 2) == 0 ? "-INT" : "-TERM";
+        }
+      }
+    }
+    return "-INT";
   }
 }
