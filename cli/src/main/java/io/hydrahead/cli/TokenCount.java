@@ -1,5 +1,6 @@
 package io.hydrahead.cli;
 
+import io.hydrahead.eval.Lengths;
 import java.util.Locale;
 import picocli.CommandLine.TypeConversionException;
 
@@ -24,10 +25,7 @@ record TokenCount(long tokens) {
 
   /** The shortest spelling: {@code 4K} for 4096. */
   static String format(long tokens) {
-    if (tokens % (1024 * 1024) == 0) {
-      return tokens / (1024 * 1024) + "M";
-    }
-    return tokens % 1024 == 0 ? tokens / 1024 + "K" : Long.toString(tokens);
+    return Lengths.format(tokens);
   }
 
   @Override

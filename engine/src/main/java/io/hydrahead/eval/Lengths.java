@@ -42,10 +42,10 @@ public final class Lengths {
   }
 
   /** The shortest spelling: {@code 4K} for 4096. */
-  public static String format(int tokens) {
+  public static String format(long tokens) {
     if (tokens % (1024 * 1024) == 0) {
       return tokens / (1024 * 1024) + "M";
     }
-    return tokens % 1024 == 0 ? tokens / 1024 + "K" : Integer.toString(tokens);
+    return tokens % 1024 == 0 ? tokens / 1024 + "K" : Long.toString(tokens);
   }
 }

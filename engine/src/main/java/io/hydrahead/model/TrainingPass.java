@@ -77,7 +77,7 @@ public final class TrainingPass implements AutoCloseable {
 
   private void chunk(int n) {
     int vocabulary = spec.config().vocabSize();
-    int rows = Math.clamp(CHUNK_FLOATS / vocabulary, 8, n);
+    int rows = Math.clamp(CHUNK_FLOATS / vocabulary, Math.min(8, n), n);
     Tensor logits = memory.f32(rows, vocabulary);
     Tensor dLogits = spec.training() ? memory.f32(rows, vocabulary) : null;
     for (int from = 0; from < n; from += rows) {
