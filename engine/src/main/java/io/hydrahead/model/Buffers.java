@@ -59,7 +59,7 @@ interface Buffers {
       } else if (slots.get(next).byteSize() < bytes) {
         slots.set(next, workspace.allocate(DType.U8, bytes).segment());
       }
-      return Tensor.of(slots.get(next++).asSlice(0, bytes), DType.F32, shape);
+      return Tensor.of(workspace.memory(), slots.get(next++).asSlice(0, bytes), DType.F32, shape);
     }
   }
 }

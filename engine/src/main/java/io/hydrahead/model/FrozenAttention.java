@@ -10,7 +10,7 @@ import io.hydrahead.tensor.Workspace;
  */
 public final class FrozenAttention implements AutoCloseable {
   private final HybridTransformer model;
-  private final Workspace memory = new Workspace();
+  private final Workspace memory;
   private final LayerPass[] layers;
   private final Tensor x;
   private final Tensor y;
@@ -20,6 +20,7 @@ public final class FrozenAttention implements AutoCloseable {
   /** For {@code rows} rows at a time. */
   public FrozenAttention(HybridTransformer model, int rows) {
     this.model = model;
+    memory = new Workspace(model.ops().memory());
     ModelConfig c = model.config();
     PassSpec spec = new PassSpec(c, model.plan(), model.style(), model.ops(), 1, rows, false);
     Buffers.Overlay turns = new Buffers.Overlay(memory);

@@ -1,6 +1,7 @@
 package io.hydrahead.model;
 
 import io.hydrahead.tensor.DType;
+import io.hydrahead.tensor.Memory;
 import io.hydrahead.tensor.Tensor;
 import io.hydrahead.tensor.Workspace;
 import java.util.ArrayList;
@@ -16,13 +17,25 @@ import java.util.Set;
  */
 public final class ParameterStore implements AutoCloseable {
   private final Map<String, Tensor> tensors = new LinkedHashMap<>();
-  private final Workspace memory = new Workspace();
+  private final Workspace memory;
   private final List<AutoCloseable> owned = new ArrayList<>();
 
-  /** An empty store. */
-  public ParameterStore() {}
+  /** An empty store in the host's memory. */
+  public ParameterStore() {
+    this(Memory.HOST);
+  }
 
-  /** Zeros of the given names and shapes. */
+  /** An empty store that allocates in {@code memory}. */
+  public ParameterStore(Memory memory) {
+    this.memory = new Workspace(memory);
+  }
+
+  /** Where the store allocates. */
+  public Memory memory() {
+    return memory.memory();
+  }
+
+  /** Zeros of the given names and shapes in the host's memory. */
   public static ParameterStore zeros(Map<String, long[]> shapes, DType dtype) {
     ParameterStore s = new ParameterStore();
     shapes.forEach((name, shape) -> s.allocate(name, dtype, shape).fill(0f));
@@ -31,14 +44,14 @@ public final class ParameterStore implements AutoCloseable {
 
   /** Zeros of this store's names and shapes in float32: gradients or moments. */
   public ParameterStore zerosLike() {
-    ParameterStore s = new ParameterStore();
+    ParameterStore s = new ParameterStore(memory());
     tensors.forEach((name, t) -> s.allocate(name, DType.F32, t.shape()).fill(0f));
     return s;
   }
 
   /** A deep copy in float32. */
   public ParameterStore copy() {
-    ParameterStore s = new ParameterStore();
+    ParameterStore s = new ParameterStore(memory());
     tensors.forEach((name, t) -> s.allocate(name, DType.F32, t.shape()).copyFrom(t));
     return s;
   }

@@ -1,6 +1,7 @@
 package io.hydrahead.model;
 
 import io.hydrahead.ops.Ops;
+import io.hydrahead.tensor.DType;
 import io.hydrahead.tensor.Tensor;
 import io.hydrahead.tensor.Workspace;
 import java.util.ArrayList;
@@ -21,9 +22,9 @@ public final class Session implements AutoCloseable {
 
   private final HybridTransformer model;
   private final int capacity;
-  private final Workspace memory = new Workspace();
+  private final Workspace memory;
   private final LayerCache[] caches;
-  private final Buffers.Overlay prefillMemory = new Buffers.Overlay(memory);
+  private final Buffers.Overlay prefillMemory;
   private final Map<Integer, Chain> prefillChains = new HashMap<>();
   private final Chain decodeChain;
   private final int[] one = new int[1];
@@ -42,12 +43,14 @@ public final class Session implements AutoCloseable {
     final Tensor lastOfY;
     final LayerPass[] layers;
     final PassSpec spec;
+    final Tensor tokenIds;
 
     Chain(int tokens, Buffers.Overlay overlay) {
       ModelConfig c = model.config();
       spec = new PassSpec(c, model.plan(), model.style(), model.ops(), 1, tokens, false);
       overlay.restart();
       at = new Position(spec, overlay);
+      tokenIds = memory.allocate(DType.I32, tokens);
       x = overlay.f32(tokens, c.hiddenSize());
       y = overlay.f32(tokens, c.hiddenSize());
       lastOfX = x.rows(tokens - 1, 1);
@@ -63,7 +66,8 @@ public final class Session implements AutoCloseable {
     Tensor run(int[] ids, int from, HeadTap tap) {
       Ops ops = spec.ops();
       at.moveTo(position);
-      ops.embedding().forward(ids, from, model.embedding(), x);
+      tokenIds.copyFrom(ids, from, spec.tokens());
+      ops.embedding().forward(tokenIds, model.embedding(), x);
       Tensor in = x;
       Tensor out = y;
       for (int l = 0; l < layers.length; l++) {
@@ -103,6 +107,8 @@ public final class Session implements AutoCloseable {
     }
     this.model = model;
     this.capacity = capacity;
+    memory = new Workspace(model.ops().memory());
+    prefillMemory = new Buffers.Overlay(memory);
     ModelConfig c = model.config();
     caches = new LayerCache[c.layers()];
     for (int l = 0; l < caches.length; l++) {
@@ -174,7 +180,7 @@ public final class Session implements AutoCloseable {
 
   private void allLogits(Tensor hidden, int from, int rows, TrainingPass.LogitsSink sink) {
     ModelConfig c = model.config();
-    try (Workspace w = new Workspace()) {
+    try (Workspace w = new Workspace(memory.memory())) {
       Tensor normed = w.f32(rows, c.hiddenSize());
       model.ops().rmsNorm().forward(hidden, model.finalNorm(), c.rmsNormEps(), normed, null);
       int step = Math.clamp((1 << 22) / c.vocabSize(), 1, rows);

@@ -1,6 +1,7 @@
 package io.hydrahead.model;
 
 import io.hydrahead.ops.Ops;
+import io.hydrahead.tensor.DType;
 import io.hydrahead.tensor.Tensor;
 import io.hydrahead.tensor.Workspace;
 import java.util.ArrayList;
@@ -19,7 +20,7 @@ public final class TrainingPass implements AutoCloseable {
 
   private final HybridTransformer model;
   private final PassSpec spec;
-  private final Workspace memory = new Workspace();
+  private final Workspace memory;
   private final Tensor[] inputs;
   private final Tensor last;
   private final Tensor finalHidden;
@@ -30,12 +31,25 @@ public final class TrainingPass implements AutoCloseable {
   private final LayerPass.Gradients[] gradients;
   private final Position position;
   private final List<Chunk> chunks = new ArrayList<>();
-  private int[] ids;
+  private final Tensor ids;
+  private final Tensor targets;
+  private final Tensor weights;
+  private final Tensor crossEntropyScale;
+  private final Tensor klScale;
+  private final Tensor crossEntropySum;
+  private final Tensor klSum;
   private ParameterStore boundTo;
   private LayerPass.Weights[] bound;
 
   /** Some rows of the LM head's work: views that are made once. */
-  private record Chunk(int from, Tensor hidden, Tensor dHidden, Tensor logits, Tensor dLogits) {}
+  private record Chunk(
+      int from,
+      Tensor hidden,
+      Tensor dHidden,
+      Tensor logits,
+      Tensor dLogits,
+      Tensor targets,
+      Tensor weights) {}
 
   /**
    * @param gradients whether {@link #backward} will be called: the model must then be float32
@@ -44,8 +58,16 @@ public final class TrainingPass implements AutoCloseable {
     this.model = model;
     ModelConfig c = model.config();
     spec = new PassSpec(c, model.plan(), model.style(), model.ops(), batch, tokens, gradients);
+    memory = new Workspace(model.ops().memory());
     int n = spec.rows();
     int width = c.hiddenSize();
+    ids = memory.allocate(DType.I32, n);
+    targets = memory.allocate(DType.I32, n);
+    weights = memory.f32(n);
+    crossEntropyScale = memory.f32(1);
+    klScale = memory.f32(1);
+    crossEntropySum = memory.allocate(DType.F64, 1);
+    klSum = memory.allocate(DType.F64, 1);
     Buffers own = Buffers.own(memory);
     Buffers.Overlay shared = new Buffers.Overlay(memory);
     position = new Position(spec, own);
@@ -88,7 +110,9 @@ public final class TrainingPass implements AutoCloseable {
               finalHidden.rows(from, count),
               dHidden == null ? null : dHidden.rows(from, count),
               logits.rows(0, count),
-              dLogits == null ? null : dLogits.rows(0, count)));
+              dLogits == null ? null : dLogits.rows(0, count),
+              targets.rows(from, count),
+              weights.rows(from, count)));
     }
   }
 
@@ -133,8 +157,8 @@ public final class TrainingPass implements AutoCloseable {
     if (ids.length != spec.rows()) {
       throw new IllegalArgumentException(ids.length + " ids for " + spec.rows() + " rows");
     }
-    this.ids = ids;
-    spec.ops().embedding().forward(ids, 0, model.embedding(), inputs[0]);
+    this.ids.copyFrom(ids, 0, ids.length);
+    spec.ops().embedding().forward(this.ids, model.embedding(), inputs[0]);
     forwardFrom(0, tap, observer);
   }
 
@@ -200,14 +224,28 @@ public final class TrainingPass implements AutoCloseable {
    */
   public double nextTokenLoss(
       int[] targets, float[] weights, float gradScale, ParameterStore grads) {
-    double sum = 0;
+    predict(targets, weights);
+    crossEntropyScale.set(0, gradScale);
     for (Chunk c : chunks) {
       spec.ops().linear().forward(c.hidden, model.lmHead(), c.logits, false);
-      Tensor dLogits = grads == null ? null : c.dLogits;
-      sum += spec.ops().loss().crossEntropy(c.logits, targets, weights, c.from, gradScale, dLogits);
+      crossEntropy(c, grads == null ? null : c.dLogits);
       headGradient(c, grads);
     }
-    return sum;
+    return crossEntropySum.getDouble(0);
+  }
+
+  /** What a loss is to compare with; its sums begin at zero. */
+  private void predict(int[] targets, float[] weights) {
+    this.targets.copyFrom(targets, 0, targets.length);
+    this.weights.copyFrom(weights);
+    crossEntropySum.fill(0f);
+    klSum.fill(0f);
+  }
+
+  private void crossEntropy(Chunk c, Tensor dLogits) {
+    spec.ops()
+        .loss()
+        .crossEntropy(c.logits, c.targets, c.weights, crossEntropyScale, dLogits, crossEntropySum);
   }
 
   /** Sums of a distillation step: Σ weight · KL(teacher ‖ student) and Σ weight · cross-entropy. */
@@ -225,23 +263,20 @@ public final class TrainingPass implements AutoCloseable {
       float ceWeight,
       float gradScale,
       ParameterStore grads) {
-    double kl = 0;
-    double ce = 0;
+    predict(targets, weights);
+    crossEntropyScale.set(0, ceWeight * gradScale);
+    klScale.set(0, klWeight * gradScale);
     for (int i = 0; i < chunks.size(); i++) {
       Chunk c = chunks.get(i);
       Chunk t = teacher.chunks.get(i);
       spec.ops().linear().forward(c.hidden, model.lmHead(), c.logits, false);
       spec.ops().linear().forward(t.hidden, teacher.model.lmHead(), t.logits, false);
       Tensor dLogits = grads == null ? null : c.dLogits;
-      ce +=
-          spec.ops()
-              .loss()
-              .crossEntropy(c.logits, targets, weights, c.from, ceWeight * gradScale, dLogits);
-      kl +=
-          spec.ops().loss().kl(t.logits, c.logits, weights, c.from, klWeight * gradScale, dLogits);
+      crossEntropy(c, dLogits);
+      spec.ops().loss().kl(t.logits, c.logits, c.weights, klScale, dLogits, klSum);
       headGradient(c, grads);
     }
-    return new Distillation(kl, ce);
+    return new Distillation(klSum.getDouble(0), crossEntropySum.getDouble(0));
   }
 
   private void headGradient(Chunk c, ParameterStore grads) {
@@ -268,7 +303,7 @@ public final class TrainingPass implements AutoCloseable {
     for (int l = layers.length - 1; l >= 0; l--) {
       layers[l].backward(inputs[l], model.weights(l), dw[l], position, gradients[l], dResidual);
     }
-    ops.embedding().backward(ids, 0, dResidual, grads.get(ParameterShapes.EMBEDDING));
+    ops.embedding().backward(ids, dResidual, grads.get(ParameterShapes.EMBEDDING));
   }
 
   /**

@@ -4,16 +4,15 @@ import static io.hydrahead.tensor.NativeMemory.ALL;
 import static java.lang.foreign.ValueLayout.JAVA_FLOAT_UNALIGNED;
 
 import io.hydrahead.tensor.DType;
-import io.hydrahead.tensor.NativeMemory;
 import io.hydrahead.tensor.Tensor;
 
 /** Float32 elements by address, for kernels that have checked their tensors. */
 public final class Floats {
   private Floats() {}
 
-  /** Address of a tensor's first element; 0 for null. */
+  /** Address of a dense host tensor's first element; 0 for null. */
   public static long address(Tensor t) {
-    return t == null ? 0 : NativeMemory.address(t.segment(), t.bytes());
+    return t == null ? 0 : t.hostAddress();
   }
 
   public static float get(long address) {

@@ -16,6 +16,8 @@ import io.hydrahead.ops.gemm.CpuLinear;
 import io.hydrahead.ops.gemm.Gemm;
 import io.hydrahead.ops.gemm.Gemms;
 import io.hydrahead.ops.gemm.ReferenceLinear;
+import io.hydrahead.ops.headprep.CpuHeadPrep;
+import io.hydrahead.ops.headprep.ReferenceHeadPrep;
 import io.hydrahead.ops.loss.CpuTokenLoss;
 import io.hydrahead.ops.loss.ReferenceTokenLoss;
 import io.hydrahead.ops.norm.CpuL2Norm;
@@ -41,12 +43,14 @@ public final class OpsFactory {
         new ComputePool(threads),
         "reference: plain loops on one thread",
         true,
+        Placement.HOST,
         new ReferenceLinear(),
         new ReferenceCausalAttention(),
         new ReferenceGatedDeltaRule(),
         new ReferenceRmsNorm(),
         new ReferenceL2Norm(),
         new ReferenceRotary(),
+        new ReferenceHeadPrep(),
         new ReferenceSwiGlu(),
         new ReferenceHeadFusion(),
         new ReferenceShortConv(),
@@ -78,12 +82,14 @@ public final class OpsFactory {
         pool,
         describe(options, gemm),
         options.deterministic(),
+        Placement.HOST,
         new CpuLinear(gemm, pool, options.deterministic()),
         new CpuCausalAttention(pool, options.deterministic()),
         new CpuGatedDeltaRule(pool),
         new CpuRmsNorm(pool),
         new CpuL2Norm(pool),
         new CpuRotary(pool),
+        new CpuHeadPrep(pool),
         new CpuSwiGlu(pool),
         new CpuHeadFusion(pool),
         new CpuShortConv(pool),

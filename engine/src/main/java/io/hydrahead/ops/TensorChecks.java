@@ -36,18 +36,17 @@ public final class TensorChecks {
     return length == 0 ? 0 : Math.toIntExact(t.size() / length);
   }
 
-  /** Requires that {@code length} entries starting at {@code from} exist. */
-  public static void range(String name, int available, int from, int length) {
-    if (from < 0 || length > available - from) {
-      throw new IllegalArgumentException(
-          name
-              + " has "
-              + available
-              + " entries, rows "
-              + from
-              + " to "
-              + (from + length)
-              + " are asked for");
+  /** Requires {@code size} I32 elements. */
+  public static void integers(String name, Tensor t, long size) {
+    if (t.dtype() != DType.I32 || t.size() != size) {
+      throw new IllegalArgumentException(name + " must be " + size + " I32 elements, not " + t);
+    }
+  }
+
+  /** Requires one element of {@code dtype}. */
+  public static void scalar(String name, Tensor t, DType dtype) {
+    if (t.dtype() != dtype || t.size() != 1) {
+      throw new IllegalArgumentException(name + " must be one element of " + dtype + ", not " + t);
     }
   }
 }

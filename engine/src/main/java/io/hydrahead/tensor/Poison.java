@@ -9,6 +9,9 @@ import java.lang.foreign.MemorySegment;
 public final class Poison {
   private static final boolean ON = Boolean.getBoolean("hydrahead.poison");
 
+  /** All ones: NaN in a float of 2, 4 or 8 bytes. */
+  static final byte BYTE = (byte) 0xFF;
+
   private Poison() {}
 
   public static boolean on() {
@@ -18,7 +21,7 @@ public final class Poison {
   /** NaN in every 4-byte word (and, being all ones, in every 2- and 8-byte float too), if on. */
   public static void fill(MemorySegment fresh) {
     if (ON) {
-      fresh.fill((byte) 0xFF);
+      fresh.fill(BYTE);
     }
   }
 }

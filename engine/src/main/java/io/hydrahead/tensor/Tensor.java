@@ -1,5 +1,6 @@
 package io.hydrahead.tensor;
 
+import static java.lang.foreign.ValueLayout.JAVA_BYTE;
 import static java.lang.foreign.ValueLayout.JAVA_DOUBLE_UNALIGNED;
 import static java.lang.foreign.ValueLayout.JAVA_FLOAT;
 import static java.lang.foreign.ValueLayout.JAVA_FLOAT_UNALIGNED;
@@ -12,33 +13,51 @@ import java.lang.foreign.MemorySegment;
 import java.util.Arrays;
 
 /**
- * A dense row-major view of memory: a segment, an element type and a shape. It owns nothing; the
- * owner is the {@link Workspace}, store or arena that handed it out.
+ * A row-major view of memory: a segment of some {@link Memory}, an element type and a shape. Dense,
+ * except for {@linkplain #columns column slices} of a matrix, whose rows lie further apart than
+ * they are long. It owns nothing; the owner is the {@link Workspace}, store or arena that handed it
+ * out.
  *
- * <p>Access by element is for set-up code and references; kernels work on {@link #segment()}.
+ * <p>Access by element is for set-up code and references, and slow on a device; kernels work on
+ * {@link #segment()}.
  */
 public final class Tensor {
   /** Alignment of every allocation in bytes: one cache line and one AVX-512 vector. */
   public static final long ALIGNMENT = 64;
 
+  private final Memory memory;
   private final MemorySegment segment;
   private final DType dtype;
   private final long[] shape;
   private final long size;
 
-  private Tensor(MemorySegment segment, DType dtype, long[] shape) {
+  /** Elements from one row of a column slice to the next; 0 for a dense tensor. */
+  private final long stride;
+
+  private Tensor(Memory memory, MemorySegment segment, DType dtype, long[] shape, long stride) {
+    this.memory = memory;
     this.segment = segment;
     this.dtype = dtype;
     this.shape = shape;
     this.size = count(shape);
+    this.stride = stride;
   }
 
   /**
-   * A view over {@code segment}.
+   * A view over {@code segment} of the host's memory.
    *
    * @throws IllegalArgumentException if the segment's size is not that of the shape
    */
   public static Tensor of(MemorySegment segment, DType dtype, long... shape) {
+    return of(Memory.HOST, segment, dtype, shape);
+  }
+
+  /**
+   * A view over {@code segment} of {@code memory}.
+   *
+   * @throws IllegalArgumentException if the segment's size is not that of the shape
+   */
+  public static Tensor of(Memory memory, MemorySegment segment, DType dtype, long... shape) {
     long bytes = Math.multiplyExact(count(shape), (long) dtype.bytes());
     if (segment.byteSize() != bytes) {
       throw new IllegalArgumentException(
@@ -51,20 +70,30 @@ public final class Tensor {
               + " bytes, the segment has "
               + segment.byteSize());
     }
-    return new Tensor(segment, dtype, shape.clone());
+    return new Tensor(memory, segment, dtype, shape.clone(), 0);
   }
 
-  /** Fresh float32 memory from {@code arena}, 64-byte aligned; zero unless {@link Poison} is on. */
+  /** Fresh float32 host memory from {@code arena}; NaN when {@link Poison} is on. */
   public static Tensor allocate(Arena arena, long... shape) {
     return allocate(arena, DType.F32, shape);
   }
 
-  /** Fresh memory from {@code arena}, 64-byte aligned; zero unless {@link Poison} is on. */
+  /** Fresh host memory from {@code arena}, 64-byte aligned. */
   public static Tensor allocate(Arena arena, DType dtype, long... shape) {
+    return allocate(Memory.HOST, arena, dtype, shape);
+  }
+
+  /**
+   * Fresh memory from {@code arena}, which must be one of {@code memory}'s: any content, NaN when
+   * {@link Poison} is on.
+   */
+  public static Tensor allocate(Memory memory, Arena arena, DType dtype, long... shape) {
     long bytes = Math.multiplyExact(count(shape), (long) dtype.bytes());
     MemorySegment fresh = arena.allocate(Math.max(bytes, 1), ALIGNMENT).asSlice(0, bytes);
-    Poison.fill(fresh);
-    return new Tensor(fresh, dtype, shape.clone());
+    if (Poison.on()) {
+      memory.fill(fresh, Poison.BYTE);
+    }
+    return new Tensor(memory, fresh, dtype, shape.clone(), 0);
   }
 
   /** A float32 copy of {@code values} on the automatic (garbage-collected) arena. */
@@ -85,8 +114,32 @@ public final class Tensor {
     return n;
   }
 
+  /** Where the elements lie. */
+  public Memory memory() {
+    return memory;
+  }
+
+  /** From the first element to the last; of a column slice, with what lies between its rows. */
   public MemorySegment segment() {
     return segment;
+  }
+
+  /**
+   * Address for kernels of the processor, after checking that the elements are dense, alive and in
+   * the host's memory.
+   *
+   * @throws IllegalArgumentException if they are not
+   */
+  public long hostAddress() {
+    if (!memory.host()) {
+      throw new IllegalArgumentException(
+          this + " lies in " + memory + ", this operation works in the host's memory");
+    }
+    if (!contiguous()) {
+      throw new IllegalArgumentException(
+          this + " is a column slice with rows " + stride + " apart, this operation takes none");
+    }
+    return NativeMemory.address(segment, size * dtype.bytes());
   }
 
   public DType dtype() {
@@ -117,17 +170,29 @@ public final class Tensor {
     return size;
   }
 
+  /** Bytes of the elements themselves. */
   public long bytes() {
-    return segment.byteSize();
+    return size * dtype.bytes();
   }
 
-  /** The same memory with another shape of the same size. */
+  /** Elements from one row (of the last dimension) to the next. */
+  public long rowStride() {
+    return stride != 0 ? stride : shape.length == 0 ? 1 : shape[shape.length - 1];
+  }
+
+  /** Whether the elements lie without gaps. */
+  public boolean contiguous() {
+    return stride == 0;
+  }
+
+  /** The same memory with another shape of the same size; of a column slice, only its own rows. */
   public Tensor view(long... newShape) {
-    if (count(newShape) != size) {
+    boolean sameRows = newShape.length > 0 && newShape[newShape.length - 1] == dim(-1);
+    if (count(newShape) != size || stride != 0 && !sameRows) {
       throw new IllegalArgumentException(
-          "cannot view " + Arrays.toString(shape) + " as " + Arrays.toString(newShape));
+          "cannot view " + this + " as " + Arrays.toString(newShape));
     }
-    return new Tensor(segment, dtype, newShape.clone());
+    return new Tensor(memory, segment, dtype, newShape.clone(), stride);
   }
 
   /** Rows {@code from} to {@code from + rows − 1} of the first dimension. */
@@ -136,46 +201,173 @@ public final class Tensor {
       throw new IndexOutOfBoundsException(
           "rows " + from + "…" + (from + rows) + " of " + Arrays.toString(shape));
     }
-    long row = shape[0] == 0 ? 0 : segment.byteSize() / shape[0];
     long[] s = shape.clone();
     s[0] = rows;
-    return new Tensor(segment.asSlice(from * row, rows * row), dtype, s);
+    long inner = shape[0] == 0 ? 0 : size / shape[0]; // elements of one index of dimension 0
+    if (stride == 0) {
+      long row = inner * dtype.bytes();
+      return new Tensor(memory, segment.asSlice(from * row, rows * row), dtype, s, 0);
+    }
+    long lines = inner / dim(-1);
+    return slice(from * lines * stride, rows * lines, s, stride);
+  }
+
+  /** Columns {@code from} to {@code from + count − 1} of a matrix [N, R], as [N, count]. */
+  public Tensor columns(long from, long count) {
+    if (shape.length != 2 || from < 0 || count < 0 || from + count > shape[1]) {
+      throw new IndexOutOfBoundsException(
+          "columns " + from + "…" + (from + count) + " of " + Arrays.toString(shape));
+    }
+    if (count == shape[1]) {
+      return this;
+    }
+    long[] s = {shape[0], count};
+    return slice(from, shape[0], s, shape[0] > 1 ? rowStride() : 0);
+  }
+
+  /** A slice of {@code lines} rows of the last of {@code s}, from element {@code at} on. */
+  private Tensor slice(long at, long lines, long[] s, long newStride) {
+    long width = s[s.length - 1];
+    long extent = lines == 0 || width == 0 ? 0 : (lines - 1) * rowStride() + width;
+    long bytes = dtype.bytes();
+    return new Tensor(
+        memory,
+        segment.asSlice(extent == 0 ? 0 : at * bytes, extent * bytes),
+        dtype,
+        s,
+        lines > 1 ? newStride : 0);
+  }
+
+  /** Byte offset of the element at flat {@code index}. */
+  private long at(long index) {
+    if (stride == 0) {
+      return index * dtype.bytes();
+    }
+    long width = shape[shape.length - 1];
+    return (index / width * stride + index % width) * dtype.bytes();
   }
 
   /** Element at flat {@code index}, widened to float. */
   public float get(long index) {
+    if (!memory.host()) {
+      return element(index).get(0);
+    }
+    long at = at(index);
     return switch (dtype) {
-      case F32 -> segment.get(JAVA_FLOAT_UNALIGNED, index * 4);
-      case BF16, F16 -> dtype.widen(segment.get(JAVA_SHORT_UNALIGNED, index * 2));
-      case F64 -> (float) segment.get(JAVA_DOUBLE_UNALIGNED, index * 8);
-      case I64 -> segment.get(JAVA_LONG_UNALIGNED, index * 8);
-      case I32 -> segment.get(JAVA_INT_UNALIGNED, index * 4);
-      case U8 -> segment.get(java.lang.foreign.ValueLayout.JAVA_BYTE, index) & 0xFF;
+      case F32 -> segment.get(JAVA_FLOAT_UNALIGNED, at);
+      case BF16, F16 -> dtype.widen(segment.get(JAVA_SHORT_UNALIGNED, at));
+      case F64 -> (float) segment.get(JAVA_DOUBLE_UNALIGNED, at);
+      case I64 -> segment.get(JAVA_LONG_UNALIGNED, at);
+      case I32 -> segment.get(JAVA_INT_UNALIGNED, at);
+      case U8 -> segment.get(JAVA_BYTE, at) & 0xFF;
     };
   }
 
   /** Sets the element at flat {@code index}; F32, BF16, F16 and F64 only. */
   public void set(long index, float value) {
+    if (!memory.host()) {
+      Tensor one = hostTensor(1);
+      one.set(0, value);
+      memory.fromHost(one.segment, segment.asSlice(at(index), dtype.bytes()));
+      return;
+    }
+    long at = at(index);
     switch (dtype) {
-      case F32 -> segment.set(JAVA_FLOAT_UNALIGNED, index * 4, value);
-      case BF16, F16 -> segment.set(JAVA_SHORT_UNALIGNED, index * 2, dtype.narrow(value));
-      case F64 -> segment.set(JAVA_DOUBLE_UNALIGNED, index * 8, value);
+      case F32 -> segment.set(JAVA_FLOAT_UNALIGNED, at, value);
+      case BF16, F16 -> segment.set(JAVA_SHORT_UNALIGNED, at, dtype.narrow(value));
+      case F64 -> segment.set(JAVA_DOUBLE_UNALIGNED, at, value);
       default -> throw new IllegalStateException("cannot set a float in a " + dtype + " tensor");
     }
   }
 
   /** Integer element at flat {@code index} of an I64 or I32 tensor. */
   public long getLong(long index) {
+    if (!memory.host()) {
+      return element(index).getLong(0);
+    }
     return switch (dtype) {
-      case I64 -> segment.get(JAVA_LONG_UNALIGNED, index * 8);
-      case I32 -> segment.get(JAVA_INT_UNALIGNED, index * 4);
+      case I64 -> segment.get(JAVA_LONG_UNALIGNED, at(index));
+      case I32 -> segment.get(JAVA_INT_UNALIGNED, at(index));
       default -> throw new IllegalStateException(dtype + " holds no integers");
     };
   }
 
+  /** Like {@link #getLong}, as an int. */
+  public int getInt(long index) {
+    return Math.toIntExact(getLong(index));
+  }
+
+  /** Sets the element at flat {@code index} of an I32 tensor. */
+  public void setInt(long index, int value) {
+    require(DType.I32);
+    if (memory.host()) {
+      segment.set(JAVA_INT_UNALIGNED, at(index), value);
+    } else {
+      Tensor one = hostTensor(1);
+      one.setInt(0, value);
+      memory.fromHost(one.segment, segment.asSlice(at(index), 4));
+    }
+  }
+
+  /** Element at flat {@code index} of an F64 tensor. */
+  public double getDouble(long index) {
+    require(DType.F64);
+    return memory.host()
+        ? segment.get(JAVA_DOUBLE_UNALIGNED, at(index))
+        : element(index).getDouble(0);
+  }
+
+  /** Sets the element at flat {@code index} of an F64 tensor. */
+  public void setDouble(long index, double value) {
+    require(DType.F64);
+    if (memory.host()) {
+      segment.set(JAVA_DOUBLE_UNALIGNED, at(index), value);
+    } else {
+      Tensor one = hostTensor(1);
+      one.setDouble(0, value);
+      memory.fromHost(one.segment, segment.asSlice(at(index), 8));
+    }
+  }
+
+  private void require(DType wanted) {
+    if (dtype != wanted) {
+      throw new IllegalStateException(this + " is not " + wanted);
+    }
+  }
+
+  /** A host copy of one element. */
+  private Tensor element(long index) {
+    Tensor one = hostTensor(1);
+    memory.toHost(segment.asSlice(at(index), dtype.bytes()), one.segment);
+    return one;
+  }
+
+  private Tensor hostTensor(long... s) {
+    long bytes = count(s) * dtype.bytes();
+    MemorySegment fresh = Arena.ofAuto().allocate(Math.max(bytes, 1), ALIGNMENT).asSlice(0, bytes);
+    return new Tensor(Memory.HOST, fresh, dtype, s, 0);
+  }
+
+  /** This tensor itself where it is dense host memory, else a copy there. */
+  public Tensor onHost() {
+    if (memory.host() && contiguous()) {
+      return this;
+    }
+    Tensor copy = hostTensor(shape());
+    copy.copyFrom(this);
+    return copy;
+  }
+
+  /** Sets every element. */
   public void fill(float value) {
-    if (value == 0f) {
-      segment.fill((byte) 0);
+    if (value == 0f && contiguous()) {
+      memory.fill(segment, (byte) 0);
+      return;
+    }
+    if (!memory.host()) {
+      Tensor values = hostTensor(shape());
+      values.fill(value);
+      copyFrom(values);
       return;
     }
     for (long i = 0; i < size; i++) {
@@ -187,7 +379,13 @@ public final class Tensor {
     if (values.length != size) {
       throw new IllegalArgumentException(values.length + " values for " + size + " elements");
     }
-    if (dtype == DType.F32) {
+    if (!memory.host()) {
+      Tensor host = hostTensor(shape());
+      host.copyFrom(values);
+      copyFrom(host);
+      return;
+    }
+    if (dtype == DType.F32 && contiguous()) {
       MemorySegment.copy(values, 0, segment, JAVA_FLOAT, 0, values.length);
       return;
     }
@@ -196,25 +394,108 @@ public final class Tensor {
     }
   }
 
-  /** Copies and converts {@code other}, which has as many elements. */
+  /** Copies {@code count} values from {@code from} on into the first elements of an I32 tensor. */
+  public void copyFrom(int[] values, int from, int count) {
+    require(DType.I32);
+    if (!memory.host() || !contiguous()) {
+      Tensor host = hostTensor(count);
+      host.copyFrom(values, from, count);
+      view(size).rows(0, count).copyFrom(host);
+      return;
+    }
+    MemorySegment.copy(values, from, segment, JAVA_INT_UNALIGNED, 0, count);
+  }
+
+  /** Copies and converts {@code other}, which has as many elements, from wherever it lies. */
   public void copyFrom(Tensor other) {
     if (other.size != size) {
       throw new IllegalArgumentException(other.size + " elements for " + size);
     }
-    if (other.dtype == dtype) {
-      MemorySegment.copy(other.segment, 0, segment, 0, segment.byteSize());
+    if (size == 0) {
       return;
     }
-    for (long i = 0; i < size; i++) {
-      set(i, other.get(i));
+    if (other.dtype == dtype) {
+      if (copySameType(other)) {
+        return;
+      }
+    } else if (!memory.host()) {
+      Tensor converted = hostTensor(shape());
+      converted.copyFrom(other);
+      copyFrom(converted);
+      return;
     }
+    Tensor from = other.memory.host() ? other : other.onHost();
+    for (long i = 0; i < size; i++) {
+      setFrom(i, from);
+    }
+  }
+
+  private void setFrom(long i, Tensor from) {
+    if (dtype == from.dtype) {
+      MemorySegment.copy(from.segment, from.at(i), segment, at(i), dtype.bytes());
+    } else {
+      set(i, from.get(i));
+    }
+  }
+
+  /**
+   * Copies without conversion; false where elements must be gone through one by one on the host.
+   */
+  private boolean copySameType(Tensor other) {
+    boolean dense = contiguous() && other.contiguous();
+    if (memory == other.memory) {
+      if (dense) {
+        memory.copy(other.segment, segment);
+        return true;
+      }
+      long width = dim(-1);
+      if (other.dim(-1) == width) {
+        int b = dtype.bytes();
+        memory.copyRows(
+            other.segment,
+            other.rowStride() * b,
+            segment,
+            rowStride() * b,
+            width * b,
+            size / width);
+        return true;
+      }
+    }
+    if (memory.host() && other.memory.host()) {
+      if (dense) {
+        memory.copy(other.segment, segment);
+      }
+      return dense;
+    }
+    if (!other.contiguous()) {
+      copyFrom(other.spread());
+    } else if (!contiguous()) {
+      throw new IllegalArgumentException("cannot copy " + other + " into a column slice elsewhere");
+    } else if (memory.host()) {
+      other.memory.toHost(other.segment, segment);
+    } else if (other.memory.host()) {
+      memory.fromHost(other.segment, segment);
+    } else {
+      copyFrom(other.onHost());
+    }
+    return true;
+  }
+
+  /** A host copy of a column slice, through a copy of all the memory it spans. */
+  private Tensor spread() {
+    MemorySegment span = Arena.ofAuto().allocate(segment.byteSize(), ALIGNMENT);
+    memory.toHost(segment, span);
+    Tensor dense = hostTensor(shape());
+    dense.copyFrom(new Tensor(Memory.HOST, span, dtype, shape, stride));
+    return dense;
   }
 
   /** All elements as float32. */
   public float[] toFloats() {
+    Tensor host = memory.host() ? this : onHost();
     float[] out = new float[Math.toIntExact(size)];
     for (int i = 0; i < out.length; i++) {
-      out[i] = get(i);
+      out[i] = host.get(i);
     }
     return out;
   }

@@ -7,10 +7,21 @@ import java.lang.foreign.Arena;
  * session. Closing it frees everything it handed out.
  */
 public final class Workspace implements AutoCloseable {
-  private final Arena arena = Arena.ofShared();
+  private final Memory memory;
+  private final Arena arena;
   private long bytes;
 
-  /** Float32 memory of the given shape: zero, or NaN when {@link Poison} is on. */
+  /** Buffers in the memory of this process. */
+  public Workspace() {
+    this(Memory.HOST);
+  }
+
+  public Workspace(Memory memory) {
+    this.memory = memory;
+    this.arena = memory.arena();
+  }
+
+  /** Float32 memory of the given shape: any content, NaN when {@link Poison} is on. */
   public Tensor f32(long... shape) {
     return allocate(DType.F32, shape);
   }
@@ -23,9 +34,14 @@ public final class Workspace implements AutoCloseable {
   }
 
   public Tensor allocate(DType dtype, long... shape) {
-    Tensor t = Tensor.allocate(arena, dtype, shape);
+    Tensor t = Tensor.allocate(memory, arena, dtype, shape);
     bytes += t.bytes();
     return t;
+  }
+
+  /** Where the buffers lie. */
+  public Memory memory() {
+    return memory;
   }
 
   /** Bytes handed out so far. */

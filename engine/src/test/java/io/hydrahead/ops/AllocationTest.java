@@ -6,6 +6,8 @@ import static org.assertj.core.api.Assertions.assertThat;
 
 import com.sun.management.ThreadMXBean;
 import io.hydrahead.ops.fusion.HeadFusion;
+import io.hydrahead.ops.headprep.HeadPrep;
+import io.hydrahead.tensor.DType;
 import io.hydrahead.tensor.Tensor;
 import java.lang.management.ManagementFactory;
 import java.util.LinkedHashMap;
@@ -85,14 +87,26 @@ class AllocationTest {
     calls.put("conv′", () -> ops.conv().backward(2, N / 2, x, kernel, y, to, dKernel));
     calls.put("decay", () -> ops.decay().forward(x, y, w, w, 1f, to, to2));
     calls.put("decay′", () -> ops.decay().backward(x, y, w, w, 1f, x, y, to, to2, dw, dw2));
-    int[] ids = random.ints(N, 0, C).toArray();
-    float[] weights = new float[N];
-    java.util.Arrays.fill(weights, 1f);
-    calls.put("cross-entropy", () -> ops.loss().crossEntropy(x, ids, weights, 0, 1f, to));
-    calls.put("KL", () -> ops.loss().kl(x, y, weights, 0, 1f, to));
+    HeadPrep.Shape prep = new HeadPrep.Shape(N, HEADS, D, 1e-6f, 1e-6f);
+    HeadPrep.Tables tables = new HeadPrep.Tables(cos, cos, null);
+    Tensor heads1 = zeros(N * HEADS);
+    Tensor heads2 = zeros(N * HEADS);
+    Tensor dHead = zeros(D);
+    Tensor head = random(random, 1, D);
+    calls.put("headPrep", () -> ops.headPrep().forward(prep, x, head, tables, to, heads1, heads2));
+    calls.put(
+        "headPrep′",
+        () -> ops.headPrep().backward(prep, x, head, tables, to, heads1, heads2, y, to2, dHead));
+    calls.put("add and rmsNorm", () -> ops.rmsNorm().addForward(x, y, w, 1e-6f, to, to2, rows));
+    Tensor ids = OpsTesting.integers(random.ints(N, 0, C).toArray());
+    Tensor weights = random(random, 1, N);
+    Tensor scale = random(random, 1, 1);
+    Tensor sum = Tensor.allocate(java.lang.foreign.Arena.ofAuto(), DType.F64, 1);
+    calls.put("cross-entropy", () -> ops.loss().crossEntropy(x, ids, weights, scale, to, sum));
+    calls.put("KL", () -> ops.loss().kl(x, y, weights, scale, to, sum));
     Tensor table = random(random, 1, C, C);
-    calls.put("embedding", () -> ops.embedding().forward(ids, 0, table, to));
-    calls.put("embedding′", () -> ops.embedding().backward(ids, 0, x, table));
+    calls.put("embedding", () -> ops.embedding().forward(ids, table, to));
+    calls.put("embedding′", () -> ops.embedding().backward(ids, x, table));
     Tensor v = zeros(N, C);
     calls.put(
         "adamW", () -> ops.optim().adamW(to, x, to2, v, 1e-3f, 0.9f, 0.95f, 1e-8f, 0.1f, 5, 1f));

@@ -3,7 +3,9 @@ package io.hydrahead.ops;
 import static org.assertj.core.api.Assertions.assertThat;
 
 import io.hydrahead.tensor.ComputePool;
+import io.hydrahead.tensor.DType;
 import io.hydrahead.tensor.Tensor;
+import java.lang.foreign.Arena;
 import java.util.Random;
 import java.util.function.Consumer;
 import java.util.function.DoubleSupplier;
@@ -50,6 +52,13 @@ public final class OpsTesting {
 
   public static Tensor zeros(long... shape) {
     return Tensor.of(new float[Math.toIntExact(count(shape))], shape);
+  }
+
+  /** An I32 tensor. */
+  public static Tensor integers(int... values) {
+    Tensor t = Tensor.allocate(Arena.ofAuto(), DType.I32, values.length);
+    t.copyFrom(values, 0, values.length);
+    return t;
   }
 
   public static Tensor copy(Tensor t) {

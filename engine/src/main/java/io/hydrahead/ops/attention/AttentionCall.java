@@ -3,7 +3,6 @@ package io.hydrahead.ops.attention;
 import io.hydrahead.ops.attention.CausalAttention.Layout;
 import io.hydrahead.ops.attention.CausalAttention.Shape;
 import io.hydrahead.ops.lanes.Lanes;
-import io.hydrahead.tensor.NativeMemory;
 import io.hydrahead.tensor.Tensor;
 
 /** Sizes, addresses and strides (in bytes) of the call in progress. */
@@ -69,7 +68,7 @@ final class AttentionCall {
   }
 
   static long address(Tensor t) {
-    return NativeMemory.address(t.segment(), t.bytes());
+    return t.hostAddress();
   }
 
   /** Byte offset of row t of head h of sequence b in q, o and their gradients. */

@@ -3,7 +3,6 @@ package io.hydrahead.ops.deltarule;
 import io.hydrahead.ops.deltarule.GatedDeltaRule.Inputs;
 import io.hydrahead.ops.deltarule.GatedDeltaRule.Shape;
 import io.hydrahead.ops.lanes.Lanes;
-import io.hydrahead.tensor.NativeMemory;
 import io.hydrahead.tensor.Tensor;
 
 /** Sizes and addresses of the call in progress; strides in bytes. */
@@ -63,7 +62,7 @@ final class DeltaRuleCall {
   }
 
   private static long address(Tensor t) {
-    return NativeMemory.address(t.segment(), t.bytes());
+    return t.hostAddress();
   }
 
   /** Index of token t of task {@code index}'s head among all (sequence, token, head). */

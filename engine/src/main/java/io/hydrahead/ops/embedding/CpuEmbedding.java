@@ -23,8 +23,7 @@ public final class CpuEmbedding implements Embedding {
   private final IntConsumer backwardTask = this::backwardBlock;
 
   // The work under way; the tensors are fields so that their memory stays alive.
-  private int[] ids;
-  private int first;
+  private Tensor ids;
   private Tensor table;
   private Tensor rows;
   private int n;
@@ -36,16 +35,15 @@ public final class CpuEmbedding implements Embedding {
   }
 
   @Override
-  public synchronized void forward(int[] ids, int from, Tensor table, Tensor out) {
-    prepare(ids, from, table, out);
+  public synchronized void forward(Tensor ids, Tensor table, Tensor out) {
+    prepare(ids, table, out);
     slices = Slices.count(n, d);
     pool.run(slices, forwardTask);
   }
 
-  private void prepare(int[] ids, int from, Tensor table, Tensor rows) {
-    n = EmbeddingShape.check(ids, from, table, rows);
+  private void prepare(Tensor ids, Tensor table, Tensor rows) {
+    n = EmbeddingShape.check(ids, table, rows);
     this.ids = ids;
-    first = from;
     this.table = table;
     this.rows = rows;
     d = table.size(1);
@@ -56,7 +54,7 @@ public final class CpuEmbedding implements Embedding {
     long to = Floats.address(rows);
     int end = (int) Slices.first(slice + 1, slices, n);
     for (int r = (int) Slices.first(slice, slices, n); r < end; r++) {
-      long row = (long) ids[first + r] * d;
+      long row = (long) ids.getInt(r) * d;
       long out = to + 4L * r * d;
       if (table.dtype() == DType.F32) {
         MemorySegment.copy(NativeMemory.ALL, from + 4 * row, NativeMemory.ALL, out, 4L * d);
@@ -69,8 +67,8 @@ public final class CpuEmbedding implements Embedding {
   }
 
   @Override
-  public synchronized void backward(int[] ids, int from, Tensor dOut, Tensor dTable) {
-    prepare(ids, from, dTable, dOut);
+  public synchronized void backward(Tensor ids, Tensor dOut, Tensor dTable) {
+    prepare(ids, dTable, dOut);
     TensorChecks.floats("dTable", dTable, dTable.size());
     pool.run((d + COLUMNS - 1) / COLUMNS, backwardTask);
   }
@@ -81,7 +79,7 @@ public final class CpuEmbedding implements Embedding {
     long to = Floats.address(table) + 4L * column;
     long from = Floats.address(rows) + 4L * column;
     for (int r = 0; r < n; r++) {
-      Rows.axpy(1f, from + 4L * r * d, to + 4L * ids[first + r] * d, count);
+      Rows.axpy(1f, from + 4L * r * d, to + 4L * ids.getInt(r) * d, count);
     }
   }
 }

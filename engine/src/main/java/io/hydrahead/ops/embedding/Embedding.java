@@ -3,12 +3,12 @@ package io.hydrahead.ops.embedding;
 import io.hydrahead.tensor.Tensor;
 
 /**
- * Token embedding: out[i] = table[ids[from + i]]; table [V, D] F32, BF16 or F16, out [n, D]
- * float32.
+ * Token embedding: out[i] = table[ids[i]]; ids [n] I32 in the operations' memory, table [V, D] F32,
+ * BF16 or F16, out [n, D].
  */
 public interface Embedding {
-  void forward(int[] ids, int from, Tensor table, Tensor out);
+  void forward(Tensor ids, Tensor table, Tensor out);
 
-  /** dTable[ids[from + i]] += dOut[i], in token order: run-to-run deterministic. */
-  void backward(int[] ids, int from, Tensor dOut, Tensor dTable);
+  /** dTable[ids[i]] += dOut[i], in token order: run-to-run deterministic; dTable is float32. */
+  void backward(Tensor ids, Tensor dOut, Tensor dTable);
 }

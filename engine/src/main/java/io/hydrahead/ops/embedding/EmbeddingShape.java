@@ -8,17 +8,17 @@ final class EmbeddingShape {
   private EmbeddingShape() {}
 
   /** Returns the number of rows n of {@code rows} [n, D]. */
-  static int check(int[] ids, int from, Tensor table, Tensor rows) {
+  static int check(Tensor ids, Tensor table, Tensor rows) {
     int n = TensorChecks.rows(rows);
     TensorChecks.floats("rows", rows, rows.size());
+    TensorChecks.integers("ids", ids, n);
     TensorChecks.weights("table", table, table.size());
-    TensorChecks.range("ids", ids.length, from, n);
     if (table.rank() != 2 || table.dim(1) != rows.dim(-1)) {
       throw new IllegalArgumentException("table " + table + " does not fit rows " + rows);
     }
     long vocabulary = table.dim(0);
     for (int i = 0; i < n; i++) {
-      int id = ids[from + i];
+      int id = ids.getInt(i);
       if (id < 0 || id >= vocabulary) {
         throw new IllegalArgumentException("token id " + id + " in a vocabulary of " + vocabulary);
       }

@@ -6,24 +6,24 @@ import io.hydrahead.tensor.Tensor;
 /** {@link Embedding} as plain loops. */
 public final class ReferenceEmbedding implements Embedding {
   @Override
-  public void forward(int[] ids, int from, Tensor table, Tensor out) {
-    int n = EmbeddingShape.check(ids, from, table, out);
+  public void forward(Tensor ids, Tensor table, Tensor out) {
+    int n = EmbeddingShape.check(ids, table, out);
     long d = table.dim(1);
     for (int r = 0; r < n; r++) {
       for (long i = 0; i < d; i++) {
-        out.set(r * d + i, table.get(ids[from + r] * d + i));
+        out.set(r * d + i, table.get(ids.getInt(r) * d + i));
       }
     }
   }
 
   @Override
-  public void backward(int[] ids, int from, Tensor dOut, Tensor dTable) {
-    int n = EmbeddingShape.check(ids, from, dTable, dOut);
+  public void backward(Tensor ids, Tensor dOut, Tensor dTable) {
+    int n = EmbeddingShape.check(ids, dTable, dOut);
     TensorChecks.floats("dTable", dTable, dTable.size());
     long d = dTable.dim(1);
     for (int r = 0; r < n; r++) {
       for (long i = 0; i < d; i++) {
-        long at = ids[from + r] * d + i;
+        long at = ids.getInt(r) * d + i;
         dTable.set(at, dTable.get(at) + dOut.get(r * d + i));
       }
     }

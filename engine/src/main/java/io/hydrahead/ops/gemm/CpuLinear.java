@@ -58,6 +58,7 @@ public final class CpuLinear implements Linear {
   @Override
   public synchronized void forward(Tensor x, Tensor w, Tensor y, boolean accumulate) {
     LinearShape.check(x, w, y);
+    requireHost(x, w, y);
     if (x.dim(0) <= FEW_ROWS && !deterministic) {
       fewRows(x, w, y, accumulate);
       return;
@@ -90,6 +91,7 @@ public final class CpuLinear implements Linear {
   @Override
   public synchronized void backwardInput(Tensor dy, Tensor w, Tensor dx, boolean accumulate) {
     LinearShape.check(dx, w, dy);
+    requireHost(dx, w, dy);
     int rows = dx.size(0);
     int columns = dx.size(1);
     int inner = w.size(0);
@@ -121,6 +123,7 @@ public final class CpuLinear implements Linear {
   @Override
   public synchronized void backwardWeight(Tensor dy, Tensor x, Tensor dw) {
     LinearShape.checkWeight(dy, x, dw);
+    requireHost(dy, x, dw);
     int columns = x.size(1);
     int rows = dy.size(1);
     gemm.multiply(
@@ -137,6 +140,12 @@ public final class CpuLinear implements Linear {
         1f,
         dw.segment(),
         columns);
+  }
+
+  private static void requireHost(Tensor a, Tensor b, Tensor c) {
+    a.hostAddress();
+    b.hostAddress();
+    c.hostAddress();
   }
 
   /** Rows of W that go through GEMM at once: all, or as many as the widening scratch takes. */

@@ -30,9 +30,8 @@ public final class CpuTokenLoss implements TokenLoss {
   private Tensor logits;
   private Tensor teacher;
   private Tensor gradient;
-  private int[] targets;
-  private float[] weights;
-  private int first;
+  private Tensor targets;
+  private Tensor weights;
   private float gradScale;
   private int n;
   private int v;
@@ -44,20 +43,20 @@ public final class CpuTokenLoss implements TokenLoss {
   }
 
   @Override
-  public synchronized double crossEntropy(
-      Tensor logits, int[] targets, float[] weights, int from, float gradScale, Tensor dLogits) {
-    n = LossShape.check(logits, targets, weights, from, dLogits);
+  public synchronized void crossEntropy(
+      Tensor logits, Tensor targets, Tensor weights, Tensor gradScale, Tensor dLogits, Tensor sum) {
+    n = LossShape.check(logits, targets, weights, gradScale, dLogits, sum);
     this.targets = targets;
-    prepare(logits, weights, from, gradScale, dLogits);
+    prepare(logits, weights, gradScale, dLogits);
+    LossShape.checkTargets(targets, v);
     pool.run(slices, crossEntropyTask);
-    return total();
+    addTotal(sum);
   }
 
-  private void prepare(Tensor logits, float[] weights, int from, float gradScale, Tensor gradient) {
+  private void prepare(Tensor logits, Tensor weights, Tensor gradScale, Tensor gradient) {
     this.logits = logits;
     this.weights = weights;
-    first = from;
-    this.gradScale = gradScale;
+    this.gradScale = gradient == null ? 0f : gradScale.get(0);
     this.gradient = gradient;
     v = logits.size(-1);
     slices = Slices.count(n, v);
@@ -66,12 +65,12 @@ public final class CpuTokenLoss implements TokenLoss {
     }
   }
 
-  private double total() {
-    double sum = 0;
+  private void addTotal(Tensor sum) {
+    double total = 0;
     for (int r = 0; r < n; r++) {
-      sum += losses[r];
+      total += losses[r];
     }
-    return sum;
+    sum.setDouble(0, sum.getDouble(0) + total);
   }
 
   private void crossEntropySlice(int slice) {
@@ -85,8 +84,8 @@ public final class CpuTokenLoss implements TokenLoss {
   }
 
   private double crossEntropyRow(int r, long x, long dx) {
-    int target = targets[first + r];
-    float weight = target < 0 ? 0f : weights[first + r];
+    int target = targets.getInt(r);
+    float weight = target < 0 ? 0f : weights.get(r);
     if (weight == 0f) {
       if (dx != 0) {
         NativeMemory.ALL.asSlice(dx, 4L * v).fill((byte) 0);
@@ -105,14 +104,19 @@ public final class CpuTokenLoss implements TokenLoss {
   }
 
   @Override
-  public synchronized double kl(
-      Tensor teacher, Tensor student, float[] weights, int from, float gradScale, Tensor dStudent) {
-    n = LossShape.checkKl(teacher, student, weights, from, dStudent);
+  public synchronized void kl(
+      Tensor teacher,
+      Tensor student,
+      Tensor weights,
+      Tensor gradScale,
+      Tensor dStudent,
+      Tensor sum) {
+    n = LossShape.checkKl(teacher, student, weights, gradScale, dStudent, sum);
     this.teacher = teacher;
-    prepare(student, weights, from, gradScale, dStudent);
+    prepare(student, weights, gradScale, dStudent);
     rowScratch = exponentials.floats(2L * slices * v);
     pool.run(slices, klTask);
-    return total();
+    addTotal(sum);
   }
 
   private void klSlice(int slice) {
@@ -124,7 +128,7 @@ public final class CpuTokenLoss implements TokenLoss {
     int end = (int) Slices.first(slice + 1, slices, n);
     for (int r = (int) Slices.first(slice, slices, n); r < end; r++) {
       long at = 4L * r * v;
-      float weight = weights[first + r];
+      float weight = weights.get(r);
       losses[r] =
           weight == 0f
               ? 0

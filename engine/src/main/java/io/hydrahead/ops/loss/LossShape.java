@@ -1,34 +1,51 @@
 package io.hydrahead.ops.loss;
 
 import io.hydrahead.ops.TensorChecks;
+import io.hydrahead.tensor.DType;
 import io.hydrahead.tensor.Tensor;
 
 /** Argument checks that every backend of {@link TokenLoss} shares; each returns the rows n. */
 final class LossShape {
   private LossShape() {}
 
-  static int check(Tensor logits, int[] targets, float[] weights, int from, Tensor dLogits) {
-    int n = TensorChecks.rows(logits);
-    TensorChecks.floats("logits", logits, logits.size());
-    TensorChecks.range("targets", targets.length, from, n);
-    TensorChecks.range("weights", weights.length, from, n);
-    TensorChecks.floatsOrNull("dLogits", dLogits, logits.size());
-    long vocabulary = logits.dim(-1);
-    for (int r = 0; r < n; r++) {
-      if (targets[from + r] >= vocabulary) {
-        throw new IllegalArgumentException(
-            "target " + targets[from + r] + " in a vocabulary of " + vocabulary);
-      }
-    }
+  static int check(
+      Tensor logits, Tensor targets, Tensor weights, Tensor gradScale, Tensor dLogits, Tensor sum) {
+    int n = checkCommon(logits, weights, gradScale, dLogits, sum);
+    TensorChecks.integers("targets", targets, n);
     return n;
   }
 
-  static int checkKl(Tensor teacher, Tensor student, float[] weights, int from, Tensor dStudent) {
-    int n = TensorChecks.rows(student);
-    TensorChecks.floats("student", student, student.size());
+  static int checkKl(
+      Tensor teacher,
+      Tensor student,
+      Tensor weights,
+      Tensor gradScale,
+      Tensor dStudent,
+      Tensor sum) {
     TensorChecks.floats("teacher", teacher, student.size());
-    TensorChecks.range("weights", weights.length, from, n);
-    TensorChecks.floatsOrNull("dStudent", dStudent, student.size());
+    return checkCommon(student, weights, gradScale, dStudent, sum);
+  }
+
+  /** Requires, where they can be read, targets below {@code vocabulary}. */
+  static void checkTargets(Tensor targets, long vocabulary) {
+    for (int r = 0; r < targets.size(); r++) {
+      if (targets.getInt(r) >= vocabulary) {
+        throw new IllegalArgumentException(
+            "target " + targets.getInt(r) + " in a vocabulary of " + vocabulary);
+      }
+    }
+  }
+
+  private static int checkCommon(
+      Tensor logits, Tensor weights, Tensor gradScale, Tensor dLogits, Tensor sum) {
+    int n = TensorChecks.rows(logits);
+    TensorChecks.floats("logits", logits, logits.size());
+    TensorChecks.floats("weights", weights, n);
+    TensorChecks.floatsOrNull("the gradient of logits", dLogits, logits.size());
+    if (dLogits != null) {
+      TensorChecks.scalar("gradScale", gradScale, DType.F32);
+    }
+    TensorChecks.scalar("sum", sum, DType.F64);
     return n;
   }
 }

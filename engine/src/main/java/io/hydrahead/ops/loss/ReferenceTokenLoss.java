@@ -5,15 +5,17 @@ import io.hydrahead.tensor.Tensor;
 /** {@link TokenLoss} as plain loops in float64. */
 public final class ReferenceTokenLoss implements TokenLoss {
   @Override
-  public double crossEntropy(
-      Tensor logits, int[] targets, float[] weights, int from, float gradScale, Tensor dLogits) {
-    int n = LossShape.check(logits, targets, weights, from, dLogits);
+  public void crossEntropy(
+      Tensor logits, Tensor targets, Tensor weights, Tensor gradScale, Tensor dLogits, Tensor sum) {
+    int n = LossShape.check(logits, targets, weights, gradScale, dLogits, sum);
     int v = logits.size(-1);
+    LossShape.checkTargets(targets, v);
+    double scale = dLogits == null ? 0 : gradScale.get(0);
     double total = 0;
     for (int r = 0; r < n; r++) {
       long row = (long) r * v;
-      int target = targets[from + r];
-      double weight = target < 0 ? 0 : weights[from + r];
+      int target = targets.getInt(r);
+      double weight = target < 0 ? 0 : weights.get(r);
       if (weight == 0) {
         for (int i = 0; dLogits != null && i < v; i++) {
           dLogits.set(row + i, 0f);
@@ -24,20 +26,26 @@ public final class ReferenceTokenLoss implements TokenLoss {
       total += weight * (normaliser - logits.get(row + target));
       for (int i = 0; dLogits != null && i < v; i++) {
         double p = Math.exp(logits.get(row + i) - normaliser);
-        dLogits.set(row + i, (float) (gradScale * weight * (i == target ? p - 1 : p)));
+        dLogits.set(row + i, (float) (scale * weight * (i == target ? p - 1 : p)));
       }
     }
-    return total;
+    sum.setDouble(0, sum.getDouble(0) + total);
   }
 
   @Override
-  public double kl(
-      Tensor teacher, Tensor student, float[] weights, int from, float gradScale, Tensor dStudent) {
-    int n = LossShape.checkKl(teacher, student, weights, from, dStudent);
+  public void kl(
+      Tensor teacher,
+      Tensor student,
+      Tensor weights,
+      Tensor gradScale,
+      Tensor dStudent,
+      Tensor sum) {
+    int n = LossShape.checkKl(teacher, student, weights, gradScale, dStudent, sum);
     int v = student.size(-1);
+    double scale = dStudent == null ? 0 : gradScale.get(0);
     double total = 0;
     for (int r = 0; r < n; r++) {
-      double weight = weights[from + r];
+      double weight = weights.get(r);
       if (weight == 0) {
         continue;
       }
@@ -51,13 +59,13 @@ public final class ReferenceTokenLoss implements TokenLoss {
         double p = Math.exp(logP);
         divergence += p * (logP - logQ);
         if (dStudent != null) {
-          double g = gradScale * weight * (Math.exp(logQ) - p);
+          double g = scale * weight * (Math.exp(logQ) - p);
           dStudent.set(row + i, (float) (dStudent.get(row + i) + g));
         }
       }
       total += weight * divergence;
     }
-    return total;
+    sum.setDouble(0, sum.getDouble(0) + total);
   }
 
   private static double logSumExp(Tensor logits, long row, int v) {

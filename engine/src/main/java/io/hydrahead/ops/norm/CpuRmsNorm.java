@@ -20,6 +20,7 @@ public final class CpuRmsNorm implements RmsNorm {
   private final Scratch widened = new Scratch();
   private final Scratch partials = new Scratch();
   private final IntConsumer forwardTask = this::forwardSlice;
+  private final IntConsumer addForwardTask = this::addForwardSlice;
   private final IntConsumer backwardTask = this::backwardSlice;
 
   // The work under way; the tensors are fields so that their memory stays alive.
@@ -27,6 +28,8 @@ public final class CpuRmsNorm implements RmsNorm {
   private Tensor y;
   private Tensor rstd;
   private Tensor dx;
+  private Tensor added;
+  private Tensor total;
   private long weights;
   private long dwPartials;
   private float eps;
@@ -46,6 +49,17 @@ public final class CpuRmsNorm implements RmsNorm {
     pool.run(slices, forwardTask);
   }
 
+  @Override
+  public synchronized void addForward(
+      Tensor x, Tensor a, Tensor w, float eps, Tensor sum, Tensor y, Tensor rstd) {
+    NormShape.check(x, w, a, rstd);
+    prepare(NormShape.check(sum, w, y, rstd), x, w, y, rstd);
+    this.eps = eps;
+    added = a;
+    total = sum;
+    pool.run(slices, addForwardTask);
+  }
+
   private void prepare(int c, Tensor x, Tensor w, Tensor y, Tensor rstd) {
     this.c = c;
     this.x = x;
@@ -56,13 +70,27 @@ public final class CpuRmsNorm implements RmsNorm {
     slices = Slices.count(n, c);
   }
 
-  private void forwardSlice(int slice) {
+  private void addForwardSlice(int slice) {
     long row = 4L * c;
+    long first = Slices.first(slice, slices, n);
     long end = Slices.first(slice + 1, slices, n);
-    long in = Floats.address(x);
+    long sum = Floats.address(total);
+    long at = first * row;
+    Rows.combine(
+        1f, Floats.address(x) + at, 1f, Floats.address(added) + at, sum + at, (end - first) * c);
+    normalise(sum, first, end);
+  }
+
+  private void forwardSlice(int slice) {
+    normalise(
+        Floats.address(x), Slices.first(slice, slices, n), Slices.first(slice + 1, slices, n));
+  }
+
+  private void normalise(long in, long first, long end) {
+    long row = 4L * c;
     long out = Floats.address(y);
     long reciprocals = Floats.address(rstd);
-    for (long r = Slices.first(slice, slices, n); r < end; r++) {
+    for (long r = first; r < end; r++) {
       float squares = Rows.dot(in + r * row, in + r * row, c);
       float reciprocal = (float) (1 / Math.sqrt((double) squares / c + eps));
       Rows.scale(reciprocal, in + r * row, weights, out + r * row, c);
@@ -93,31 +121,46 @@ public final class CpuRmsNorm implements RmsNorm {
     long dw = dwPartials + slice * row;
     for (long r = Slices.first(slice, slices, n); r < end; r++) {
       float reciprocal = get(reciprocals + 4 * r);
-      float projection = sums(in + r * row, upstream + r * row, reciprocal, dw);
-      float slope = -reciprocal * reciprocal * reciprocal * projection / c;
-      input(in + r * row, upstream + r * row, reciprocal, slope, out + r * row);
+      backwardRow(
+          in + r * row,
+          weights,
+          upstream + r * row,
+          reciprocal,
+          dw,
+          out + r * row,
+          c,
+          accumulating);
     }
   }
 
+  /** One row of {@code c} floats of the backward pass, by address. */
+  public static void backwardRow(
+      long x, long w, long dy, float rstd, long dw, long dx, int c, boolean accumulate) {
+    float projection = sums(x, w, dy, rstd, dw, c);
+    float slope = -rstd * rstd * rstd * projection / c;
+    input(x, w, dy, rstd, slope, dx, c, accumulate);
+  }
+
   /** dw += dy x rstd; returns Σ dy w x. */
-  private float sums(long x, long dy, float rstd, long dw) {
-    float sum = SIMD ? VectorNorm.sums(x, weights, dy, rstd, dw, c) : 0f;
+  private static float sums(long x, long w, long dy, float rstd, long dw, int c) {
+    float sum = SIMD ? VectorNorm.sums(x, w, dy, rstd, dw, c) : 0f;
     for (long i = 4 * Rows.whole(c); i < 4L * c; i += 4) {
       float product = get(dy + i) * get(x + i);
       set(dw + i, Math.fma(product, rstd, get(dw + i)));
-      sum = Math.fma(product, get(weights + i), sum);
+      sum = Math.fma(product, get(w + i), sum);
     }
     return sum;
   }
 
   /** dx (+)= rstd dy w + slope x. */
-  private void input(long x, long dy, float rstd, float slope, long dx) {
+  private static void input(
+      long x, long w, long dy, float rstd, float slope, long dx, int c, boolean accumulate) {
     if (SIMD) {
-      VectorNorm.input(x, weights, dy, rstd, slope, dx, c, accumulating);
+      VectorNorm.input(x, w, dy, rstd, slope, dx, c, accumulate);
     }
     for (long i = 4 * Rows.whole(c); i < 4L * c; i += 4) {
-      float g = Math.fma(slope, get(x + i), rstd * get(dy + i) * get(weights + i));
-      set(dx + i, accumulating ? get(dx + i) + g : g);
+      float g = Math.fma(slope, get(x + i), rstd * get(dy + i) * get(w + i));
+      set(dx + i, accumulate ? get(dx + i) + g : g);
     }
   }
 }

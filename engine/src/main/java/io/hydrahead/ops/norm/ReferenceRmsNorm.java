@@ -50,4 +50,15 @@ public final class ReferenceRmsNorm implements RmsNorm {
       dw.set(i, (float) (dw.get(i) + sums[i]));
     }
   }
+
+  @Override
+  public void addForward(
+      Tensor x, Tensor a, Tensor w, float eps, Tensor sum, Tensor y, Tensor rstd) {
+    NormShape.check(x, w, a, rstd);
+    NormShape.check(sum, w, y, rstd);
+    for (long i = 0; i < x.size(); i++) {
+      sum.set(i, x.get(i) + a.get(i));
+    }
+    forward(sum, w, eps, y, rstd);
+  }
 }

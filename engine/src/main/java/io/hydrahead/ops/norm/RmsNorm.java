@@ -15,4 +15,11 @@ public interface RmsNorm {
   /** dx assigned, or added to when {@code accumulate}; dw += (parameter gradients accumulate). */
   void backward(
       Tensor x, Tensor w, Tensor rstd, Tensor dy, Tensor dx, boolean accumulate, Tensor dw);
+
+  /**
+   * The residual stream's step: sum = x + a, then y = norm(sum). sum may be the memory of x.
+   *
+   * @param rstd of the sum, or null
+   */
+  void addForward(Tensor x, Tensor a, Tensor w, float eps, Tensor sum, Tensor y, Tensor rstd);
 }

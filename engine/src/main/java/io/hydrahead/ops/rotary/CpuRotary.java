@@ -57,12 +57,13 @@ public final class CpuRotary implements Rotary {
       long angles = 4 * (r % tokens) * half;
       long head = rows + 8 * r * heads * half;
       for (int h = 0; h < heads; h++, head += 8L * half) {
-        rotate(head, cosines + angles, sines + angles);
+        rotate(head, cosines + angles, sines + angles, half, sign);
       }
     }
   }
 
-  private void rotate(long head, long cos, long sin) {
+  /** Rotates one head by address, by the angles of its position; {@code sign} −1 rotates back. */
+  public static void rotate(long head, long cos, long sin, int half, float sign) {
     long other = 4L * half;
     if (SIMD) {
       VectorRotary.rotate(head, cos, sin, half, sign);

@@ -2,6 +2,7 @@ package io.hydrahead.ops.embedding;
 
 import static io.hydrahead.ops.OpsTesting.assertSameBits;
 import static io.hydrahead.ops.OpsTesting.copy;
+import static io.hydrahead.ops.OpsTesting.integers;
 import static io.hydrahead.ops.OpsTesting.nan;
 import static io.hydrahead.ops.OpsTesting.onEverySize;
 import static io.hydrahead.ops.OpsTesting.onEveryTeam;
@@ -26,9 +27,9 @@ class EmbeddingTest {
   void handValue() {
     Tensor table = Tensor.of(new float[] {1, 2, 3, 4, 5, 6}, 3, 2);
     Tensor out = nan(2, 2);
-    reference.forward(new int[] {9, 2, 0}, 1, table, out);
+    reference.forward(integers(2, 0), table, out);
     assertThat(out.toFloats()).containsExactly(5, 6, 1, 2);
-    reference.backward(new int[] {9, 2, 2}, 1, Tensor.of(new float[] {1, 2, 3, 4}, 2, 2), table);
+    reference.backward(integers(2, 2), Tensor.of(new float[] {1, 2, 3, 4}, 2, 2), table);
     assertThat(table.toFloats()).containsExactly(1, 2, 3, 4, 9, 12);
   }
 
@@ -37,21 +38,21 @@ class EmbeddingTest {
   @Tag("scalar")
   void cpuEqualsReferenceBitwise() {
     onEverySize((n, d) -> {
-      int[] ids = random.ints(n + 2, 0, VOCABULARY).toArray();
+      Tensor ids = integers(random.ints(n, 0, VOCABULARY).toArray());
       Tensor table = random(random, 1, VOCABULARY, d);
       Tensor dOut = random(random, 1, n, d);
       Tensor out = nan(n, d);
-      reference.forward(ids, 2, table, out);
+      reference.forward(ids, table, out);
       Tensor dTable = copy(table);
-      reference.backward(ids, 2, dOut, dTable);
+      reference.backward(ids, dOut, dTable);
       onEveryTeam(pool -> {
         String what = "n " + n + ", d " + d + ", threads " + pool.threads();
         Embedding cpu = new CpuEmbedding(pool);
         Tensor outCpu = nan(n, d);
-        cpu.forward(ids, 2, table, outCpu);
+        cpu.forward(ids, table, outCpu);
         assertSameBits(what, outCpu, out);
         Tensor dTableCpu = copy(table);
-        cpu.backward(ids, 2, dOut, dTableCpu);
+        cpu.backward(ids, dOut, dTableCpu);
         assertSameBits(what, dTableCpu, dTable);
       });
     });
@@ -62,13 +63,13 @@ class EmbeddingTest {
     for (DType type : new DType[] {DType.BF16, DType.F16}) {
       Tensor table = Tensor.allocate(Arena.ofAuto(), type, VOCABULARY, 33);
       table.copyFrom(random(random, 1, VOCABULARY, 33));
-      int[] ids = {3, 10, 0};
+      Tensor ids = integers(3, 10, 0);
       Tensor expected = nan(3, 33);
-      reference.forward(ids, 0, table, expected);
+      reference.forward(ids, table, expected);
       assertThat(expected.get(34)).isEqualTo(table.get(10 * 33 + 1));
       onEveryTeam(pool -> {
         Tensor out = nan(3, 33);
-        new CpuEmbedding(pool).forward(ids, 0, table, out);
+        new CpuEmbedding(pool).forward(ids, table, out);
         assertSameBits(type.toString(), out, expected);
       });
     }
@@ -77,7 +78,7 @@ class EmbeddingTest {
   @Test
   void strangeIdsAreNamed() {
     for (int id : new int[] {-1, 3}) {
-      assertThatThrownBy(() -> reference.forward(new int[] {id}, 0, zeros(3, 2), zeros(1, 2)))
+      assertThatThrownBy(() -> reference.forward(integers(id), zeros(3, 2), zeros(1, 2)))
           .hasMessageContaining("token id " + id);
     }
   }

@@ -1,0 +1,46 @@
+package io.hydrahead.tensor;
+
+import java.lang.foreign.Arena;
+import java.lang.foreign.MemorySegment;
+
+/**
+ * Where tensors live: the host's memory or a device's. Segments of a device have device addresses
+ * and must only be touched through their memory; its operations are ordered with the kernels of the
+ * device, so that a fill or copy happens after what was launched before it.
+ */
+public interface Memory {
+  /** The memory of this process. */
+  Memory HOST = new HostMemory();
+
+  /** Whether the processor can read and write it. */
+  boolean host();
+
+  /**
+   * A new owner. What it allocates has any content and is aligned to {@link Tensor#ALIGNMENT} bytes
+   * or more; closing it frees everything.
+   */
+  Arena arena();
+
+  /** Sets every byte of {@code s}. */
+  void fill(MemorySegment s, byte value);
+
+  /** Copies within this memory; the segments are as long as each other and do not overlap. */
+  void copy(MemorySegment from, MemorySegment to);
+
+  /**
+   * Copies {@code rows} runs of {@code width} bytes within this memory, {@code fromPitch} and
+   * {@code toPitch} bytes apart.
+   */
+  default void copyRows(
+      MemorySegment from, long fromPitch, MemorySegment to, long toPitch, long width, long rows) {
+    for (long r = 0; r < rows; r++) {
+      copy(from.asSlice(r * fromPitch, width), to.asSlice(r * toPitch, width));
+    }
+  }
+
+  /** Copies out, and waits until that is done. */
+  void toHost(MemorySegment here, MemorySegment host);
+
+  /** Copies in; {@code host} may be written again when this returns. */
+  void fromHost(MemorySegment host, MemorySegment here);
+}
