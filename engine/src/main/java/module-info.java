@@ -10,6 +10,7 @@ module io.hydrahead.engine {
   requires transitive tools.jackson.databind;
 
   exports io.hydrahead.checkpoint;
+  exports io.hydrahead.cuda;
   exports io.hydrahead.data;
   exports io.hydrahead.eval;
   exports io.hydrahead.json;

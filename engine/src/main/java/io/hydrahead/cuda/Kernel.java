@@ -1,0 +1,99 @@
+package io.hydrahead.cuda;
+
+/** A function that runs on the device. Launch it through its {@link #arguments()}. */
+public final class Kernel {
+  private static final int LOCAL_SIZE = 3;
+  private static final int REGISTERS = 4;
+  private static final int MAX_DYNAMIC_SHARED = 8;
+  private static final int NON_PORTABLE_CLUSTER = 14;
+
+  /** What a kernel may use without asking. */
+  private static final int DEFAULT_SHARED = 48 << 10;
+
+  private final CudaDevice device;
+  private final long handle;
+  private final String name;
+  private final int[] parameterSizes;
+  private int sharedGranted = DEFAULT_SHARED;
+
+  Kernel(CudaDevice device, long handle, String name) {
+    this.device = device;
+    this.handle = handle;
+    this.name = name;
+    this.parameterSizes = device.driver().parameterSizes(handle);
+  }
+
+  /** A fresh block of arguments: one for each place that launches the kernel, kept there. */
+  public LaunchArguments arguments() {
+    return new LaunchArguments(this);
+  }
+
+  public String name() {
+    return name;
+  }
+
+  public CudaDevice device() {
+    return device;
+  }
+
+  /** Registers a thread. */
+  public int registers() {
+    return device.driver().functionAttribute(handle, REGISTERS);
+  }
+
+  /** Bytes a thread spills to local memory. */
+  public int localBytes() {
+    return device.driver().functionAttribute(handle, LOCAL_SIZE);
+  }
+
+  /** Blocks of this size that one multiprocessor can hold at a time. */
+  public int blocksPerMultiprocessor(int threads, int sharedBytes) {
+    device.makeCurrent();
+    grantShared(sharedBytes);
+    return device.driver().blocksPerMultiprocessor(handle, threads, sharedBytes);
+  }
+
+  /** Lets clusters have up to 16 blocks instead of 8. */
+  public void allowLargeClusters() {
+    device.makeCurrent();
+    device.driver().setFunctionAttribute(handle, NON_PORTABLE_CLUSTER, 1);
+  }
+
+  /**
+   * Raises the kernel's limit of dynamic shared memory to {@code bytes} if need be. Launching does
+   * this by itself.
+   *
+   * @throws CudaUnavailableException if the device has less
+   */
+  void grantShared(int bytes) {
+    if (bytes > sharedGranted) {
+      if (bytes > device.maxSharedBytes()) {
+        throw new CudaUnavailableException(
+            name
+                + " needs "
+                + bytes
+                + " bytes of shared memory a block, "
+                + device.name()
+                + " has "
+                + device.maxSharedBytes()
+                + ": take a smaller head dimension or another device");
+      }
+      device.driver().setFunctionAttribute(handle, MAX_DYNAMIC_SHARED, bytes);
+      sharedGranted = bytes;
+    }
+  }
+
+  long handle() {
+    return handle;
+  }
+
+  /** Bytes of each parameter, or an empty array where the driver does not tell. */
+  int[] parameterSizes() {
+    return parameterSizes;
+  }
+
+  @Override
+  public String toString() {
+    return name;
+  }
+}

@@ -1,0 +1,54 @@
+package io.hydrahead.cuda;
+
+import java.util.ArrayList;
+import java.util.List;
+
+/** Compiles sources for one architecture, or finds what it compiled before. */
+final class KernelBuilder {
+  private final KernelCompiler compiler;
+  private final CubinCache cache;
+  private final String architecture;
+
+  /**
+   * @param architecture for example {@code sm_90a}
+   */
+  KernelBuilder(KernelCompiler compiler, CubinCache cache, String architecture) {
+    this.compiler = compiler;
+    this.cache = cache;
+    this.architecture = architecture;
+  }
+
+  /** Name for the compiler; from 9.0 on with the features that only that architecture has. */
+  static String architecture(int major, int minor) {
+    return "sm_" + (10 * major + minor) + (major >= 9 ? "a" : "");
+  }
+
+  /** Machine code of {@code source} with the given macros, such as {@code -DBF16=1}. */
+  byte[] build(KernelSource source, String... defines) {
+    List<String> options = new ArrayList<>();
+    options.add("--gpu-architecture=" + architecture);
+    options.add("--std=c++17");
+    options.add("--generate-line-info");
+    options.addAll(List.of(defines));
+    String key = source.key(options, compiler.version());
+    return cache
+        .read(key)
+        .orElseGet(() -> {
+          byte[] code = compiler.compile(source, options);
+          cache.write(key, code);
+          return code;
+        });
+  }
+
+  String architecture() {
+    return architecture;
+  }
+
+  KernelCompiler compiler() {
+    return compiler;
+  }
+
+  CubinCache cache() {
+    return cache;
+  }
+}
