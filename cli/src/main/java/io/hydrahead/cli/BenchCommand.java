@@ -1,5 +1,6 @@
 package io.hydrahead.cli;
 
+import io.hydrahead.checkpoint.AtomicFile;
 import io.hydrahead.json.Json;
 import io.hydrahead.model.HeadPlan;
 import io.hydrahead.model.HybridTransformer;
@@ -131,6 +132,9 @@ final class BenchCommand implements Callable<Integer> {
 
   @Override
   public Integer call() {
+    if (json != null) {
+      Outputs.requireFree(common, json, "--json");
+    }
     try (Ops ops = LoadedModel.ops(common)) {
       Ceilings ceilings = measure(ops.pool());
       common
@@ -158,7 +162,7 @@ final class BenchCommand implements Callable<Integer> {
         models(ops, ceilings, figures);
       }
       if (json != null) {
-        io.hydrahead.checkpoint.AtomicFile.write(json, report, common.force());
+        AtomicFile.write(json, report, common.force());
       }
     }
     return ExitCode.OK;

@@ -1,6 +1,5 @@
 package io.hydrahead.cli;
 
-import io.hydrahead.checkpoint.OutputFolder;
 import io.hydrahead.model.HybridTransformer;
 import io.hydrahead.model.ModelConfig;
 import io.hydrahead.model.ModelFiles;
@@ -69,8 +68,9 @@ final class ConvertCommand implements Callable<Integer> {
 
   @Override
   public Integer call() {
-    OutputFolder.requireFree(output, common.force());
+    Outputs.requireFreeFolder(common, output);
     ModelConfig config = Sources.config(folder);
+    Sources.requireTransformer(folder);
     PlanFile plan = PlanFile.read(planFile, HeadShape.of(config));
     ConvertRecipe given =
         recipeFile == null ? ConvertRecipe.DEFAULT : ConvertRecipe.read(recipeFile);

@@ -309,8 +309,8 @@ final class DemoRun {
         new ReportInput(
             "One Transformer, three hybrids",
             "The bundled tiny Transformer was probed for its retrieval heads, converted into three"
-                + " hybrids, and each was taught on the same batches. Everything on this page was"
-                + " measured by the run that wrote it.",
+                + " hybrids, and each was taught on the same batches. Scores, recall and losses were"
+                + " measured by the run that wrote this page; memory is computed from the shapes.",
             facts,
             measured.cells(),
             measured.skipped(),

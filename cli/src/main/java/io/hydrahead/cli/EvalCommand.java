@@ -1,6 +1,5 @@
 package io.hydrahead.cli;
 
-import io.hydrahead.checkpoint.AtomicFile;
 import io.hydrahead.data.Haystack;
 import io.hydrahead.data.PlainText;
 import io.hydrahead.data.Split;
@@ -16,6 +15,7 @@ import io.hydrahead.eval.Results;
 import io.hydrahead.eval.Scoring;
 import io.hydrahead.eval.SessionModel;
 import io.hydrahead.json.ReadableJson;
+import io.hydrahead.tensor.InputException;
 import io.hydrahead.tokenizer.Tokenizer;
 import java.io.PrintWriter;
 import java.nio.file.Path;
@@ -110,7 +110,7 @@ final class EvalCommand implements Callable<Integer> {
   public Integer call() {
     boolean toStdout = json != null && json.toString().equals("-");
     if (json != null && !toStdout) {
-      AtomicFile.requireFree(json, common.force());
+      Outputs.requireFree(common, json, "--json");
     }
     Sources.requireAtLeast("--samples", samples, 1);
     Sources.requireAtLeast("--questions", questions, 1);
@@ -127,6 +127,7 @@ final class EvalCommand implements Callable<Integer> {
           new Evaluator(options).run(model, chosen, at, samples, common.seed(), common.progress());
       results = new Results(source(), settings(), cells);
     }
+    requireSomething(results.cells());
     if (toStdout) {
       common.out().println(ReadableJson.text(results.toJson()).strip());
     } else {
@@ -137,6 +138,26 @@ final class EvalCommand implements Callable<Integer> {
     }
     common.out().flush();
     return ExitCode.OK;
+  }
+
+  /**
+   * Refuses an evaluation of which not one cell could be measured: that is bad input, no result.
+   */
+  private static void requireSomething(List<Cell> cells) {
+    StringBuilder why = new StringBuilder("nothing was measured:");
+    for (Cell c : cells) {
+      switch (c.outcome()) {
+        case Cell.Measured _ -> {
+          return;
+        }
+        case Cell.Skipped s -> why.append("\n  ").append(notMeasured(c, s));
+      }
+    }
+    throw new InputException(why + "\ngive longer --lengths, another --style or other --tasks");
+  }
+
+  private static String notMeasured(Cell c, Cell.Skipped s) {
+    return c.task() + " at " + Lengths.format(c.length()) + ": " + s.reason();
   }
 
   private EvalOptions options() {
@@ -184,8 +205,7 @@ final class EvalCommand implements Callable<Integer> {
     t.print(out);
     for (Cell c : cells) {
       if (c.outcome() instanceof Cell.Skipped s) {
-        out.println(
-            "not measured: " + c.task() + " at " + Lengths.format(c.length()) + ": " + s.reason());
+        out.println("not measured: " + notMeasured(c, s));
       }
     }
   }

@@ -2,6 +2,7 @@ package io.hydrahead.cli;
 
 import io.hydrahead.checkpoint.Checkpoint;
 import io.hydrahead.checkpoint.TensorInfo;
+import io.hydrahead.model.CheckpointContents;
 import io.hydrahead.model.ConfigJson;
 import io.hydrahead.model.HeadPlan;
 import io.hydrahead.model.ModelConfig;
@@ -53,6 +54,7 @@ final class InfoCommand implements Callable<Integer> {
     try (Checkpoint c = Checkpoint.open(folder)) {
       Path file = folder.resolve("config.json");
       ModelConfig config = ConfigJson.read(c.config(), file);
+      CheckpointContents.require(c, folder);
       long parameters = 0;
       long bytes = 0;
       TreeSet<String> dtypes = new TreeSet<>();

@@ -1,6 +1,5 @@
 package io.hydrahead.cli;
 
-import io.hydrahead.checkpoint.AtomicFile;
 import io.hydrahead.checkpoint.Checkpoint;
 import io.hydrahead.checkpoint.SafetensorsWriter;
 import io.hydrahead.model.ConfigJson;
@@ -46,7 +45,7 @@ final class LogitsCommand implements Callable<Integer> {
 
   @Override
   public Integer call() {
-    AtomicFile.requireFree(output, common.force());
+    Outputs.requireFree(common, output, "-o");
     int vocabulary =
         ConfigJson.read(Checkpoint.config(folder), folder.resolve("config.json")).vocabSize();
     int[][] ids = TokenIds.read(idsFile, vocabulary);

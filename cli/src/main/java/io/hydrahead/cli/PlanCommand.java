@@ -92,11 +92,15 @@ final class PlanCommand implements Callable<Integer> {
   @Override
   public Integer call() {
     if (output != null) {
-      AtomicFile.requireFree(output, common.force());
+      Outputs.requireFree(common, output, "-o");
     }
     ModelConfig config = Sources.config(folder);
     HeadShape shape = HeadShape.of(config);
-    HeadScores scores = heads == null ? HeadScores.none(shape) : HeadScores.read(heads);
+    HeadScores scores = HeadScores.none(shape);
+    if (heads != null) {
+      scores = HeadScores.read(heads);
+      scores.requireShape(shape, heads.toString());
+    }
     PlanChoices choices =
         new PlanChoices(axis, rule == null ? Rule.defaultFor(axis) : rule, align, floor, quota);
     PlanRequest request =

@@ -114,7 +114,7 @@ final class ProbeCommand implements Callable<Integer> {
 
   @Override
   public Integer call() {
-    AtomicFile.requireFree(output, common.force());
+    Outputs.requireFree(common, output, "-o");
     Sources.requireAtLeast("--pairs", pairs, 1);
     Sources.requireAtLeast("--sender-pairs", senderPairs, 0);
     Sources.requireAtLeast("--rounds", rounds, 1);

@@ -40,7 +40,7 @@ final class ReportCommand implements Callable<Integer> {
 
   @Override
   public Integer call() {
-    AtomicFile.requireFree(output, common.force());
+    Outputs.requireFree(common, output, "-o");
     ReportInput input = ReportFiles.read(files);
     if (title != null) {
       input = ReportInput.merge(title, List.of(input));

@@ -4,10 +4,12 @@ import io.hydrahead.checkpoint.Checkpoint;
 import io.hydrahead.model.ConfigJson;
 import io.hydrahead.model.ModelConfig;
 import io.hydrahead.model.ParameterShapes;
+import io.hydrahead.plan.Conversion;
 import io.hydrahead.plan.Provenance;
 import io.hydrahead.tensor.DType;
 import io.hydrahead.tensor.InputException;
 import java.nio.file.Path;
+import tools.jackson.databind.JsonNode;
 
 /** What several commands first read of a checkpoint folder. */
 final class Sources {
@@ -16,6 +18,16 @@ final class Sources {
   /** Shape and constants alone, without opening the weights. */
   static ModelConfig config(Path folder) {
     return ConfigJson.read(Checkpoint.config(folder), folder.resolve("config.json"));
+  }
+
+  /**
+   * @throws InputException if the folder holds a hybrid: only a Transformer can be converted
+   */
+  static void requireTransformer(Path folder) {
+    Path file = folder.resolve("config.json");
+    JsonNode config = Checkpoint.config(folder);
+    Conversion.requireTransformer(
+        folder.toString(), ConfigJson.plan(config, file), ConfigJson.style(config, file));
   }
 
   /** The type that most of a checkpoint's weights are stored in: what a copy of it is saved as. */

@@ -79,6 +79,7 @@ final class TransferCommand implements Callable<Integer> {
   @Override
   public Integer call() {
     TrainingSummary.requireRecipeDecides(common, recipe);
+    Outputs.announceParent(common, output);
     Sources.requireAtLeast("--eval-samples", samples, 0);
     if (teacher.toAbsolutePath().normalize().equals(student.toAbsolutePath().normalize())) {
       throw new InputException(

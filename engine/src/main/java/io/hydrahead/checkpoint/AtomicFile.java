@@ -40,12 +40,18 @@ public final class AtomicFile {
    * @throws InputException naming the file and {@code --force}
    */
   public static void requireFree(Path target, boolean force) {
+    requireFree(target, force, "-o");
+  }
+
+  /** Like {@link #requireFree(Path, boolean)} for a file that {@code option} names. */
+  public static void requireFree(Path target, boolean force, String option) {
     if (Files.isDirectory(target)) {
       throw new InputException(
-          target + ": is a folder, a file is to be written; choose another -o");
+          target + ": is a folder, a file is to be written; choose another " + option);
     }
     if (!force && Files.exists(target)) {
-      throw new InputException(target + ": exists already; choose another -o or pass --force");
+      throw new InputException(
+          target + ": exists already; choose another " + option + " or pass --force");
     }
   }
 

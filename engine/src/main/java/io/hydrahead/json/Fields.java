@@ -228,9 +228,16 @@ public final class Fields {
     JsonNode value = node.get(name);
     if (value == null) {
       throw new InputException(
-          source + ": " + path + "." + name + " is missing; add \"" + name + "\": …");
+          source + ": " + path + "." + name + " is missing; add \"" + name + "\": …" + hint(name));
     }
     return value;
+  }
+
+  /** Names the field that is there in place of {@code name}, if one is spelt nearly alike. */
+  private String hint(String name) {
+    return Spelling.nearest(name, node.propertyNames().stream().filter(n -> !known.contains(n)))
+        .map(n -> " (there is \"" + n + "\": is it meant?)")
+        .orElse("");
   }
 
   /** Refuses fields that were never asked for. */

@@ -9,6 +9,7 @@ import java.nio.charset.StandardCharsets;
 import java.nio.file.Files;
 import java.nio.file.NoSuchFileException;
 import java.nio.file.Path;
+import java.util.regex.Pattern;
 import tools.jackson.core.JacksonException;
 import tools.jackson.core.StreamReadConstraints;
 import tools.jackson.core.StreamReadFeature;
@@ -36,6 +37,10 @@ public final class Json {
           .enable(DeserializationFeature.FAIL_ON_TRAILING_TOKENS)
           .enable(SerializationFeature.INDENT_OUTPUT)
           .build();
+
+  /** How Jackson writes a second place into its messages, such as that of an opening bracket. */
+  private static final Pattern PLACE =
+      Pattern.compile("\\[Source: [^;\\]]*; line: (\\d+), column: (\\d+)\\]");
 
   private Json() {}
 
@@ -123,7 +128,8 @@ public final class Json {
                 + ", column "
                 + e.getLocation().getColumnNr();
     String what = e.getOriginalMessage() == null ? "malformed" : e.getOriginalMessage();
-    return new InputException(
-        source + ": invalid JSON" + where + ": " + what.lines().findFirst().orElse(""));
+    String line =
+        PLACE.matcher(what.lines().findFirst().orElse("")).replaceAll("line $1, column $2");
+    return new InputException(source + ": invalid JSON" + where + ": " + line);
   }
 }

@@ -1,5 +1,6 @@
 package io.hydrahead.model;
 
+import io.hydrahead.json.Spelling;
 import io.hydrahead.tensor.InputException;
 import java.util.ArrayList;
 import java.util.List;
@@ -17,11 +18,21 @@ record ConfigFields(JsonNode json, String prefix, String source) {
     return n != null && !n.isNull();
   }
 
+  /** The error of a field that must be there; it names one that is spelt nearly alike. */
+  private InputException missing(String field) {
+    return wrong(
+        field,
+        "is missing"
+            + Spelling.nearest(field, json.propertyNames().stream())
+                .map(n -> " (there is '" + n + "': is it meant?)")
+                .orElse(""));
+  }
+
   /** The object in {@code field}, which must be one. */
   ConfigFields object(String field) {
     JsonNode n = json.path(field);
     if (!n.isObject()) {
-      throw wrong(field, n.isMissingNode() ? "is missing" : "should be an object, not " + n);
+      throw n.isMissingNode() ? missing(field) : wrong(field, "should be an object, not " + n);
     }
     return new ConfigFields(n, prefix + field + ".", source);
   }
@@ -29,7 +40,7 @@ record ConfigFields(JsonNode json, String prefix, String source) {
   /** A whole number in 1 … {@code max}. */
   int positive(String field, int max) {
     if (!has(field)) {
-      throw wrong(field, "is missing");
+      throw missing(field);
     }
     return positive(field, max, 0);
   }
@@ -113,8 +124,9 @@ record ConfigFields(JsonNode json, String prefix, String source) {
   List<List<Integer>> lists(String field) {
     JsonNode n = json.path(field);
     if (!n.isArray()) {
-      throw wrong(
-          field, n.isMissingNode() ? "is missing" : "should be a list of lists, one a layer");
+      throw n.isMissingNode()
+          ? missing(field)
+          : wrong(field, "should be a list of lists, one a layer");
     }
     List<List<Integer>> out = new ArrayList<>();
     for (JsonNode row : n) {

@@ -63,19 +63,7 @@ public final class ModelFiles {
       boolean mapped = false;
       for (Map.Entry<String, long[]> e : shapes.entrySet()) {
         Tensor stored = checkpoint.get(e.getKey(), e.getValue());
-        boolean floats =
-            stored.dtype() == DType.F32
-                || stored.dtype() == DType.BF16
-                || stored.dtype() == DType.F16;
-        if (!floats) {
-          throw new InputException(
-              folder
-                  + ": tensor "
-                  + e.getKey()
-                  + " is "
-                  + stored.dtype()
-                  + "; F32, BF16 and F16 are supported");
-        }
+        requireFloats(e.getKey(), stored, folder);
         if (!options.float32() && isMatrix(e.getKey(), stored)) {
           store.put(e.getKey(), stored);
           mapped = true;
@@ -99,8 +87,15 @@ public final class ModelFiles {
     return t.rank() == 2 && !name.endsWith("_conv.weight");
   }
 
-  private static void requireNoStrangers(
-      Checkpoint checkpoint, Map<String, long[]> shapes, Path folder) {
+  static void requireFloats(String name, Tensor stored, Path folder) {
+    DType t = stored.dtype();
+    if (t != DType.F32 && t != DType.BF16 && t != DType.F16) {
+      throw new InputException(
+          folder + ": tensor " + name + " is " + t + "; F32, BF16 and F16 are supported");
+    }
+  }
+
+  static void requireNoStrangers(Checkpoint checkpoint, Map<String, long[]> shapes, Path folder) {
     for (String name : checkpoint.names()) {
       boolean harmless =
           name.equals(ParameterShapes.LM_HEAD) || name.endsWith("rotary_emb.inv_freq");

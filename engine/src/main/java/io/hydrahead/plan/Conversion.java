@@ -52,14 +52,7 @@ public final class Conversion {
   public static HybridTransformer convert(
       HybridTransformer teacher, HeadPlan plan, ConvertRecipe recipe, double[][] headRms) {
     ModelConfig c = teacher.config();
-    if (!teacher.plan().isAllFull() || !teacher.style().isVanilla()) {
-      throw new InputException(
-          "the checkpoint has "
-              + teacher.plan().fullCount()
-              + " of "
-              + c.layers() * c.heads()
-              + " heads full and is no plain Transformer; convert the Transformer that it came from");
-    }
+    requireTransformer("the checkpoint", teacher.plan(), teacher.style());
     if (plan.layers() != c.layers() || plan.heads() != c.heads()) {
       throw new InputException(
           "the plan is for "
@@ -78,6 +71,26 @@ public final class Conversion {
     }
     ParameterStore store = new Conversion(teacher, plan, recipe, headRms).run();
     return new HybridTransformer(c, plan, recipe.style(), store, teacher.ops());
+  }
+
+  /**
+   * Refuses a hybrid; commands call it before they load or measure anything.
+   *
+   * @param source what the error calls the model
+   * @throws InputException if a head is linear already or the style is not a Transformer's
+   */
+  public static void requireTransformer(String source, HeadPlan plan, Style style) {
+    if (!plan.isAllFull() || !style.isVanilla()) {
+      throw new InputException(
+          source
+              + " has "
+              + plan.fullCount()
+              + " of "
+              + plan.layers() * plan.heads()
+              + " heads full in "
+              + (style.isVanilla() ? "a Transformer's" : "a hybrid's")
+              + " style and is no plain Transformer; convert the Transformer that it came from");
+    }
   }
 
   private ParameterStore run() {

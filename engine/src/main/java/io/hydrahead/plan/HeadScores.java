@@ -2,6 +2,7 @@ package io.hydrahead.plan;
 
 import io.hydrahead.json.Json;
 import io.hydrahead.json.ReadableJson;
+import io.hydrahead.json.Spelling;
 import io.hydrahead.tensor.InputException;
 import java.nio.file.Path;
 import java.util.LinkedHashMap;
@@ -116,6 +117,9 @@ public final class HeadScores {
     }
     int layers = size(json, "layers", source);
     int heads = size(json, "heads", source);
+    if (!json.has("scores")) {
+      throw missing(json, "scores", source);
+    }
     double[][] scores = matrix(json.get("scores"), "scores", layers, heads, source);
     Map<String, double[][]> matrices = new LinkedHashMap<>();
     ObjectNode details = Json.object();
@@ -133,16 +137,25 @@ public final class HeadScores {
 
   private static int size(JsonNode json, String name, String source) {
     JsonNode value = json.get(name);
-    if (value == null || !value.isIntegralNumber() || value.asInt(0) < 1 || value.asInt(0) > MANY) {
+    if (value == null) {
+      throw missing(json, name, source);
+    }
+    if (!value.isIntegralNumber() || value.asInt(0) < 1 || value.asInt(0) > MANY) {
       throw new InputException(
-          source
-              + ": "
-              + name
-              + " is "
-              + (value == null ? "missing" : value)
-              + "; it should be a whole number of at least 1");
+          source + ": " + name + " is " + value + "; it should be a whole number of at least 1");
     }
     return value.intValue();
+  }
+
+  private static InputException missing(JsonNode json, String name, String source) {
+    return new InputException(
+        source
+            + ": "
+            + name
+            + " is missing; heads.json is {\"layers\": L, \"heads\": H, \"scores\": [[…H…]…L…]}"
+            + Spelling.nearest(name, json.propertyNames().stream())
+                .map(n -> " (there is \"" + n + "\": is it meant?)")
+                .orElse(""));
   }
 
   private static double[][] matrix(

@@ -2,6 +2,7 @@ package io.hydrahead.plan;
 
 import io.hydrahead.json.Json;
 import io.hydrahead.json.ReadableJson;
+import io.hydrahead.json.Spelling;
 import io.hydrahead.model.HeadPlan;
 import io.hydrahead.tensor.InputException;
 import java.nio.file.Path;
@@ -63,7 +64,10 @@ public record PlanFile(HeadPlan plan, JsonNode details) {
               + CELLS
               + " is missing; a plan is {\""
               + CELLS
-              + "\": [[heads of layer 0], …]}");
+              + "\": [[heads of layer 0], …]}"
+              + Spelling.nearest(CELLS, json.propertyNames().stream())
+                  .map(n -> " (there is \"" + n + "\": is it meant?)")
+                  .orElse(""));
     }
     requireSame(json, "layers", shape.layers(), source);
     requireSame(json, "heads", shape.heads(), source);

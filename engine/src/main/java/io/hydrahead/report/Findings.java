@@ -11,6 +11,9 @@ import java.util.TreeSet;
 final class Findings {
   private static final int FAR = 1 << 19;
 
+  /** Columns of lengths that a page's width allows. */
+  private static final int SHOWN = 5;
+
   private final ReportInput input;
   private final Recall recall;
   private final Map<String, Map<Integer, Pool>> pooled;
@@ -55,13 +58,22 @@ final class Findings {
     return String.join("; ", parts) + ".";
   }
 
-  /** The lengths that a summary shows: the native one, four times it, and the longest measured. */
-  List<Integer> keyLengths() {
+  private List<Integer> measured() {
+    return recall.lengths().stream()
+        .filter(n -> pooled.values().stream().anyMatch(p -> p.containsKey(n)))
+        .toList();
+  }
+
+  /** The lengths that the summary's table shows: all if they are few, else the key ones. */
+  List<Integer> shownLengths() {
+    List<Integer> all = measured();
+    return all.size() <= SHOWN ? all : keyLengths();
+  }
+
+  /** The native length, four times it, and the longest measured. */
+  private List<Integer> keyLengths() {
     int limit = input.nativeLength();
-    List<Integer> measured =
-        recall.lengths().stream()
-            .filter(n -> pooled.values().stream().anyMatch(p -> p.containsKey(n)))
-            .toList();
+    List<Integer> measured = measured();
     TreeSet<Integer> keys = new TreeSet<>();
     measured.stream()
         .filter(n -> limit == 0 || n <= limit)

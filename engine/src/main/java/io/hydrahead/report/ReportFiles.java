@@ -296,7 +296,18 @@ public final class ReportFiles {
       heads.set("scores", Json.of(in.heads().scores()));
     }
     out.set("curves", Json.of(in.curves()));
-    out.set("sources", Json.of(in.sources()));
+    ArrayNode sources = out.putArray("sources");
+    for (Source s : in.sources()) {
+      ObjectNode o = sources.addObject();
+      o.put("file", s.file());
+      o.put("command", s.command());
+      o.put("commit", s.commit());
+      o.put("checkpoint", s.checkpoint());
+      if (s.seed().matches("-?\\d{1,18}")) {
+        o.put("seed", Long.parseLong(s.seed()));
+      }
+      o.put("settings", s.settings());
+    }
     out.set("system", Json.of(in.system()));
     return out;
   }

@@ -55,7 +55,7 @@ final class Tables {
   Markup models(Findings findings) {
     Markup m = new Markup();
     m.open("div", "class", "scroll").open("table", "class", "stacked");
-    List<Integer> lengths = findings.keyLengths();
+    List<Integer> lengths = findings.shownLengths();
     List<String> columns =
         new ArrayList<>(
             List.of("Model", "Plan", "Full heads", "Linear : full", "KV cache kept", "Parameters"));

@@ -39,8 +39,6 @@ public final class TrainingRun {
   private TrainingLog log;
   private boolean bitwise = true;
   private long tokens;
-  private long sessionTokens;
-  private long sessionNanos;
 
   /**
    * @param folder of the run: created when there is none
@@ -192,7 +190,7 @@ public final class TrainingRun {
       double seconds = (System.nanoTime() - start) / 1e9;
       logStep(stage, work, step, lr, sums, norms, seconds);
       requireFinite(stage, step, sums, norms);
-      report(stage, step, sums, b.tokens(), seconds);
+      report(stage, step, sums);
       if (evaluateEvery > 0 && step % evaluateEvery == 0 && step < steps) {
         logEvaluation(stage, step, heldOut(stage, work), false);
       }
@@ -319,26 +317,14 @@ public final class TrainingRun {
     }
   }
 
-  private void report(Stage stage, long step, double[][] sums, long stepTokens, double seconds) {
-    sessionTokens += stepTokens;
-    sessionNanos += (long) (seconds * 1e9);
-    double rate = sessionTokens / (sessionNanos / 1e9);
+  /** Stage and losses; rate and time left are the progress display's own. */
+  private void report(Stage stage, long step, double[][] sums) {
     StringBuilder losses = new StringBuilder();
     for (double[] s : sums) {
       losses.append(losses.isEmpty() ? "" : " / ").append(String.format(Locale.ROOT, "%.3f", s[0]));
     }
-    long eta = (long) ((totalTokens - tokens) / rate);
     progress.advance(
         tokens,
-        String.format(
-            Locale.ROOT,
-            "%s %d/%d  loss %s  %,.0f tokens/s  ETA %d:%02d",
-            stage.name(),
-            step,
-            stage.steps(),
-            losses,
-            rate,
-            eta / 60,
-            eta % 60));
+        String.format(Locale.ROOT, "%s %d/%d, loss %s", stage.name(), step, stage.steps(), losses));
   }
 }

@@ -1,0 +1,36 @@
+package io.hydrahead.cli;
+
+import io.hydrahead.checkpoint.AtomicFile;
+import io.hydrahead.checkpoint.OutputFolder;
+import java.nio.file.Files;
+import java.nio.file.Path;
+
+/** Looks at what a command is to write before it computes anything. */
+final class Outputs {
+  private Outputs() {}
+
+  /**
+   * @param option that names the file
+   * @throws io.hydrahead.tensor.InputException if it exists, unless {@code --force} is given
+   */
+  static void requireFree(CommonOptions common, Path file, String option) {
+    AtomicFile.requireFree(file, common.force(), option);
+    announceParent(common, file);
+  }
+
+  /**
+   * @throws io.hydrahead.tensor.InputException if it exists, unless {@code --force} is given
+   */
+  static void requireFreeFolder(CommonOptions common, Path folder) {
+    OutputFolder.requireFree(folder, common.force());
+    announceParent(common, folder);
+  }
+
+  /** Says so when folders will be made that nobody named: it may be a slip. */
+  static void announceParent(CommonOptions common, Path output) {
+    Path parent = output.toAbsolutePath().normalize().getParent();
+    if (parent != null && !Files.exists(parent)) {
+      common.notice("hydrahead: there is no folder " + parent + " yet; it will be created");
+    }
+  }
+}

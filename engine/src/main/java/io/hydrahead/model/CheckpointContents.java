@@ -1,0 +1,25 @@
+package io.hydrahead.model;
+
+import io.hydrahead.checkpoint.Checkpoint;
+import java.nio.file.Path;
+
+/** Whether a checkpoint holds what its config.json calls for, told without reading a weight. */
+public final class CheckpointContents {
+  private CheckpointContents() {}
+
+  /**
+   * Compares names, shapes and types of all tensors with those of the config, plan and style.
+   *
+   * @throws io.hydrahead.tensor.InputException naming the first tensor that is missing, not called
+   *     for, or of another shape
+   */
+  public static void require(Checkpoint checkpoint, Path folder) {
+    ModelConfig config = ConfigJson.read(checkpoint.config(), folder);
+    HeadPlan plan = ConfigJson.plan(checkpoint.config(), folder);
+    Style style = ConfigJson.style(checkpoint.config(), folder);
+    var shapes = ParameterShapes.of(config, plan, style);
+    ModelFiles.requireNoStrangers(checkpoint, shapes, folder);
+    shapes.forEach(
+        (name, shape) -> ModelFiles.requireFloats(name, checkpoint.get(name, shape), folder));
+  }
+}
