@@ -9,14 +9,22 @@ import io.hydrahead.tensor.InputException;
 import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.List;
+import tools.jackson.databind.JsonNode;
 
 /**
  * What the demo does: the teacher, the probe, the arms, the transfer's recipe and the evaluation.
  *
  * @param teacher folder of the model that is converted
  * @param transfer recipe file of the three stages
+ * @param source the recipe as it was read
  */
-record DemoRecipe(Path teacher, Path transfer, Probe probe, List<Arm> arms, Evaluation evaluation) {
+record DemoRecipe(
+    Path teacher,
+    Path transfer,
+    Probe probe,
+    List<Arm> arms,
+    Evaluation evaluation,
+    JsonNode source) {
 
   /** Sizes of the probe. */
   record Probe(int length, int pairs, int senderPairs, int texts) {}
@@ -68,6 +76,6 @@ record DemoRecipe(Path teacher, Path transfer, Probe probe, List<Arm> arms, Eval
             e.count("seed", 0, Long.MAX_VALUE));
     e.end();
     f.end();
-    return new DemoRecipe(teacher, transfer, probe, List.copyOf(arms), evaluation);
+    return new DemoRecipe(teacher, transfer, probe, List.copyOf(arms), evaluation, f.node());
   }
 }

@@ -1,7 +1,6 @@
 package io.hydrahead.cli;
 
 import io.hydrahead.checkpoint.AtomicFile;
-import io.hydrahead.checkpoint.OutputFolder;
 import io.hydrahead.data.TextCodec;
 import io.hydrahead.eval.Cell;
 import io.hydrahead.eval.EvalOptions;
@@ -36,26 +35,27 @@ import io.hydrahead.report.Report;
 import io.hydrahead.report.ReportFiles;
 import io.hydrahead.report.ReportInput;
 import io.hydrahead.tensor.DType;
-import io.hydrahead.tensor.InputException;
 import io.hydrahead.tokenizer.Tokenizer;
 import io.hydrahead.train.DataCorpus;
+import io.hydrahead.train.Fingerprint;
 import io.hydrahead.train.Learner;
+import io.hydrahead.train.RunFolder;
 import io.hydrahead.train.TrainingRun;
 import io.hydrahead.transfer.Transfer;
 import io.hydrahead.transfer.TransferRecipe;
 import io.hydrahead.transfer.Transfers;
-import java.io.IOException;
-import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.ArrayList;
-import java.util.Comparator;
 import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Locale;
 import java.util.Map;
-import java.util.stream.Stream;
+import java.util.Optional;
 
-/** The demo's steps, each leaving its file in the output folder. */
+/**
+ * The demo's steps, each leaving its file in the output folder. What is finished is kept in the
+ * run's folder too, so that an interrupted demo goes on from there.
+ */
 final class DemoRun {
   static final String REPORT = "report.html";
   private static final String HEADS = "heads.json";
@@ -66,18 +66,18 @@ final class DemoRun {
   private final CommonOptions common;
   private final DemoRecipe demo;
   private final Ops ops;
-  private final OutputFolder out;
+  private final RunFolder run;
   private final Tokenizer tokenizer;
   private final TextCodec codec;
-  private final long began = System.nanoTime();
+  private DemoState state;
   private final List<ModelFacts> facts = new ArrayList<>();
   private final List<Cell> cells = new ArrayList<>();
 
-  DemoRun(CommonOptions common, DemoRecipe demo, Ops ops, OutputFolder out) {
+  DemoRun(CommonOptions common, DemoRecipe demo, Ops ops, RunFolder run) {
     this.common = common;
     this.demo = demo;
     this.ops = ops;
-    this.out = out;
+    this.run = run;
     tokenizer = Tokenizer.load(demo.teacher());
     codec = Texts.codec(tokenizer);
   }
@@ -85,6 +85,7 @@ final class DemoRun {
   void run() {
     try (HybridTransformer teacher =
         HybridTransformer.load(demo.teacher(), ops, ModelFiles.LoadOptions.FLOAT32)) {
+      state = DemoState.begin(run.work(), fingerprint(teacher), run.resume());
       HeadScores scores = probe(teacher);
       List<Learner> arms = new ArrayList<>();
       try {
@@ -101,13 +102,32 @@ final class DemoRun {
     }
   }
 
+  private String fingerprint(HybridTransformer teacher) {
+    return new Fingerprint()
+        .add(demo.source().toString())
+        .add(Json.read(demo.transfer()).toString())
+        .add(teacher.parameters())
+        .hex();
+  }
+
   private void step(String text) {
-    common.notice(
-        String.format(Locale.ROOT, "[%4.0f s] %s", (System.nanoTime() - began) / 1e9, text));
+    common.notice(String.format(Locale.ROOT, "[%4.0f s] %s", state.seconds(), text));
   }
 
   private HeadScores probe(HybridTransformer teacher) {
-    step("probe: which heads retrieve?");
+    Optional<HeadScores> kept = state.scores();
+    step("probe: which heads retrieve?" + (kept.isPresent() ? " (kept from before)" : ""));
+    HeadScores scores =
+        kept.orElseGet(() -> {
+          HeadScores measured = measure(teacher);
+          state.keep(measured);
+          return measured;
+        });
+    AtomicFile.write(file(HEADS), scores.toText());
+    return scores;
+  }
+
+  private HeadScores measure(HybridTransformer teacher) {
     DemoRecipe.Probe p = demo.probe();
     PairSource pairs =
         new PairSource(
@@ -126,9 +146,7 @@ final class DemoRun {
     details.put("commit", BuildInfo.commit());
     details.put("command", common.commandLine());
     details.put("seed", demo.evaluation().seed());
-    HeadScores scores = result.toHeadScores(details);
-    AtomicFile.write(file(HEADS), scores.toText());
-    return scores;
+    return result.toHeadScores(details);
   }
 
   private List<Learner> convert(HybridTransformer teacher, HeadScores scores) {
@@ -192,33 +210,20 @@ final class DemoRun {
             corpus,
             Transfers.hash(demo.transfer(), recipe, teacher, arms, corpus),
             Transfer.Evaluation.NONE);
-    Path work = file("run");
-    new Transfers(ops, common.progress()).train(transfer, work, false);
-    List<ReportInput.Curve> curves = keepLog(work);
+    new Transfers(ops, common.progress())
+        .train(transfer, run.work(), run.resume())
+        .notes()
+        .forEach(n -> common.notice("hydrahead: " + n));
     for (int i = 0; i < arms.size(); i++) {
       save(arms.get(i).model(), demo.arms().get(i));
     }
-    return curves;
+    return curves();
   }
 
-  /** Keeps the training log and throws the run's states away. */
-  private List<ReportInput.Curve> keepLog(Path work) {
-    try {
-      CurveCollector curves = new CurveCollector(TrainingRun.LOG);
-      Path log = work.resolve(TrainingRun.LOG);
-      for (String line : Files.readAllLines(log)) {
-        curves.add(Json.parse(line, TrainingRun.LOG));
-      }
-      Files.move(log, file(TrainingRun.LOG));
-      try (Stream<Path> all = Files.walk(work)) {
-        for (Path p : all.sorted(Comparator.reverseOrder()).toList()) {
-          Files.delete(p);
-        }
-      }
-      return curves.curves();
-    } catch (IOException e) {
-      throw new InputException(work + ": cannot be read or removed (" + e.getMessage() + ")");
-    }
+  private List<ReportInput.Curve> curves() {
+    CurveCollector curves = new CurveCollector(TrainingRun.LOG);
+    run.log().lines().forEach(line -> curves.add(Json.parse(line, TrainingRun.LOG)));
+    return curves.curves();
   }
 
   private void save(HybridTransformer model, DemoRecipe.Arm arm) {
@@ -233,15 +238,35 @@ final class DemoRun {
     Map<String, HybridTransformer> models = new LinkedHashMap<>();
     models.put(TEACHER, teacher);
     arms.forEach(a -> models.put(a.name(), a.model()));
-    models.forEach((name, model) -> {
-      step("evaluate: " + name);
-      try (SessionModel asked = new SessionModel(name, model, tokenizer)) {
-        cells.addAll(
-            new Evaluator(EvalOptions.ruler().withStyle(e.style()))
-                .run(asked, e.tasks(), e.lengths(), e.samples(), e.seed(), common.progress()));
+    int index = 0;
+    for (Map.Entry<String, HybridTransformer> m : models.entrySet()) {
+      Optional<List<Cell>> kept = state.cells(index);
+      step("evaluate: " + m.getKey() + (kept.isPresent() ? " (kept from before)" : ""));
+      List<Cell> measured = kept.isPresent() ? kept.get() : evaluate(m.getKey(), m.getValue());
+      if (kept.isEmpty()) {
+        state.keep(index, results(measured));
       }
-    });
+      cells.addAll(measured);
+      index++;
+    }
     table(List.copyOf(models.keySet()));
+  }
+
+  private List<Cell> evaluate(String name, HybridTransformer model) {
+    DemoRecipe.Evaluation e = demo.evaluation();
+    try (SessionModel asked = new SessionModel(name, model, tokenizer)) {
+      return new Evaluator(EvalOptions.ruler().withStyle(e.style()))
+          .run(asked, e.tasks(), e.lengths(), e.samples(), e.seed(), common.progress());
+    }
+  }
+
+  private Results results(List<Cell> some) {
+    DemoRecipe.Evaluation e = demo.evaluation();
+    return new Results(
+        new Results.Source(
+            demo.teacher().toString(), BuildInfo.commit(), e.seed(), common.commandLine()),
+        Map.of("style", e.style().name().toLowerCase(Locale.ROOT)),
+        some);
   }
 
   private void table(List<String> models) {
@@ -285,14 +310,7 @@ final class DemoRun {
   }
 
   private void report(HeadScores scores, List<ReportInput.Curve> curves) {
-    DemoRecipe.Evaluation e = demo.evaluation();
-    Results results =
-        new Results(
-            new Results.Source(
-                demo.teacher().toString(), BuildInfo.commit(), e.seed(), common.commandLine()),
-            Map.of("style", e.style().name().toLowerCase(Locale.ROOT)),
-            cells);
-    ReportInput measured = ReportFiles.read(results.toJson(), RESULTS);
+    ReportInput measured = ReportFiles.read(results(cells).toJson(), RESULTS);
     Map<String, String> system = new LinkedHashMap<>();
     system.put("compute", ops.description());
     system.put("Java", System.getProperty("java.vm.name") + " " + Runtime.version());
@@ -304,7 +322,10 @@ final class DemoRun {
             + ", "
             + common.threads()
             + " threads");
-    system.put("seconds", String.format(Locale.ROOT, "%.0f", (System.nanoTime() - began) / 1e9));
+    system.put(
+        "seconds",
+        String.format(Locale.ROOT, "%.0f", state.seconds())
+            + (state.sittings() > 1 ? ", in " + state.sittings() + " sittings" : ""));
     ReportInput input =
         new ReportInput(
             "One Transformer, three hybrids",
@@ -324,6 +345,6 @@ final class DemoRun {
   }
 
   private Path file(String name) {
-    return out.path().resolve(name);
+    return run.out().path().resolve(name);
   }
 }
