@@ -75,9 +75,30 @@ class LauncherTest {
   void passesTheFlagsThatTheEngineWants() {
     Run r = launch(temporary, Map.of(), Run.home().resolve("hydrahead"), "doctor");
     assertThat(r.code()).as(r.err()).isZero();
+    assertThat(r.err()).as("no word of incubating modules").isEmpty();
     assertThat(r.out())
         .containsPattern("ok +native access")
         .containsPattern("\\d+ bits, \\d+ float");
+  }
+
+  @Test
+  void showsWhatTheJvmItselfSays() throws Exception {
+    Path launcher = Run.home().resolve("hydrahead");
+    Run r = launch(temporary, Map.of("HYDRAHEAD_JVM_OPTS", "-XX:NoSuchFlag=1"), launcher, "info");
+    assertThat(r.code()).isEqualTo(1);
+    Path err = temporary.resolve("stderr"); // the filter may come to its last line after the JVM
+    for (int i = 0; i < 500 && !Files.readString(err).contains("NoSuchFlag"); i++) {
+      Thread.sleep(10);
+    }
+    assertThat(Files.readString(err)).contains("NoSuchFlag");
+  }
+
+  @Test
+  void doesWithoutTheFilterWhereNoPipeCanBeMade() {
+    Map<String, String> nowhere = Map.of("TMPDIR", temporary.resolve("none").toString());
+    Run r = launch(temporary, nowhere, Run.home().resolve("hydrahead"), "info", "no such folder");
+    assertThat(r.code()).isEqualTo(ExitCode.BAD_INPUT);
+    assertThat(r.err()).contains("hydrahead: no such folder");
   }
 
   @Test
