@@ -20,6 +20,17 @@ typedef bf16 elem;
 typedef float elem;
 #endif
 
+// Vectors of parameters (norm weights, gate biases) are float32 unless -DPARAM_BF16=1.
+#ifndef PARAM_BF16
+#define PARAM_BF16 0
+#endif
+
+#if PARAM_BF16
+typedef bf16 param;
+#else
+typedef float param;
+#endif
+
 constexpr unsigned FULL_WARP = 0xffffffffu;
 
 // ---------------------------------------------------------------------------------------------
@@ -178,6 +189,58 @@ DEVICE void store(bf16* p, const float (&v)[N]) {
   }
 }
 
+// V elements as they lie in memory, so that a bf16 vector that waits to be used takes four registers
+// and not eight. V is VECTOR<T> or 1.
+template <class T, int V>
+struct Raw {
+  uint4 bits;
+
+  DEVICE void load(const T* p) { bits = *reinterpret_cast<const uint4*>(p); }
+
+  DEVICE void clear() { bits = make_uint4(0, 0, 0, 0); }
+
+  DEVICE void pack(const float (&v)[V]) {
+    if constexpr (V == 8) {
+      bits = make_uint4(pack_bf16(v[0], v[1]), pack_bf16(v[2], v[3]), pack_bf16(v[4], v[5]),
+                        pack_bf16(v[6], v[7]));
+    } else {
+      bits = make_uint4(__float_as_uint(v[0]), __float_as_uint(v[1]), __float_as_uint(v[2]),
+                        __float_as_uint(v[3]));
+    }
+  }
+
+  DEVICE void unpack(float (&v)[V]) const {
+    if constexpr (V == 8) {
+      v[0] = low_bf16(bits.x);
+      v[1] = high_bf16(bits.x);
+      v[2] = low_bf16(bits.y);
+      v[3] = high_bf16(bits.y);
+      v[4] = low_bf16(bits.z);
+      v[5] = high_bf16(bits.z);
+      v[6] = low_bf16(bits.w);
+      v[7] = high_bf16(bits.w);
+    } else {
+      v[0] = __uint_as_float(bits.x);
+      v[1] = __uint_as_float(bits.y);
+      v[2] = __uint_as_float(bits.z);
+      v[3] = __uint_as_float(bits.w);
+    }
+  }
+};
+
+template <class T>
+struct Raw<T, 1> {
+  T value;
+
+  DEVICE void load(const T* p) { value = *p; }
+
+  DEVICE void clear() { assign(value, 0.f); }
+
+  DEVICE void pack(const float (&v)[1]) { assign(value, v[0]); }
+
+  DEVICE void unpack(float (&v)[1]) const { v[0] = to_float(value); }
+};
+
 // The first `count` of N elements one by one, the rest zeros: ragged ends and unaligned rows.
 template <int N, class T>
 DEVICE void load_some(const T* p, int count, float (&v)[N]) {
@@ -252,6 +315,30 @@ DEVICE float block_max(float v, float* shared) {
   }
   __syncthreads();
   return max;
+}
+
+// to[i] += sum over s of partials[s * stride + i] for i below n, in float64 and in a fixed order:
+// how partial sums of a fixed number of slices end up in a gradient. For blocks of 1024 threads, one
+// for each 32 elements.
+DEVICE void add_slices(const float* partials, int slices, int stride, float* to, int n) {
+  __shared__ double sums[32][33];
+  int lane = threadIdx.x % 32;
+  int team = threadIdx.x / 32;
+  int i = blockIdx.x * 32 + lane;
+  double sum = 0;
+  if (i < n) {
+#pragma unroll 4
+    for (int s = team; s < slices; s += 32) {
+      sum += partials[(long long)s * stride + i];
+    }
+  }
+  sums[team][lane] = sum;
+  __syncthreads();
+  sum = warp_sum(sums[lane][team]);  // of element blockIdx.x * 32 + team
+  i = blockIdx.x * 32 + team;
+  if (lane == 0 && i < n) {
+    to[i] = (float)(to[i] + sum);
+  }
 }
 
 // ---------------------------------------------------------------------------------------------
