@@ -17,12 +17,12 @@ constexpr int V = ALIGNED ? VECTOR<elem> : 1;
 constexpr int K = KERNEL;
 constexpr int RUN = 32;
 
-DEVICE void load_weights(const float* w, int c, float (&to)[K][V]) {
+DEVICE void load_weights(const param* w, int c, float (&to)[K][V]) {
 #pragma unroll
   for (int k = 0; k < V; k++) {
 #pragma unroll
     for (int j = 0; j < K; j++) {
-      to[j][k] = w[(c + k) * K + j];
+      to[j][k] = to_float(w[(c + k) * K + j]);
     }
   }
 }
@@ -31,7 +31,7 @@ DEVICE void load_weights(const float* w, int c, float (&to)[K][V]) {
 // the K - 1 inputs before the first token, [batch, K - 1, channels].
 extern "C" __global__ void __launch_bounds__(BLOCK)
     short_conv_forward(int batch, int tokens, int channels, const elem* x, long long x_stride,
-                       const float* w, const float* state, elem* y, long long y_stride) {
+                       const param* w, const float* state, elem* y, long long y_stride) {
   int c = (blockIdx.x * BLOCK + threadIdx.x) * V;
   if (c >= channels) {
     return;
@@ -102,7 +102,7 @@ extern "C" __global__ void __launch_bounds__(BLOCK)
 // of blockIdx.y goes to partials[blockIdx.y][channels, K].
 extern "C" __global__ void __launch_bounds__(BLOCK)
     short_conv_backward(int batch, int tokens, int channels, const elem* x, long long x_stride,
-                        const float* w, const elem* dy, long long dy_stride, elem* dx,
+                        const param* w, const elem* dy, long long dy_stride, elem* dx,
                         long long dx_stride, float* partials) {
   int c = (blockIdx.x * BLOCK + threadIdx.x) * V;
   if (c >= channels) {
