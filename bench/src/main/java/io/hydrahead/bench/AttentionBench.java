@@ -1,7 +1,6 @@
 package io.hydrahead.bench;
 
 import io.hydrahead.ops.attention.CausalAttention;
-import io.hydrahead.ops.attention.CausalAttention.Layout;
 import io.hydrahead.ops.attention.CausalAttention.Shape;
 import io.hydrahead.ops.attention.CpuCausalAttention;
 import io.hydrahead.tensor.ComputePool;
@@ -47,9 +46,9 @@ public class AttentionBench {
   private Shape training;
   private Shape decoding;
   private int[] kvOf;
-  private Layout tokens;
-  private Layout cache;
   private int keys;
+  private Tensor keyCache;
+  private Tensor valueCache;
   private Tensor q;
   private Tensor k;
   private Tensor v;
@@ -82,21 +81,21 @@ public class AttentionBench {
     decoding = new Shape(1, 1, heads, kvHeads, d, scale);
     kvOf = new int[heads];
     java.util.Arrays.setAll(kvOf, i -> i * kvHeads / heads);
-    tokens = Layout.tokens(n[1], kvHeads, d);
     keys = rows; // all rows as the cache of one sequence
-    cache = Layout.cache(keys, d);
     arena = Arena.ofShared();
     Random random = new Random(1);
     q = normal(random, rows, (long) heads * d);
     k = normal(random, rows, (long) kvHeads * d);
     v = normal(random, rows, (long) kvHeads * d);
+    keyCache = k.view(kvHeads, keys, d);
+    valueCache = v.view(kvHeads, keys, d);
     dO = normal(random, rows, (long) heads * d);
     o = Tensor.allocate(arena, q.shape());
     dq = Tensor.allocate(arena, q.shape());
     dk = Tensor.allocate(arena, k.shape());
     dv = Tensor.allocate(arena, k.shape());
     lse = Tensor.allocate(arena, n[0], heads, n[1]);
-    op.forward(training, kvOf, 0, q, k, v, tokens, o, lse);
+    op.forward(training, kvOf, 0, q, k, v, o, lse);
   }
 
   private Tensor normal(Random random, long... shape) {
@@ -121,19 +120,19 @@ public class AttentionBench {
 
   @Benchmark
   public void forward(Work work) {
-    op.forward(training, kvOf, 0, q, k, v, tokens, o, lse);
+    op.forward(training, kvOf, 0, q, k, v, o, lse);
     work.gflop += gflop();
   }
 
   @Benchmark
   public void backward(Work work) {
-    op.backward(training, kvOf, q, k, v, tokens, o, lse, dO, dq, dk, dv);
+    op.backward(training, kvOf, q, k, v, o, lse, dO, dq, dk, dv);
     work.gflop += 2.5 * gflop();
   }
 
   @Benchmark
   public void decode(Work work) {
-    op.forward(decoding, kvOf, keys - 1, q, k, v, cache, o, null);
+    op.forward(decoding, kvOf, keys - 1, q.rows(0, 1), keyCache, valueCache, o.rows(0, 1), null);
     work.gigabytes += 2.0 * k.bytes() / 1e9;
   }
 }

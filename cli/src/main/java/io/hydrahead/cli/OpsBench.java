@@ -99,18 +99,14 @@ final class OpsBench {
       Tensor[] g = {w.f32(q.shape()), w.f32(q.shape()), w.f32(q.shape())};
       int[] kvOf = java.util.stream.IntStream.range(0, heads).toArray();
       var shape = new CausalAttention.Shape(1, tokens, heads, heads, d, (float) (1 / Math.sqrt(d)));
-      var layout = CausalAttention.Layout.tokens(tokens, heads, d);
       double flops = 2.0 * tokens * tokens * d * heads;
       String name = "attention T " + tokens + ", " + heads + " heads, d " + d;
       time(
-          name + " forward",
-          flops,
-          () -> ops.attention().forward(shape, kvOf, 0, q, k, v, layout, o, lse));
+          name + " forward", flops, () -> ops.attention().forward(shape, kvOf, 0, q, k, v, o, lse));
       time(
           name + " backward",
           2.5 * flops,
-          () ->
-              ops.attention().backward(shape, kvOf, q, k, v, layout, o, lse, v, g[0], g[1], g[2]));
+          () -> ops.attention().backward(shape, kvOf, q, k, v, o, lse, v, g[0], g[1], g[2]));
     }
   }
 

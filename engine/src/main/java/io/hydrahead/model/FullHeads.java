@@ -2,7 +2,6 @@ package io.hydrahead.model;
 
 import io.hydrahead.ops.Ops;
 import io.hydrahead.ops.attention.CausalAttention;
-import io.hydrahead.ops.attention.CausalAttention.Layout;
 import io.hydrahead.tensor.Tensor;
 
 /**
@@ -34,7 +33,6 @@ final class FullHeads {
   private final Style style;
   private final int tokens;
   private final CausalAttention.Shape shape;
-  private final Layout layout;
 
   private final Tensor qRaw;
   private final Tensor kRaw;
@@ -72,7 +70,6 @@ final class FullHeads {
     int h = heads.length;
     int g = keptKvHeads.length;
     shape = new CausalAttention.Shape(spec.batch(), tokens, h, g, d, (float) (1 / Math.sqrt(d)));
-    layout = Layout.tokens(tokens, g, d);
     qRaw = buffers.f32(n, (long) h * d);
     kRaw = buffers.f32(n, (long) g * d);
     v = buffers.f32(n, (long) g * d);
@@ -104,14 +101,13 @@ final class FullHeads {
     }
     tap.queriesAndKeys(layer, q, k);
     if (cache == null) {
-      ops.attention().forward(shape, kvOf, 0, q, k, v, layout, out, lse);
+      ops.attention().forward(shape, kvOf, 0, q, k, v, out, lse);
     } else {
       if (style.lengthScale() == Style.LengthScale.LOG) {
         scaleByLength(at.start());
       }
       cache.append(k, v, at.start(), tokens);
-      ops.attention()
-          .forward(shape, kvOf, at.start(), q, cache.keys, cache.values, cache.layout, out, null);
+      ops.attention().forward(shape, kvOf, at.start(), q, cache.keys, cache.values, out, null);
     }
     if (z != null) {
       ops.linear().forward(x, w.z, z, false);
@@ -154,7 +150,7 @@ final class FullHeads {
   /** From gradients of out and z to those of the parameters and (assigned, unless null) of x. */
   void backward(Tensor x, Weights w, Weights dw, Position at, Gradients g, Tensor dx) {
     int d = config.headDim();
-    ops.attention().backward(shape, kvOf, q, k, v, layout, out, lse, g.dOut, g.dq, g.dk, g.dv);
+    ops.attention().backward(shape, kvOf, q, k, v, out, lse, g.dOut, g.dq, g.dk, g.dv);
     if (style.fullRotary()) {
       ops.rotary().apply(g.dq, tokens, heads.length, d, at.cos(), at.sin(), true);
       ops.rotary().apply(g.dk, tokens, keptKvHeads.length, d, at.cos(), at.sin(), true);

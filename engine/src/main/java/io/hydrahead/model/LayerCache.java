@@ -2,7 +2,6 @@ package io.hydrahead.model;
 
 import static java.lang.foreign.ValueLayout.JAVA_FLOAT;
 
-import io.hydrahead.ops.attention.CausalAttention.Layout;
 import io.hydrahead.tensor.Tensor;
 import io.hydrahead.tensor.Workspace;
 import java.lang.foreign.MemorySegment;
@@ -16,7 +15,6 @@ final class LayerCache {
   final Tensor keys;
 
   final Tensor values;
-  final Layout layout;
 
   /** [1, h, d, d], or null without linear heads. */
   final Tensor state;
@@ -37,7 +35,6 @@ final class LayerCache {
     int linear = plan.linearHeads(layer).length;
     keys = kvHeads > 0 ? memory.f32(kvHeads, capacity, headDim) : null;
     values = kvHeads > 0 ? memory.f32(kvHeads, capacity, headDim) : null;
-    layout = Layout.cache(capacity, headDim);
     state = linear > 0 ? memory.zeros(1, linear, headDim, headDim) : null;
     boolean conv = linear > 0 && style.convKernel() > 0;
     long width = (long) linear * headDim;
@@ -48,14 +45,24 @@ final class LayerCache {
 
   /** Stores keys and values [T, g·d] of positions start … start + T − 1. Allocates nothing. */
   void append(Tensor k, Tensor v, int start, int tokens) {
-    for (int t = 0; t < tokens; t++) {
-      for (int g = 0; g < kvHeads; g++) {
-        long from = ((long) t * kvHeads + g) * headDim * 4;
-        long to = (g * capacity + start + t) * headDim * 4;
-        MemorySegment.copy(k.segment(), JAVA_FLOAT, from, keys.segment(), JAVA_FLOAT, to, headDim);
-        MemorySegment.copy(
-            v.segment(), JAVA_FLOAT, from, values.segment(), JAVA_FLOAT, to, headDim);
-      }
+    store(k, keys, start, tokens);
+    store(v, values, start, tokens);
+  }
+
+  private void store(Tensor from, Tensor to, int start, int tokens) {
+    long element = from.dtype().bytes();
+    long row = headDim * element;
+    for (int g = 0; g < kvHeads; g++) {
+      from.memory()
+          .copyRows(
+              from.segment(),
+              g * row,
+              from.rowStride() * element,
+              to.segment(),
+              (g * capacity + start) * row,
+              row,
+              row,
+              tokens);
     }
   }
 

@@ -1,7 +1,5 @@
 package io.hydrahead.tensor;
 
-import static java.lang.foreign.ValueLayout.JAVA_BYTE;
-
 import java.lang.foreign.Arena;
 import java.lang.foreign.MemorySegment;
 
@@ -29,9 +27,16 @@ final class HostMemory implements Memory {
 
   @Override
   public void copyRows(
-      MemorySegment from, long fromPitch, MemorySegment to, long toPitch, long width, long rows) {
+      MemorySegment from,
+      long fromOffset,
+      long fromPitch,
+      MemorySegment to,
+      long toOffset,
+      long toPitch,
+      long width,
+      long rows) {
     for (long r = 0; r < rows; r++) {
-      MemorySegment.copy(from, JAVA_BYTE, r * fromPitch, to, JAVA_BYTE, r * toPitch, width);
+      MemorySegment.copy(from, fromOffset + r * fromPitch, to, toOffset + r * toPitch, width);
     }
   }
 

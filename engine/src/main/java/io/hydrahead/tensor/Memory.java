@@ -28,13 +28,23 @@ public interface Memory {
   void copy(MemorySegment from, MemorySegment to);
 
   /**
-   * Copies {@code rows} runs of {@code width} bytes within this memory, {@code fromPitch} and
-   * {@code toPitch} bytes apart.
+   * Copies {@code rows} runs of {@code width} bytes within this memory, the first from {@code
+   * fromOffset} to {@code toOffset}, each {@code fromPitch} and {@code toPitch} bytes after the one
+   * before.
    */
   default void copyRows(
-      MemorySegment from, long fromPitch, MemorySegment to, long toPitch, long width, long rows) {
+      MemorySegment from,
+      long fromOffset,
+      long fromPitch,
+      MemorySegment to,
+      long toOffset,
+      long toPitch,
+      long width,
+      long rows) {
     for (long r = 0; r < rows; r++) {
-      copy(from.asSlice(r * fromPitch, width), to.asSlice(r * toPitch, width));
+      copy(
+          from.asSlice(fromOffset + r * fromPitch, width),
+          to.asSlice(toOffset + r * toPitch, width));
     }
   }
 

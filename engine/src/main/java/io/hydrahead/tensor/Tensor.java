@@ -453,8 +453,10 @@ public final class Tensor {
         int b = dtype.bytes();
         memory.copyRows(
             other.segment,
+            0,
             other.rowStride() * b,
             segment,
+            0,
             rowStride() * b,
             width * b,
             size / width);

@@ -3,6 +3,7 @@ package io.hydrahead.train;
 import io.hydrahead.json.Fields;
 import io.hydrahead.model.ParameterStore;
 import io.hydrahead.ops.optim.Optim;
+import io.hydrahead.tensor.DType;
 import io.hydrahead.tensor.Tensor;
 import java.lang.foreign.Arena;
 import java.util.LinkedHashMap;
@@ -35,13 +36,20 @@ public final class AdamW implements AutoCloseable {
       f.end();
       return s;
     }
+
+    private Optim.Rule rule(float decay) {
+      return new Optim.Rule((float) beta1, (float) beta2, (float) eps, decay, clip);
+    }
   }
 
   private record Slot(Tensor param, Tensor grad, Tensor m, Tensor v, boolean decays) {}
 
   private final Optim optim;
-  private final Settings settings;
+  private final Optim.Rule matrices;
+  private final Optim.Rule vectors;
   private final Arena arena = Arena.ofShared();
+  private final Tensor rates;
+  private final Tensor squares;
   private final SequencedMap<String, Slot> slots = new LinkedHashMap<>();
 
   /**
@@ -56,7 +64,10 @@ public final class AdamW implements AutoCloseable {
       ParameterStore grads,
       Predicate<String> trainable) {
     this.optim = optim;
-    this.settings = settings;
+    matrices = settings.rule((float) settings.weightDecay);
+    vectors = settings.rule(0f);
+    rates = Tensor.allocate(arena, 3);
+    squares = Tensor.allocate(arena, DType.F64, 1);
     for (String name : params.names()) {
       if (trainable.test(name)) {
         Tensor p = params.get(name);
@@ -71,37 +82,24 @@ public final class AdamW implements AutoCloseable {
     return t;
   }
 
-  /** √Σ g² over the trainable parameters, in the order of their names in the model. */
-  public double gradNorm() {
-    double sum = 0;
-    for (Slot s : slots.values()) {
-      sum += optim.sumOfSquares(s.grad());
-    }
-    return Math.sqrt(sum);
-  }
-
   /**
-   * One update with the gradients as they stand.
+   * One update with the gradients as they stand, clipped by their norm over the trainable
+   * parameters, in the order of their names in the model. Gradients that are not finite change
+   * nothing.
    *
    * @param step counts from 1 since the moments were zero
-   * @param norm what {@link #gradNorm} says
+   * @return the norm before clipping
    */
-  public void step(long step, double lr, double norm) {
-    float scale = settings.clip > 0 && norm > settings.clip ? (float) (settings.clip / norm) : 1f;
+  public double step(long step, double lr) {
+    squares.setDouble(0, 0);
     for (Slot s : slots.values()) {
-      optim.adamW(
-          s.param,
-          s.grad,
-          s.m,
-          s.v,
-          (float) lr,
-          (float) settings.beta1,
-          (float) settings.beta2,
-          (float) settings.eps,
-          s.decays ? (float) settings.weightDecay : 0f,
-          Math.toIntExact(step),
-          scale);
+      optim.addSquares(s.grad, squares);
     }
+    matrices.rates((float) lr, Math.toIntExact(step), rates);
+    for (Slot s : slots.values()) {
+      optim.adamW(s.decays ? matrices : vectors, s.param, s.grad, s.m, s.v, null, rates, squares);
+    }
+    return Math.sqrt(squares.getDouble(0));
   }
 
   /** Number of scalars that are trained. */

@@ -89,9 +89,9 @@ public final class Learner implements AutoCloseable {
 
   /** Clips and applies the gradients; returns their norm before clipping. */
   double update(double lr) {
-    double norm = optimizer.gradNorm();
+    double norm = optimizer.step(updates + 1, lr);
     if (Double.isFinite(norm)) {
-      optimizer.step(++updates, lr, norm);
+      updates++;
     }
     return norm;
   }

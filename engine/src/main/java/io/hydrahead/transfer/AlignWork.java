@@ -4,6 +4,7 @@ import io.hydrahead.model.HeadTap;
 import io.hydrahead.model.HybridTransformer;
 import io.hydrahead.model.TrainingPass;
 import io.hydrahead.ops.optim.Optim;
+import io.hydrahead.tensor.DType;
 import io.hydrahead.tensor.Tensor;
 import io.hydrahead.tensor.Workspace;
 import io.hydrahead.train.Batch;
@@ -27,8 +28,9 @@ final class AlignWork implements StageWork {
   private final Stage.Align objective;
   private final Optim optim;
   private final int layers;
-  private final Workspace memory = new Workspace();
+  private final Workspace memory;
   private final Tensor difference;
+  private final Tensor squares;
 
   AlignWork(
       HybridTransformer teacher, List<Learner> learners, Stage.Batching b, Stage.Align objective) {
@@ -41,6 +43,8 @@ final class AlignWork implements StageWork {
         learners.stream()
             .map(l -> new TrainingPass(l.model(), b.microRows(), b.context(), true))
             .toList();
+    this.memory = new Workspace(teacher.ops().memory());
+    this.squares = memory.allocate(DType.F64, 1);
     this.difference = memory.f32((long) b.microRows() * b.context(), teacher.config().hiddenSize());
   }
 
@@ -55,7 +59,7 @@ final class AlignWork implements StageWork {
         batch.ids(),
         HeadTap.NONE,
         (layer, input, target) -> {
-          double norm = objective.normalise() ? optim.sumOfSquares(target) : target.size();
+          double norm = objective.normalise() ? squares(target) : target.size();
           double perLayer = 1.0 / (norm * layers * share.micros());
           for (int i = 0; i < students.size(); i++) {
             TrainingPass student = students.get(i);
@@ -64,12 +68,18 @@ final class AlignWork implements StageWork {
             difference.fill(0f);
             optim.axpy(scale, output, difference);
             optim.axpy(-scale, target, difference);
-            sums[i][0] += optim.sumOfSquares(difference) / ((double) scale * scale) * perLayer;
+            sums[i][0] += squares(difference) / ((double) scale * scale) * perLayer;
             if (gradients) {
               student.alignBackward(layer, difference, learners.get(i).grads());
             }
           }
         });
+  }
+
+  private double squares(Tensor x) {
+    squares.setDouble(0, 0);
+    optim.addSquares(x, squares);
+    return squares.getDouble(0);
   }
 
   @Override

@@ -7,6 +7,7 @@ import static org.assertj.core.api.Assertions.assertThat;
 import com.sun.management.ThreadMXBean;
 import io.hydrahead.ops.fusion.HeadFusion;
 import io.hydrahead.ops.headprep.HeadPrep;
+import io.hydrahead.ops.optim.Optim;
 import io.hydrahead.tensor.DType;
 import io.hydrahead.tensor.Tensor;
 import java.lang.management.ManagementFactory;
@@ -108,9 +109,11 @@ class AllocationTest {
     calls.put("embedding", () -> ops.embedding().forward(ids, table, to));
     calls.put("embedding′", () -> ops.embedding().backward(ids, x, table));
     Tensor v = zeros(N, C);
-    calls.put(
-        "adamW", () -> ops.optim().adamW(to, x, to2, v, 1e-3f, 0.9f, 0.95f, 1e-8f, 0.1f, 5, 1f));
-    calls.put("sumOfSquares", () -> ops.optim().sumOfSquares(x));
+    Optim.Rule rule = new Optim.Rule(0.9f, 0.95f, 1e-8f, 0.1f, 1);
+    Tensor rates = Tensor.of(new float[] {1e-3f, 1e-3f, 1f}, 3);
+    Tensor squares = Tensor.allocate(java.lang.foreign.Arena.ofAuto(), DType.F64, 1);
+    calls.put("adamW", () -> ops.optim().adamW(rule, to, x, to2, v, null, rates, squares));
+    calls.put("addSquares", () -> ops.optim().addSquares(x, sum));
     calls.put("sum", () -> ops.optim().sum(x, y, to));
     calls.put("axpy", () -> ops.optim().axpy(0.5f, x, to));
     return calls;

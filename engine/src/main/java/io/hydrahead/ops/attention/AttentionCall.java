@@ -1,6 +1,5 @@
 package io.hydrahead.ops.attention;
 
-import io.hydrahead.ops.attention.CausalAttention.Layout;
 import io.hydrahead.ops.attention.CausalAttention.Shape;
 import io.hydrahead.ops.lanes.Lanes;
 import io.hydrahead.tensor.Tensor;
@@ -43,10 +42,9 @@ final class AttentionCall {
       Tensor query,
       Tensor key,
       Tensor value,
-      Layout kv,
       Tensor out,
       Tensor logSumExp) {
-    AttentionShape.check(s, kvHeadOf, start, query, key, value, kv, out, logSumExp);
+    AttentionShape.check(s, kvHeadOf, start, query, key, value, out, logSumExp);
     batch = s.batch();
     queries = s.queries();
     heads = s.heads();
@@ -61,9 +59,9 @@ final class AttentionCall {
     v = address(value);
     o = address(out);
     lse = logSumExp == null ? 0 : address(logSumExp);
-    kvBatch = 4 * kv.batchStride();
-    kvHead = 4 * kv.headStride();
-    kvToken = 4 * kv.tokenStride();
+    kvBatch = 4 * AttentionShape.batchStride(key, s);
+    kvHead = 4 * AttentionShape.headStride(key, s);
+    kvToken = 4 * AttentionShape.tokenStride(key);
     row = 4L * heads * d;
   }
 

@@ -1,6 +1,5 @@
 package io.hydrahead.ops.attention;
 
-import io.hydrahead.ops.attention.CausalAttention.Layout;
 import io.hydrahead.ops.attention.CausalAttention.Shape;
 import io.hydrahead.tensor.DType;
 import io.hydrahead.tensor.Tensor;
@@ -10,15 +9,7 @@ final class AttentionShape {
   private AttentionShape() {}
 
   static void check(
-      Shape s,
-      int[] kvOf,
-      int offset,
-      Tensor q,
-      Tensor k,
-      Tensor v,
-      Layout kv,
-      Tensor o,
-      Tensor lse) {
+      Shape s, int[] kvOf, int offset, Tensor q, Tensor k, Tensor v, Tensor o, Tensor lse) {
     if (kvOf.length != s.heads()) {
       throw new IllegalArgumentException(
           kvOf.length + " entries of kvOf for " + s.heads() + " heads");
@@ -34,19 +25,48 @@ final class AttentionShape {
     long rows = (long) s.batch() * s.queries() * s.heads();
     atLeast("q", q, rows * s.headDim());
     atLeast("o", o, rows * s.headDim());
-    atLeast("k", k, extent(s, kv, offset + s.queries()));
-    atLeast("v", v, extent(s, kv, offset + s.queries()));
+    keysOrValues("k", k, s, offset + s.queries());
+    keysOrValues("v", v, s, offset + s.queries());
     if (lse != null) {
       atLeast("lse", lse, rows);
     }
   }
 
-  /** Floats from the first to the last element that keys or values occupy. */
-  static long extent(Shape s, Layout kv, int keys) {
-    return (s.batch() - 1) * kv.batchStride()
-        + (s.kvHeads() - 1) * kv.headStride()
-        + (keys - 1) * kv.tokenStride()
-        + s.headDim();
+  private static void keysOrValues(String name, Tensor t, Shape s, int keys) {
+    boolean fits =
+        isCache(t)
+            ? s.batch() == 1
+                && t.dim(0) == s.kvHeads()
+                && t.dim(1) >= keys
+                && t.dim(2) == s.headDim()
+            : t.rank() == 2
+                && t.dim(0) % s.batch() == 0
+                && t.dim(0) / s.batch() >= keys
+                && t.dim(1) == (long) s.kvHeads() * s.headDim();
+    if (!fits) {
+      throw new IllegalArgumentException(
+          name + " is " + t + ", not " + keys + " keys a sequence of " + s);
+    }
+  }
+
+  /** Whether keys or values are a cache [g, capacity, d] and not rows [B·T, g·d]. */
+  static boolean isCache(Tensor t) {
+    return t.rank() == 3;
+  }
+
+  /** Elements from one sequence to the next in keys or values; 0 for a cache, which has one. */
+  static long batchStride(Tensor t, Shape s) {
+    return isCache(t) ? 0 : t.dim(0) / s.batch() * t.rowStride();
+  }
+
+  /** Elements from one KV head to the next. */
+  static long headStride(Tensor t, Shape s) {
+    return isCache(t) ? t.dim(1) * t.dim(2) : s.headDim();
+  }
+
+  /** Elements from one position to the next. */
+  static long tokenStride(Tensor t) {
+    return t.rowStride();
   }
 
   static void atLeast(String name, Tensor t, long floats) {

@@ -8,26 +8,12 @@ import io.hydrahead.tensor.Tensor;
  * <p>B batch, T queries a sequence, h query heads, g KV heads, d head dim. Query head i reads KV
  * head {@code kvOf[i]}: any list, not only the regular grouping, since a head plan keeps single
  * heads. o_t = Σ_{i ≤ offset + t} softmax_i(scale · q_t·k_i) v_i.
+ *
+ * <p>Keys and values are either projections [B·T, g·d], each of which may be a column slice with a
+ * row stride of its own, or the cache of one sequence [g, capacity, d]; queries and outputs [B·T,
+ * h·d] are dense.
  */
 public interface CausalAttention {
-  /**
-   * Where keys or values lie: float32; element (b, head, position, c) is at flat index {@code
-   * b·batchStride + head·headStride + position·tokenStride + c}. Covers both the [B·T, g·d] output
-   * of a projection and a [g, capacity, d] cache.
-   */
-  record Layout(long batchStride, long headStride, long tokenStride) {
-    /** The layout of a projection's output [B·T, g·d]. */
-    public static Layout tokens(int tokens, int kvHeads, int headDim) {
-      long row = (long) kvHeads * headDim;
-      return new Layout(tokens * row, headDim, row);
-    }
-
-    /** The layout of one sequence's cache [g, capacity, d]. */
-    public static Layout cache(long capacity, int headDim) {
-      return new Layout(0, capacity * headDim, headDim);
-    }
-  }
-
   /** Sizes of one call; {@code keys = offset + queries}, and offset is 0 in training. */
   record Shape(int batch, int queries, int heads, int kvHeads, int headDim, float scale) {}
 
@@ -37,19 +23,10 @@ public interface CausalAttention {
    * @param lse log-sum-exp of each row's scaled scores, [B, h, T], for the backward pass; null when
    *     there is none
    */
-  void forward(
-      Shape s,
-      int[] kvOf,
-      int offset,
-      Tensor q,
-      Tensor k,
-      Tensor v,
-      Layout kv,
-      Tensor o,
-      Tensor lse);
+  void forward(Shape s, int[] kvOf, int offset, Tensor q, Tensor k, Tensor v, Tensor o, Tensor lse);
 
   /**
-   * Gradients at offset 0: assigns dq [B·T, h·d] and dk, dv (both laid out as {@code kv}).
+   * Gradients at offset 0: assigns dq [B·T, h·d] and dk, dv (like k and v, [B·T, g·d] or slices).
    *
    * @param o output of the forward pass, {@code dO} its gradient, [B·T, h·d]
    */
@@ -59,7 +36,6 @@ public interface CausalAttention {
       Tensor q,
       Tensor k,
       Tensor v,
-      Layout kv,
       Tensor o,
       Tensor lse,
       Tensor dO,

@@ -31,16 +31,8 @@ public final class CpuCausalAttention implements CausalAttention {
 
   @Override
   public void forward(
-      Shape s,
-      int[] kvOf,
-      int offset,
-      Tensor q,
-      Tensor k,
-      Tensor v,
-      Layout kv,
-      Tensor o,
-      Tensor lse) {
-    backend.forward(s, kvOf, offset, q, k, v, kv, o, lse);
+      Shape s, int[] kvOf, int offset, Tensor q, Tensor k, Tensor v, Tensor o, Tensor lse) {
+    backend.forward(s, kvOf, offset, q, k, v, o, lse);
   }
 
   @Override
@@ -50,13 +42,12 @@ public final class CpuCausalAttention implements CausalAttention {
       Tensor q,
       Tensor k,
       Tensor v,
-      Layout kv,
       Tensor o,
       Tensor lse,
       Tensor dO,
       Tensor dq,
       Tensor dk,
       Tensor dv) {
-    backend.backward(s, kvOf, q, k, v, kv, o, lse, dO, dq, dk, dv);
+    backend.backward(s, kvOf, q, k, v, o, lse, dO, dq, dk, dv);
   }
 }

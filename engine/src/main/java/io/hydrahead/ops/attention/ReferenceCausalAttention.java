@@ -7,24 +7,16 @@ import java.util.Arrays;
 public final class ReferenceCausalAttention implements CausalAttention {
   @Override
   public void forward(
-      Shape s,
-      int[] kvOf,
-      int offset,
-      Tensor q,
-      Tensor k,
-      Tensor v,
-      Layout kv,
-      Tensor o,
-      Tensor lse) {
-    AttentionShape.check(s, kvOf, offset, q, k, v, kv, o, lse);
+      Shape s, int[] kvOf, int offset, Tensor q, Tensor k, Tensor v, Tensor o, Tensor lse) {
+    AttentionShape.check(s, kvOf, offset, q, k, v, o, lse);
     int d = s.headDim();
     int keys = offset + s.queries();
     double[] p = new double[keys];
     for (int b = 0; b < s.batch(); b++) {
       for (int h = 0; h < s.heads(); h++) {
-        double[] kd = load(k, kv, b, kvOf[h], keys, d);
-        double[] vd = load(v, kv, b, kvOf[h], keys, d);
-        double[] qd = load(q, queryLayout(s), b, h, s.queries(), d);
+        double[] kd = load(k, s, b, kvOf[h], keys);
+        double[] vd = load(v, s, b, kvOf[h], keys);
+        double[] qd = load(q, s, b, h, s.queries());
         double[] out = new double[s.queries() * d];
         for (int t = 0; t < s.queries(); t++) {
           int last = offset + t;
@@ -38,7 +30,7 @@ public final class ReferenceCausalAttention implements CausalAttention {
             lse.set(((long) b * s.heads() + h) * s.queries() + t, (float) rowLse);
           }
         }
-        store(out, o, queryLayout(s), b, h, s.queries(), d);
+        store(out, o, s, b, h, s.queries());
       }
     }
   }
@@ -53,31 +45,30 @@ public final class ReferenceCausalAttention implements CausalAttention {
       Tensor q,
       Tensor k,
       Tensor v,
-      Layout kv,
       Tensor o,
       Tensor lse,
       Tensor dO,
       Tensor dq,
       Tensor dk,
       Tensor dv) {
-    AttentionShape.check(s, kvOf, 0, q, k, v, kv, o, lse);
-    AttentionShape.check(s, kvOf, 0, dq, dk, dv, kv, dO, lse);
+    AttentionShape.check(s, kvOf, 0, q, k, v, o, lse);
+    AttentionShape.check(s, kvOf, 0, dq, dk, dv, dO, lse);
     int d = s.headDim();
     int n = s.queries();
     double[] p = new double[n];
     double[] dp = new double[n];
     for (int b = 0; b < s.batch(); b++) {
       for (int g = 0; g < s.kvHeads(); g++) {
-        double[] kd = load(k, kv, b, g, n, d);
-        double[] vd = load(v, kv, b, g, n, d);
+        double[] kd = load(k, s, b, g, n);
+        double[] vd = load(v, s, b, g, n);
         double[] dkSum = new double[n * d];
         double[] dvSum = new double[n * d];
         for (int h = 0; h < s.heads(); h++) {
           if (kvOf[h] != g) {
             continue;
           }
-          double[] qd = load(q, queryLayout(s), b, h, n, d);
-          double[] dOut = load(dO, queryLayout(s), b, h, n, d);
+          double[] qd = load(q, s, b, h, n);
+          double[] dOut = load(dO, s, b, h, n);
           double[] dQuery = new double[n * d];
           for (int t = 0; t < n; t++) {
             probabilities(s.scale(), qd, t, kd, t, d, p);
@@ -95,10 +86,10 @@ public final class ReferenceCausalAttention implements CausalAttention {
               }
             }
           }
-          store(dQuery, dq, queryLayout(s), b, h, n, d);
+          store(dQuery, dq, s, b, h, n);
         }
-        store(dkSum, dk, kv, b, g, n, d);
-        store(dvSum, dv, kv, b, g, n, d);
+        store(dkSum, dk, s, b, g, n);
+        store(dvSum, dv, s, b, g, n);
       }
     }
   }
@@ -130,24 +121,23 @@ public final class ReferenceCausalAttention implements CausalAttention {
     return sum;
   }
 
-  private static Layout queryLayout(Shape s) {
-    return Layout.tokens(s.queries(), s.heads(), s.headDim());
-  }
-
-  private static double[] load(Tensor x, Layout at, int b, int head, int tokens, int d) {
-    double[] rows = new double[tokens * d];
-    Arrays.setAll(rows, i -> x.get(index(at, b, head, i / d, i % d)));
+  private static double[] load(Tensor x, Shape s, int b, int head, int tokens) {
+    double[] rows = new double[tokens * s.headDim()];
+    Arrays.setAll(rows, i -> x.get(index(x, s, b, head, i)));
     return rows;
   }
 
-  private static void store(
-      double[] rows, Tensor x, Layout at, int b, int head, int tokens, int d) {
-    for (int i = 0; i < tokens * d; i++) {
-      x.set(index(at, b, head, i / d, i % d), (float) rows[i]);
+  private static void store(double[] rows, Tensor x, Shape s, int b, int head, int tokens) {
+    for (int i = 0; i < tokens * s.headDim(); i++) {
+      x.set(index(x, s, b, head, i), (float) rows[i]);
     }
   }
 
-  private static long index(Layout at, int b, int head, int token, int c) {
-    return b * at.batchStride() + head * at.headStride() + token * at.tokenStride() + c;
+  /** Flat index of element i of a head's rows in a cache or in rows [B·T, heads·d]. */
+  private static long index(Tensor x, Shape s, int b, int head, int i) {
+    int d = s.headDim();
+    return AttentionShape.isCache(x)
+        ? head * x.dim(1) * d + i
+        : (b * (x.dim(0) / s.batch()) + i / d) * x.dim(1) + (long) head * d + i % d;
   }
 }

@@ -21,16 +21,8 @@ final class VectorCausalAttention implements CausalAttention {
 
   @Override
   public void forward(
-      Shape s,
-      int[] kvOf,
-      int offset,
-      Tensor q,
-      Tensor k,
-      Tensor v,
-      Layout kv,
-      Tensor o,
-      Tensor lse) {
-    call.set(s, kvOf, offset, q, k, v, kv, o, lse);
+      Shape s, int[] kvOf, int offset, Tensor q, Tensor k, Tensor v, Tensor o, Tensor lse) {
+    call.set(s, kvOf, offset, q, k, v, o, lse);
     if (s.queries() == 1 && !oneKernel) {
       decode.run();
     } else {
@@ -47,15 +39,14 @@ final class VectorCausalAttention implements CausalAttention {
       Tensor q,
       Tensor k,
       Tensor v,
-      Layout kv,
       Tensor o,
       Tensor lse,
       Tensor dO,
       Tensor dq,
       Tensor dk,
       Tensor dv) {
-    AttentionShape.check(s, kvOf, 0, dq, dk, dv, kv, dO, lse);
-    call.set(s, kvOf, 0, q, k, v, kv, o, lse);
+    AttentionShape.check(s, kvOf, 0, dq, dk, dv, dO, lse);
+    call.set(s, kvOf, 0, q, k, v, o, lse);
     backward.run(dO, dq, dk, dv);
     keep(q, k, v, o);
     keep(dO, dq, dk, dv);

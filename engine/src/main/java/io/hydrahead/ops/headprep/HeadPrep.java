@@ -35,6 +35,21 @@ public interface HeadPrep {
   }
 
   /**
+   * Fills s_t = log_a(p + a) at the 1-based positions p = position + t + 1 of the rows t (HypeNet,
+   * arXiv:2601.22156).
+   *
+   * @param position of the first row, [1] I32 in the operations' memory
+   * @param base a
+   * @param scale [T] float32
+   */
+  default void lengthScale(Tensor position, double base, Tensor scale) {
+    int start = position.getInt(0);
+    for (int t = 0; t < scale.size(); t++) {
+      scale.set(t, (float) (Math.log(start + t + 1 + base) / Math.log(base)));
+    }
+  }
+
+  /**
    * y from x; y may be x only where no backward pass follows.
    *
    * @param w of the RMSNorm, [d]

@@ -51,30 +51,33 @@ public final class CpuOptim implements Optim {
 
   @Override
   public synchronized void adamW(
+      Rule rule,
       Tensor param,
       Tensor grad,
       Tensor m,
       Tensor v,
-      float lr,
-      float beta1,
-      float beta2,
-      float eps,
-      float weightDecay,
-      int step,
-      float gradScale) {
-    start(OptimShape.check(param, grad, m, v, step), param, grad);
+      Tensor working,
+      Tensor rates,
+      Tensor squares) {
+    start(OptimShape.check(param, grad, m, v, working, rates, squares), param, grad);
+    if (!Double.isFinite(squares.getDouble(0))) {
+      return;
+    }
     this.m = m;
     this.v = v;
-    adam.gradScale = gradScale;
-    adam.beta1 = beta1;
-    adam.beta2 = beta2;
-    adam.rest1 = (float) (1 - (double) beta1);
-    adam.rest2 = (float) (1 - (double) beta2);
-    adam.decay = (float) (1 - (double) lr * weightDecay);
-    adam.rate = (float) (lr / (1 - Math.pow(beta1, step)));
-    adam.root = (float) (1 / Math.sqrt(1 - Math.pow(beta2, step)));
-    adam.eps = eps;
+    adam.gradScale = rule.gradScale(squares.getDouble(0));
+    adam.beta1 = rule.beta1();
+    adam.beta2 = rule.beta2();
+    adam.rest1 = (float) (1 - (double) rule.beta1());
+    adam.rest2 = (float) (1 - (double) rule.beta2());
+    adam.decay = (float) (1 - (double) rates.get(0) * rule.weightDecay());
+    adam.rate = rates.get(1);
+    adam.root = rates.get(2);
+    adam.eps = rule.eps();
     pool.run(slices, adamTask);
+    if (working != null) {
+      working.copyFrom(param);
+    }
   }
 
   private void start(long size, Tensor x, Tensor y) {
@@ -106,14 +109,14 @@ public final class CpuOptim implements Optim {
   }
 
   @Override
-  public synchronized double sumOfSquares(Tensor x) {
+  public synchronized void addSquares(Tensor x, Tensor sum) {
     start(OptimShape.check("x", x), x, null);
     pool.run(slices, squaresTask);
-    double sum = 0;
+    double total = 0;
     for (int s = 0; s < slices; s++) {
-      sum += squares[s];
+      total += squares[s];
     }
-    return sum;
+    sum.setDouble(0, sum.getDouble(0) + total);
   }
 
   private void squaresSlice(int slice) {

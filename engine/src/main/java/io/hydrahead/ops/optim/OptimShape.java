@@ -1,20 +1,25 @@
 package io.hydrahead.ops.optim;
 
 import io.hydrahead.ops.TensorChecks;
+import io.hydrahead.tensor.DType;
 import io.hydrahead.tensor.Tensor;
 
 /** Argument checks that every backend of {@link Optim} shares; each returns the element count. */
 final class OptimShape {
   private OptimShape() {}
 
-  static long check(Tensor param, Tensor grad, Tensor m, Tensor v, int step) {
+  static long check(
+      Tensor param, Tensor grad, Tensor m, Tensor v, Tensor working, Tensor rates, Tensor squares) {
     long size = check("param", param);
     TensorChecks.floats("grad", grad, size);
     TensorChecks.floats("m", m, size);
     TensorChecks.floats("v", v, size);
-    if (step < 1) {
-      throw new IllegalArgumentException("AdamW counts steps from 1, not " + step);
+    if (working != null && (working.dtype() != DType.BF16 || working.size() != size)) {
+      throw new IllegalArgumentException(
+          "working must be " + size + " BF16 elements, not " + working);
     }
+    TensorChecks.floats("rates", rates, 3);
+    TensorChecks.scalar("squares", squares, DType.F64);
     return size;
   }
 

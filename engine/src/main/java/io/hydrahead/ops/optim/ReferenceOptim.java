@@ -6,41 +6,42 @@ import io.hydrahead.tensor.Tensor;
 public final class ReferenceOptim implements Optim {
   @Override
   public void adamW(
+      Rule rule,
       Tensor param,
       Tensor grad,
       Tensor m,
       Tensor v,
-      float lr,
-      float beta1,
-      float beta2,
-      float eps,
-      float weightDecay,
-      int step,
-      float gradScale) {
-    long size = OptimShape.check(param, grad, m, v, step);
-    double correction1 = 1 - Math.pow(beta1, step);
-    double correction2 = 1 - Math.pow(beta2, step);
+      Tensor working,
+      Tensor rates,
+      Tensor squares) {
+    long size = OptimShape.check(param, grad, m, v, working, rates, squares);
+    if (!Double.isFinite(squares.getDouble(0))) {
+      return;
+    }
+    double gradScale = rule.gradScale(squares.getDouble(0));
+    double decay = 1 - (double) rates.get(0) * rule.weightDecay();
     for (long i = 0; i < size; i++) {
-      double g = (double) grad.get(i) * gradScale;
-      double mean = (double) beta1 * m.get(i) + (1 - (double) beta1) * g;
-      double square = (double) beta2 * v.get(i) + (1 - (double) beta2) * g * g;
-      double decayed = param.get(i) * (1 - (double) lr * weightDecay);
-      double update = mean / correction1 / (Math.sqrt(square / correction2) + eps);
+      double g = grad.get(i) * gradScale;
+      double mean = (double) rule.beta1() * m.get(i) + (1 - (double) rule.beta1()) * g;
+      double square = (double) rule.beta2() * v.get(i) + (1 - (double) rule.beta2()) * g * g;
+      double update = mean / (Math.sqrt(square) * rates.get(2) + rule.eps());
       m.set(i, (float) mean);
       v.set(i, (float) square);
-      param.set(i, (float) (decayed - lr * update));
+      param.set(i, (float) (param.get(i) * decay - rates.get(1) * update));
+    }
+    if (working != null) {
+      working.copyFrom(param);
     }
   }
 
   @Override
-  public double sumOfSquares(Tensor x) {
-    long size = OptimShape.check("x", x);
-    double sum = 0;
-    for (long i = 0; i < size; i++) {
+  public void addSquares(Tensor x, Tensor sum) {
+    double total = 0;
+    for (long i = 0; i < x.size(); i++) {
       double value = x.get(i);
-      sum += value * value;
+      total += value * value;
     }
-    return sum;
+    sum.setDouble(0, sum.getDouble(0) + total);
   }
 
   @Override

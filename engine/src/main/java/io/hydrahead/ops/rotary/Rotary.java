@@ -15,4 +15,26 @@ public interface Rotary {
    * @param inverse rotate back: the backward pass
    */
   void apply(Tensor x, int tokens, int heads, int headDim, Tensor cos, Tensor sin, boolean inverse);
+
+  /**
+   * Fills the tables of T positions from float64 angles: cos(p · f_i) and sin(p · f_i), each times
+   * {@code scaling}, at p = position + t. Allocates nothing.
+   *
+   * @param position of the first row, [1] I32 in the operations' memory
+   * @param frequencies f_i, [d/2] F64
+   * @param cos [T, d/2] float32
+   * @param sin [T, d/2] float32
+   */
+  default void angles(Tensor position, Tensor frequencies, double scaling, Tensor cos, Tensor sin) {
+    int half = Math.toIntExact(frequencies.size());
+    int start = position.getInt(0);
+    int tokens = (int) (cos.size() / half);
+    for (int t = 0; t < tokens; t++) {
+      for (int i = 0; i < half; i++) {
+        double angle = (start + t) * frequencies.getDouble(i);
+        cos.set((long) t * half + i, (float) (Math.cos(angle) * scaling));
+        sin.set((long) t * half + i, (float) (Math.sin(angle) * scaling));
+      }
+    }
+  }
 }

@@ -1,15 +1,13 @@
 package io.hydrahead.ops.attention;
 
 import io.hydrahead.ops.Samples;
-import io.hydrahead.ops.attention.CausalAttention.Layout;
 import io.hydrahead.ops.attention.CausalAttention.Shape;
 import io.hydrahead.tensor.Tensor;
 import java.util.List;
 import java.util.Random;
 
 /** Inputs and the upstream gradient of one attention problem at offset 0. */
-record AttentionCase(
-    Shape shape, int[] kvOf, Layout layout, Tensor q, Tensor k, Tensor v, Tensor dO) {
+record AttentionCase(Shape shape, int[] kvOf, Tensor q, Tensor k, Tensor v, Tensor dO) {
   /** Output, log-sum-exp, and the gradients of q, k and v. */
   record Result(Tensor o, Tensor lse, List<Tensor> gradients) {}
 
@@ -21,7 +19,6 @@ record AttentionCase(
     return new AttentionCase(
         new Shape(batch, tokens, kvOf.length, kvHeads, d, scale),
         kvOf,
-        Layout.tokens(tokens, kvHeads, d),
         Samples.normal(r, (long) batch * tokens, (long) kvOf.length * d),
         Samples.normal(r, (long) batch * tokens, (long) kvHeads * d),
         Samples.normal(r, (long) batch * tokens, (long) kvHeads * d),
@@ -31,18 +28,18 @@ record AttentionCase(
   Result run(CausalAttention op) {
     Tensor o = Samples.unwritten(q.shape());
     Tensor lse = Samples.unwritten(shape.batch(), shape.heads(), shape.queries());
-    op.forward(shape, kvOf, 0, q, k, v, layout, o, lse);
+    op.forward(shape, kvOf, 0, q, k, v, o, lse);
     Tensor dq = Samples.unwritten(q.shape());
     Tensor dk = Samples.unwritten(k.shape());
     Tensor dv = Samples.unwritten(v.shape());
-    op.backward(shape, kvOf, q, k, v, layout, o, lse, dO, dq, dk, dv);
+    op.backward(shape, kvOf, q, k, v, o, lse, dO, dq, dk, dv);
     return new Result(o, lse, List.of(dq, dk, dv));
   }
 
   /** ⟨o, dO⟩, whose gradients {@link #run} gives. */
   double loss(CausalAttention op) {
     Tensor o = Samples.unwritten(q.shape());
-    op.forward(shape, kvOf, 0, q, k, v, layout, o, null);
+    op.forward(shape, kvOf, 0, q, k, v, o, null);
     return Samples.dot(o, dO);
   }
 }

@@ -3,7 +3,6 @@ package io.hydrahead.ops.attention;
 import static org.assertj.core.api.Assertions.assertThat;
 
 import io.hydrahead.ops.Samples;
-import io.hydrahead.ops.attention.CausalAttention.Layout;
 import io.hydrahead.ops.attention.CausalAttention.Shape;
 import io.hydrahead.tensor.ComputePool;
 import io.hydrahead.tensor.Tensor;
@@ -68,7 +67,6 @@ class CausalAttentionTest {
     int capacity = tokens + 5;
     Tensor keys = cache(c.k(), tokens, capacity, d);
     Tensor values = cache(c.v(), tokens, capacity, d);
-    Layout layout = Layout.cache(capacity, d);
     int[] cuts = {0, 1, 5, 64, 69, 70, 128, tokens - 3, tokens};
     CausalAttention one = new CpuCausalAttention(POOL, true);
     for (int i = 0; i + 1 < cuts.length; i++) {
@@ -78,7 +76,7 @@ class CausalAttentionTest {
       }
       Shape s = new Shape(1, n, 3, 2, d, c.shape().scale());
       Tensor o = Samples.unwritten(n, 3L * d);
-      one.forward(s, kvOf, cuts[i], c.q().rows(cuts[i], n), keys, values, layout, o, null);
+      one.forward(s, kvOf, cuts[i], c.q().rows(cuts[i], n), keys, values, o, null);
       assertThat(o.toFloats())
           .as("rows %d to %d", cuts[i], cuts[i + 1])
           .isEqualTo(whole.rows(cuts[i], n).toFloats());
@@ -105,12 +103,11 @@ class CausalAttentionTest {
     Tensor actual = Samples.unwritten(1, (long) kvOf.length * d);
     Tensor expectedLse = Samples.unwritten(kvOf.length);
     Tensor lse = Samples.unwritten(kvOf.length);
-    REFERENCE.forward(s, kvOf, offset, q, c.k(), c.v(), c.layout(), expected, expectedLse);
-    CPU.forward(s, kvOf, offset, q, c.k(), c.v(), c.layout(), actual, lse);
+    REFERENCE.forward(s, kvOf, offset, q, c.k(), c.v(), expected, expectedLse);
+    CPU.forward(s, kvOf, offset, q, c.k(), c.v(), actual, lse);
     assertThat(Samples.relativeL2(actual, expected)).isLessThan(2e-6);
     assertThat(Samples.relativeL2(lse, expectedLse)).isLessThan(2e-6);
-    new CpuCausalAttention(ALONE)
-        .forward(s, kvOf, offset, q, c.k(), c.v(), c.layout(), expected, null);
+    new CpuCausalAttention(ALONE).forward(s, kvOf, offset, q, c.k(), c.v(), expected, null);
     assertThat(actual.toFloats()).isEqualTo(expected.toFloats());
   }
 
@@ -146,8 +143,30 @@ class CausalAttentionTest {
     Tensor q = c.q().rows(keys - 1, 1);
     Tensor o = Samples.unwritten(1, 3L * 32);
     CausalAttention op = new CpuCausalAttention(ALONE);
-    Samples.assertAllocatesNothing(
-        () -> op.forward(s, kvOf, keys - 1, q, c.k(), c.v(), c.layout(), o, null));
+    Samples.assertAllocatesNothing(() -> op.forward(s, kvOf, keys - 1, q, c.k(), c.v(), o, null));
+  }
+
+  /** On the reference: k, v and their gradients as slices of wider matrices. */
+  @Test
+  void keysAndValuesMayBeColumnSlices() {
+    AttentionCase c = AttentionCase.random(5, 2, 9, 2, 4, 1, 0, 1, 1);
+    AttentionCase.Result expected = c.run(REFERENCE);
+    Tensor wide = Samples.unwritten(18, 30);
+    wide.columns(2, 8).copyFrom(c.k());
+    wide.columns(15, 8).copyFrom(c.v());
+    Tensor k = wide.columns(2, 8);
+    Tensor v = wide.columns(15, 8);
+    Tensor o = Samples.unwritten(c.q().shape());
+    Tensor lse = Samples.unwritten(2, 3, 9);
+    REFERENCE.forward(c.shape(), c.kvOf(), 0, c.q(), k, v, o, lse);
+    assertThat(o.toFloats()).isEqualTo(expected.o().toFloats());
+    Tensor dWide = Samples.unwritten(18, 30);
+    Tensor dq = Samples.unwritten(c.q().shape());
+    Tensor dk = dWide.columns(2, 8);
+    Tensor dv = dWide.columns(15, 8);
+    REFERENCE.backward(c.shape(), c.kvOf(), c.q(), k, v, o, lse, c.dO(), dq, dk, dv);
+    assertThat(dk.toFloats()).isEqualTo(expected.gradients().get(1).toFloats());
+    assertThat(dv.toFloats()).isEqualTo(expected.gradients().get(2).toFloats());
   }
 
   private static Tensor cache(Tensor tokens, int n, int capacity, int d) {

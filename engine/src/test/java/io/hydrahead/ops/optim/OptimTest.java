@@ -12,7 +12,10 @@ import static org.assertj.core.api.Assertions.assertThat;
 import static org.assertj.core.api.Assertions.assertThatThrownBy;
 import static org.assertj.core.api.Assertions.within;
 
+import io.hydrahead.ops.optim.Optim.Rule;
+import io.hydrahead.tensor.DType;
 import io.hydrahead.tensor.Tensor;
+import java.lang.foreign.Arena;
 import java.util.Random;
 import org.junit.jupiter.api.Tag;
 import org.junit.jupiter.api.Test;
@@ -27,13 +30,71 @@ class OptimTest {
     Tensor p = Tensor.of(new float[] {1, -2, 3}, 3);
     Tensor m = zeros(3);
     Tensor v = zeros(3);
-    Tensor g = Tensor.of(new float[] {4, -0.5f, 0}, 3);
-    reference.adamW(p, g, m, v, 0.1f, 0.9f, 0.95f, 1e-12f, 0.5f, 1, 2f);
+    Tensor g = Tensor.of(new float[] {8, -1, 0}, 3);
+    step(reference, new Rule(0.9f, 0.95f, 1e-12f, 0.5f, 2), p, g, m, v, null, 0.1f, 1, 1);
     assertThat(p.get(0)).isCloseTo(0.95f - 0.1f, within(1e-6f));
     assertThat(p.get(1)).isCloseTo(-1.9f + 0.1f, within(1e-6f));
     assertThat(p.get(2)).isCloseTo(2.85f, within(1e-6f));
     assertThat(m.get(0)).isCloseTo(0.8f, within(1e-6f));
     assertThat(v.get(0)).isCloseTo(3.2f, within(1e-5f));
+  }
+
+  private static void step(
+      Optim op,
+      Rule rule,
+      Tensor p,
+      Tensor g,
+      Tensor m,
+      Tensor v,
+      Tensor working,
+      float lr,
+      int step,
+      double squares) {
+    Tensor rates = zeros(3);
+    rule.rates(lr, step, rates);
+    op.adamW(rule, p, g, m, v, working, rates, doubles(squares));
+  }
+
+  private static Tensor doubles(double value) {
+    Tensor t = Tensor.allocate(Arena.ofAuto(), DType.F64, 1);
+    t.setDouble(0, value);
+    return t;
+  }
+
+  private static double squares(Optim op, Tensor x) {
+    Tensor sum = doubles(0);
+    op.addSquares(x, sum);
+    return sum.getDouble(0);
+  }
+
+  /** Gradients of norm 10 are halved at a clip of 5, and left alone at 20. */
+  @Test
+  void clippingScalesTheGradient() {
+    for (double clip : new double[] {5, 20, 0}) {
+      Tensor m = zeros(1);
+      Rule rule = new Rule(0.5f, 0.5f, 1e-8f, 0, clip);
+      step(reference, rule, zeros(1), Tensor.of(new float[] {4}, 1), m, zeros(1), null, 1f, 1, 100);
+      assertThat(m.get(0)).isEqualTo(clip == 5 ? 1f : 2f);
+    }
+  }
+
+  @Test
+  void workingCopiesFollowAndInfiniteGradientsChangeNothing() {
+    onEveryTeam(pool -> {
+      for (Optim op : new Optim[] {reference, new CpuOptim(pool)}) {
+        Tensor p = random(random, 1, 70);
+        Tensor working = Tensor.allocate(Arena.ofAuto(), DType.BF16, 70);
+        Rule rule = new Rule(0.9f, 0.95f, 1e-8f, 0.1f, 1);
+        Tensor g = random(random, 1, 70);
+        step(op, rule, p, g, zeros(70), zeros(70), working, 0.1f, 1, 70);
+        Tensor rounded = Tensor.allocate(Arena.ofAuto(), DType.BF16, 70);
+        rounded.copyFrom(p);
+        assertThat(working.toFloats()).containsExactly(rounded.toFloats());
+        Tensor before = copy(p);
+        step(op, rule, p, g, zeros(70), zeros(70), working, 0.1f, 2, Double.NaN);
+        assertSameBits("param", p, before);
+      }
+    });
   }
 
   @Test
@@ -66,8 +127,9 @@ class OptimTest {
   }
 
   private static void steps(Optim op, Tensor p, Tensor[] gradients, Tensor m, Tensor v) {
+    Rule rule = new Rule(0.9f, 0.95f, 1e-8f, 0.1f, 7);
     for (int i = 0; i < gradients.length; i++) {
-      op.adamW(p, gradients[i], m, v, 0.01f, 0.9f, 0.95f, 1e-8f, 0.1f, i + 1, 0.7f);
+      step(op, rule, p, gradients[i], m, v, null, 0.01f, i + 1, 100);
     }
   }
 
@@ -77,7 +139,7 @@ class OptimTest {
     onEverySize((n, c) -> {
       Tensor x = random(random, 1, n, c);
       Tensor y = random(random, 1, n, c);
-      double squares = reference.sumOfSquares(x);
+      double squares = squares(reference, x);
       Tensor expected = copy(y);
       reference.axpy(-0.3f, x, expected);
       Tensor expectedSum = nan(n, c);
@@ -86,7 +148,7 @@ class OptimTest {
       onEveryTeam(pool -> {
         String what = "n " + n + ", c " + c + ", threads " + pool.threads();
         Optim cpu = new CpuOptim(pool);
-        double sum = cpu.sumOfSquares(x);
+        double sum = squares(cpu, x);
         assertThat(sum).as(what).isCloseTo(squares, within(1e-13 * squares));
         first[0] = Double.isNaN(first[0]) ? sum : first[0];
         assertThat(sum).as(what).isEqualTo(first[0]);
@@ -102,9 +164,7 @@ class OptimTest {
 
   @Test
   void stepsCountFromOne() {
-    assertThatThrownBy(() ->
-            reference.adamW(
-                zeros(1), zeros(1), zeros(1), zeros(1), 1f, 0.9f, 0.95f, 1e-8f, 0f, 0, 1f))
+    assertThatThrownBy(() -> new Rule(0.9f, 0.95f, 1e-8f, 0f, 1).rates(1f, 0, zeros(3)))
         .hasMessageContaining("steps from 1");
   }
 }
