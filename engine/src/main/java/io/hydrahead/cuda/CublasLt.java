@@ -53,7 +53,15 @@ public final class CublasLt implements AutoCloseable {
     MemorySegment out = arena.allocate(JAVA_LONG);
     check("cublasLtCreate", call(library.function("cublasLtCreate"), out.address()));
     handle = out.get(JAVA_LONG, 0);
-    workspace = device.driver().allocate(workspaceBytes);
+    boolean ready = false;
+    try {
+      workspace = device.driver().allocate(workspaceBytes);
+      ready = true;
+    } finally {
+      if (!ready) {
+        close();
+      }
+    }
   }
 
   /**
@@ -333,7 +341,9 @@ public final class CublasLt implements AutoCloseable {
     plans.clear();
     call(library.function("cublasLtDestroy"), handle);
     handle = 0;
-    device.driver().free(workspace);
+    if (workspace != 0) {
+      device.driver().free(workspace);
+    }
     arena.close();
   }
 }

@@ -43,6 +43,7 @@ public final class CudaDevice implements AutoCloseable {
   private long stream;
   private boolean capturing;
   private CublasLt blas;
+  private CudaMemory memory;
 
   private CudaDevice(
       Driver driver, CudaLibraries libraries, Map<String, String> environment, int ordinal) {
@@ -73,6 +74,7 @@ public final class CudaDevice implements AutoCloseable {
     try {
       makeCurrent();
       stream = driver.createStream();
+      memory = new CudaMemory(this);
       blas = new CublasLt(this, lt);
       ready = true;
     } catch (CudaException e) {
@@ -262,6 +264,11 @@ public final class CudaDevice implements AutoCloseable {
     driver.synchronize(stream);
   }
 
+  /** Where tensors on this device lie. */
+  public CudaMemory memory() {
+    return memory;
+  }
+
   /** Matrix products on this device. */
   public CublasLt blas() {
     return blas;
@@ -311,6 +318,9 @@ public final class CudaDevice implements AutoCloseable {
     owned.clear();
     if (blas != null) {
       quietly(blas);
+    }
+    if (memory != null) {
+      quietly(memory::close);
     }
     modules.values().forEach(m -> quietly(m::unload));
     modules.clear();

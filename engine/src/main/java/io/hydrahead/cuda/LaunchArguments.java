@@ -61,12 +61,24 @@ public final class LaunchArguments {
 
   /** Address of a tensor on the device. */
   public LaunchArguments pointer(Tensor t) {
+    if (t.memory().host()) {
+      throw new IllegalArgumentException(
+          kernel
+              + " takes tensors on "
+              + device
+              + ", argument "
+              + count
+              + " is "
+              + t
+              + " in "
+              + t.memory());
+    }
     return pointer(t.segment());
   }
 
   /** Address of a tensor on the device, or 0 for null. */
   public LaunchArguments pointerOrNull(Tensor t) {
-    return t == null ? address(0) : pointer(t.segment());
+    return t == null ? address(0) : pointer(t);
   }
 
   /** Address of device memory. */
