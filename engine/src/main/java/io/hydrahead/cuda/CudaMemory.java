@@ -90,32 +90,38 @@ public final class CudaMemory implements Memory {
 
   @Override
   public void copyRows(
-      MemorySegment from, long fromPitch, MemorySegment to, long toPitch, long width, long rows) {
+      MemorySegment from,
+      long fromOffset,
+      long fromPitch,
+      MemorySegment to,
+      long toOffset,
+      long toPitch,
+      long width,
+      long rows) {
     if (width <= 0 || rows <= 0) {
       return;
     }
-    boolean inside =
-        (rows - 1) * fromPitch + width <= from.byteSize()
-            && (rows - 1) * toPitch + width <= to.byteSize();
+    long fromEnd = fromOffset + (rows - 1) * fromPitch + width;
+    long toEnd = toOffset + (rows - 1) * toPitch + width;
+    boolean inside = fromOffset >= 0 && toOffset >= 0;
+    inside &= fromEnd <= from.byteSize() && toEnd <= to.byteSize();
     if (!inside || fromPitch < width || toPitch < width) {
       throw new IndexOutOfBoundsException(
-          rows
-              + " rows of "
-              + width
-              + " bytes, pitches "
-              + fromPitch
-              + " and "
-              + toPitch
-              + ", from "
-              + from.byteSize()
-              + " to "
-              + to.byteSize()
-              + " bytes");
+          "%d rows of %d bytes, from %d every %d in %d bytes to %d every %d in %d bytes"
+              .formatted(
+                  rows,
+                  width,
+                  fromOffset,
+                  fromPitch,
+                  from.byteSize(),
+                  toOffset,
+                  toPitch,
+                  to.byteSize()));
     }
     device.makeCurrent();
-    pitched.set(JAVA_LONG, 32, address(from));
+    pitched.set(JAVA_LONG, 32, address(from) + fromOffset);
     pitched.set(JAVA_LONG, 48, fromPitch);
-    pitched.set(JAVA_LONG, 88, address(to));
+    pitched.set(JAVA_LONG, 88, address(to) + toOffset);
     pitched.set(JAVA_LONG, 104, toPitch);
     pitched.set(JAVA_LONG, 112, width);
     pitched.set(JAVA_LONG, 120, rows);
