@@ -26,6 +26,7 @@ import tools.jackson.databind.node.ObjectNode;
 @Command(
     name = "bench",
     description = "Measures operations, prefill, decode and training on random weights.")
+@Without("--seed")
 final class BenchCommand implements Callable<Integer> {
   private static final long CEILING_BYTES = 1L << 30;
 

@@ -22,6 +22,7 @@ import picocli.CommandLine.Parameters;
       "A line is a turn; /reset forgets, /exit or end of input leaves. In a pipe only replies are",
       "printed."
     })
+@Without("--force")
 final class ChatCommand implements Callable<Integer> {
   @Mixin private CommonOptions common;
   @Mixin private SamplingOptions sampling;

@@ -32,6 +32,7 @@ import tools.jackson.databind.node.ObjectNode;
       "hydrahead check [OPTIONS] CHECKPOINT GOLDEN",
       "hydrahead check [OPTIONS] --op gated-delta GOLDEN"
     })
+@Without({"--dtype", "--seed", "--force"})
 final class CheckCommand implements Callable<Integer> {
   @Mixin private CommonOptions common;
   @Spec private CommandSpec spec;

@@ -19,6 +19,7 @@ import picocli.CommandLine.Option;
       "three hybrids, evaluate, and write a report. Takes seven minutes on two idle",
       "CPU cores; an interrupted demo goes on with --resume."
     })
+@Without(refused = {"--seed", "--dtype"})
 final class DemoCommand implements Callable<Integer> {
   @Mixin private CommonOptions common;
 

@@ -172,7 +172,7 @@ final class DemoRun {
               BuildInfo.commit(),
               common.commandLine(),
               demo.evaluation().seed());
-      String planFile = "plan-" + arm.folder() + ".json";
+      String planFile = planFile(arm);
       AtomicFile.write(file(planFile), PlanFile.of(request, plan, source).toText());
       HybridTransformer student = Conversion.convert(teacher, plan, recipe.conversion(), scale);
       arms.add(new Learner(arm.name(), student));
@@ -337,11 +337,33 @@ final class DemoRun {
             measured.skipped(),
             ReportModels.of(scores, HEADS),
             curves,
-            measured.sources(),
+            sources(measured.sources()),
             system);
     AtomicFile.write(file(RESULTS), ReadableJson.text(ReportFiles.toJson(input)));
     AtomicFile.write(file(REPORT), Report.html(input));
     step("done");
+  }
+
+  /** Every file that a number of the page is from. */
+  private List<ReportInput.Source> sources(List<ReportInput.Source> measured) {
+    List<ReportInput.Source> out = new ArrayList<>(measured);
+    out.add(source(HEADS, "the probe's scores"));
+    out.add(source(TrainingRun.LOG, "losses of " + demo.transfer().getFileName()));
+    out.add(source(demo.teacher().toString(), "the teacher's config.json"));
+    for (DemoRecipe.Arm arm : demo.arms()) {
+      out.add(source(planFile(arm), "the plan; memory is computed from it"));
+    }
+    return out;
+  }
+
+  private ReportInput.Source source(String file, String what) {
+    String seed = Long.toString(demo.evaluation().seed());
+    return new ReportInput.Source(
+        file, common.commandLine(), BuildInfo.commit(), demo.teacher().toString(), seed, what);
+  }
+
+  private static String planFile(DemoRecipe.Arm arm) {
+    return "plan-" + arm.folder() + ".json";
   }
 
   private Path file(String name) {

@@ -20,6 +20,7 @@ import tools.jackson.databind.node.ObjectNode;
       "Continue a text, printing it as it comes.",
       "Reads the prompt from PROMPT, a --file, or stdin."
     })
+@Without("--force")
 final class GenerateCommand implements Callable<Integer> {
   @Mixin private CommonOptions common;
   @Mixin private SamplingOptions sampling;

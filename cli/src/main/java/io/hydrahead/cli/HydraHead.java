@@ -10,6 +10,7 @@ import picocli.CommandLine.IVersionProvider;
 import picocli.CommandLine.Mixin;
 import picocli.CommandLine.Model.CommandSpec;
 import picocli.CommandLine.Option;
+import picocli.CommandLine.ParseResult;
 import picocli.CommandLine.Spec;
 
 /** The root command. One class a command, listed here in the order of the road. */
@@ -77,6 +78,7 @@ final class HydraHead implements Runnable {
         CommandLine.Help.defaultColorScheme(
             terminal.color() ? CommandLine.Help.Ansi.AUTO : CommandLine.Help.Ansi.OFF));
     line.registerConverter(TokenCount.class, TokenCount::parse);
+    Without.Reader.hide(line);
     Errors errors = new Errors(terminal);
     line.setParameterExceptionHandler(errors);
     line.setExecutionExceptionHandler(errors);
@@ -85,6 +87,12 @@ final class HydraHead implements Runnable {
         CommonOptions o = CommonOptions.of(l.getCommandSpec());
         if (o != null) {
           attach(o, l, terminal, parsed.originalArgs());
+        }
+      }
+      for (ParseResult p = parsed; p != null; p = p.hasSubcommand() ? p.subcommand() : null) {
+        CommonOptions o = CommonOptions.of(p.commandSpec());
+        for (String name : Without.Reader.idle(p)) {
+          o.notice("hydrahead: " + name + " has no effect on " + p.commandSpec().name());
         }
       }
       return new CommandLine.RunLast().execute(parsed);
@@ -126,6 +134,16 @@ final class HydraHead implements Runnable {
         "Print a completion script for bash and zsh.",
         "Use it with: source <(hydrahead completion)"
       })
+  @Without({
+    "--device",
+    "--threads",
+    "--dtype",
+    "--blas",
+    "--deterministic",
+    "--seed",
+    "--force",
+    "--quiet"
+  })
   static final class Completion implements Runnable {
     @Mixin private CommonOptions common;
     @Spec private CommandSpec spec;

@@ -21,6 +21,7 @@ import tools.jackson.databind.node.ObjectNode;
 @Command(
     name = "info",
     description = "Shape, head plan, parameters, and memory at 4K…512K tokens of a checkpoint.")
+@Without({"--device", "--threads", "--dtype", "--blas", "--deterministic", "--seed", "--force"})
 final class InfoCommand implements Callable<Integer> {
   @Mixin private CommonOptions common;
 

@@ -23,6 +23,7 @@ import picocli.CommandLine.Parameters;
 @Command(
     name = "logits",
     description = "Run token ids through a model and save the logits [B, T, V] as safetensors.")
+@Without("--seed")
 final class LogitsCommand implements Callable<Integer> {
   @Mixin private CommonOptions common;
 

@@ -32,6 +32,7 @@ import tools.jackson.databind.node.ObjectNode;
       "Choose the heads that keep full attention, and say what that costs.",
       "Writes plan.json to -o, or to stdout."
     })
+@Without({"--device", "--threads", "--dtype", "--blas", "--deterministic"})
 final class PlanCommand implements Callable<Integer> {
   @Mixin private CommonOptions common;
 

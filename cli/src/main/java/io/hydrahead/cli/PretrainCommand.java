@@ -16,6 +16,7 @@ import picocli.CommandLine.Option;
       "Train a Transformer from a recipe.",
       "An interrupted run goes on with --resume, bitwise as if nothing had happened."
     })
+@Without(refused = {"--seed", "--dtype"})
 final class PretrainCommand implements Callable<Integer> {
   @Mixin private CommonOptions common;
 

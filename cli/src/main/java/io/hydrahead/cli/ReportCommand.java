@@ -19,6 +19,7 @@ import picocli.CommandLine.Parameters;
       "Draw results as one self-contained HTML page.",
       "Takes results.json, heads.json, plan.json and training-log.jsonl, told apart by content."
     })
+@Without({"--device", "--threads", "--dtype", "--blas", "--deterministic", "--seed"})
 final class ReportCommand implements Callable<Integer> {
   @Mixin private CommonOptions common;
 

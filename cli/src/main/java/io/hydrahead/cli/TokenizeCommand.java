@@ -20,6 +20,7 @@ import tools.jackson.databind.node.ObjectNode;
       "Turn text into token ids, or back with --decode.",
       "Reads TEXT, a --file, or stdin; prints the ids on one line."
     })
+@Without({"--device", "--threads", "--dtype", "--blas", "--deterministic", "--seed", "--force"})
 final class TokenizeCommand implements Callable<Integer> {
   @Mixin private CommonOptions common;
 

@@ -30,6 +30,7 @@ import picocli.CommandLine.Parameters;
       "Teach a converted model what its teacher knows.",
       "Stages, losses and schedules are in the recipe; an interrupted run goes on with --resume."
     })
+@Without(refused = {"--seed", "--dtype"})
 final class TransferCommand implements Callable<Integer> {
   @Mixin private CommonOptions common;
 

@@ -66,7 +66,8 @@ class BadInputTest {
   void missingFolderFileAndField() throws IOException {
     assertThat(refused("info", temporary.resolve("none"))).contains("none", "no such");
     edit("config.json", "\"hidden_size\"", "\"hidden_sise\"");
-    assertThat(refused("info", model)).contains("config.json", "hidden_size");
+    assertThat(refused("info", model))
+        .contains("config.json", "hidden_size is missing", "there is 'hidden_sise'");
     Files.delete(model.resolve("model.safetensors"));
     assertThat(refused("generate", model, "the")).contains("model.safetensors");
   }
@@ -86,26 +87,21 @@ class BadInputTest {
     String header = new String(all, 8, 600, StandardCharsets.UTF_8);
     int entry = 8 + header.indexOf("\"model.");
     int end = 8 + header.indexOf('}', entry - 8);
-    int renamed = 0;
     for (int at = 0; at <= end; at = at == 7 ? entry : at + 1) {
       byte[] bad = all.clone();
       bad[at] ^= 0x10;
       Files.write(model.resolve("model.safetensors"), bad);
+      // A flip in a name leaves a valid header: info compares the names with the config's.
       Run r = Run.of("info", model);
-      if (r.code() == ExitCode.OK && renamed++ == 0) { // a flip in a name leaves a valid header
-        r = Run.of("generate", model, "the");
-      }
-      if (r.code() != ExitCode.OK || renamed == 0) {
-        assertThat(r.code()).as("byte " + at + ": " + r.err()).isEqualTo(ExitCode.BAD_INPUT);
-      }
+      assertThat(r.code()).as("byte " + at + ": " + r.err()).isEqualTo(ExitCode.BAD_INPUT);
     }
-    assertThat(renamed).isLessThan("model.embed_tokens.weight".length() + 1);
   }
 
   @Test
   void wrongShapesAndUnknownTypes() throws IOException {
     edit("config.json", "\"num_hidden_layers\" : 4", "\"num_hidden_layers\" : 5");
     assertThat(refused("generate", model, "the")).contains("model.layers.4");
+    assertThat(refused("info", model)).contains("model.layers.4");
     edit("config.json", "\"num_hidden_layers\" : 5", "\"num_hidden_layers\" : 4");
     edit("config.json", "\"intermediate_size\" : 48", "\"intermediate_size\" : 64");
     assertThat(refused("generate", model, "the")).contains("mlp.gate_proj.weight", "64");
@@ -128,7 +124,10 @@ class BadInputTest {
     for (String bad :
         List.of("[1, 9999]", "[-1]", "[1.5]", "[[1, 2], [3]]", "[]", "[[]]", "{\"x\": 1}", "[1,")) {
       Files.writeString(ids, bad);
-      assertThat(refused("logits", model, "--ids", ids, "-o", result)).as(bad).contains("ids.json");
+      assertThat(refused("logits", model, "--ids", ids, "-o", result))
+          .as(bad)
+          .contains("ids.json")
+          .doesNotContain("REDACTED");
     }
     Files.writeString(ids, "[1, 9999]");
     assertThat(refused("logits", model, "--ids", ids, "-o", result)).contains("9999", "vocabulary");
@@ -179,9 +178,35 @@ class BadInputTest {
         Files.writeString(
             temporary.resolve("heads.json"),
             "{\"layers\": 2, \"heads\": 4, \"scores\": [[1,2,3,4],[1,2,3,4]]}");
-    assertThat(refused("plan", model, "--ratio", "3:1", "--heads", heads)).contains("heads.json");
+    assertThat(refused("plan", model, "--ratio", "3:1", "--heads", heads))
+        .contains(heads.toString(), "2 layers × 4 heads", "4 × 4");
+    Files.writeString(heads, "{\"layers\": 4, \"heads\": 4, \"score\": []}");
+    assertThat(refused("plan", model, "--ratio", "3:1", "--heads", heads))
+        .contains("scores is missing", "there is \"score\"");
     Files.writeString(heads, "{\"layers\": 4, \"heads\": 4}");
     assertThat(refused("plan", model, "--ratio", "3:1", "--heads", heads)).contains("scores");
+  }
+
+  @Test
+  void aHybridIsNotConvertedAgain() {
+    Path plan =
+        Recipes.write(
+            temporary.resolve("plan.json"), "{\"full_attention_heads\": [[0], [1], [2], [3]]}");
+    Path hybrid = temporary.resolve("hybrid");
+    assertThat(Run.of("convert", model, "--plan", plan, "-o", hybrid).code()).isZero();
+    // Before the plan is even read, and so before anything is measured.
+    Path none = temporary.resolve("none.json");
+    assertThat(refused("convert", hybrid, "--plan", none, "-o", out.resolve("twice")))
+        .contains(hybrid.toString(), "4 of 16 heads full", "no plain Transformer");
+  }
+
+  @Test
+  void missingParentFoldersAreAnnounced() {
+    Path plan = out.resolve("new/folder/plan.json");
+    Run r = Run.of("plan", model, "--ratio", "3:1", "--rule", "random", "-o", plan);
+    assertThat(r.code()).isZero();
+    assertThat(r.err()).contains("there is no folder " + plan.getParent(), "will be created");
+    assertThat(plan).exists();
   }
 
   @Test
@@ -209,6 +234,9 @@ class BadInputTest {
         .contains("full_attention_heads");
     assertThat(refused("convert", model, "--plan", out.resolve("no.json"), "-o", target))
         .contains("no.json");
+    Recipes.write(plan, "{\"full_attention_head\": [[0]]}");
+    assertThat(refused("convert", model, "--plan", plan, "-o", target))
+        .contains("there is \"full_attention_head\"");
     Recipes.write(plan, "{\"full_attention_heads\": [[0], [1], [2], [3]]}");
     assertThat(refused("convert", model, "--plan", plan, "-o", model)).contains("--force");
   }
@@ -226,6 +254,7 @@ class BadInputTest {
       {"\"vocab_size\": 320", "\"vocab_size\": 3", "tokenizer.vocab_size"},
       {"{\"generated\": true}", "{\"files\": \"nothing/*.txt\"}", "nothing/*.txt"},
       {"\"name\": \"mini\",", "", "name"},
+      {"\"name\": \"mini\",", "\"nmae\": \"mini\",", "there is \"nmae\""},
       {"{\n", "{{\n", "pretrain.json"},
     };
     for (String[] b : broken) {
@@ -267,6 +296,16 @@ class BadInputTest {
     assertThat(refused("eval", model, "--lengths", "4Q")).contains("4Q");
     assertThat(refused("eval", model, "--samples", "0")).contains("samples");
     assertThat(refused("eval", model, "--digits", "40")).contains("--digits");
+  }
+
+  @Test
+  void evaluationsOfWhichNothingFits() throws IOException {
+    Path results = out.resolve("results.json");
+    Object[] words = {"eval", model, "--tasks", "mqar", "--lengths", "16,24", "--json", results};
+    assertThat(refused(words))
+        .contains("nothing was measured", "mqar at 16: mqar needs at least", "--lengths");
+    Files.writeString(results, "{}");
+    assertThat(refused(words)).contains("choose another --json or pass --force");
   }
 
   @Test

@@ -38,10 +38,24 @@ class OutputContractTest {
     Run r = Run.of(command, "--help");
     assertThat(r.code()).isZero();
     assertThat(r.err()).isEmpty();
-    assertThat(r.out())
-        .contains("Usage: hydrahead " + command)
-        .contains("--threads", "--device", "--dtype", "--seed", "--force", "--quiet")
-        .contains("--deterministic", "--blas");
+    assertThat(r.out()).contains("Usage: hydrahead " + command).contains("--debug");
+    // Those without effect are left out of the help, and accepted all the same.
+    List<String> words = new java.util.ArrayList<>(List.of(command));
+    words.addAll(List.of("--threads", "1", "--device", "cpu", "--dtype", "f32", "--seed", "3"));
+    words.addAll(List.of("--force", "--quiet", "--deterministic", "--blas", "java"));
+    assertThat(Run.of(words.toArray()).err()).doesNotContain("Unknown option");
+  }
+
+  @Test
+  void optionsWithoutEffectAreNotInTheHelpAndSaySo() {
+    assertThat(Run.of("info", "--help").out()).doesNotContain("--threads", "--force");
+    assertThat(Run.of("demo", "--help").out()).contains("--threads").doesNotContain("--seed");
+    assertThat(Run.of("eval", "--help").out())
+        .contains("--threads", "--device", "--dtype", "--seed", "--force", "--deterministic");
+    Run r = Run.of("info", Run.tiny(), "--threads", "1");
+    assertThat(r.code()).isZero();
+    assertThat(r.err()).isEqualTo("hydrahead: --threads has no effect on info\n");
+    assertThat(Run.of("info", Run.tiny(), "--threads", "1", "-q").err()).isEmpty();
   }
 
   @Test

@@ -24,24 +24,29 @@ public final class Spelling {
     return s.replaceAll("\\d", "");
   }
 
-  /** Levenshtein's distance, upper and lower case alike. */
+  /** Letters changed, added, left out, or swapped with a neighbour; case does not count. */
   static int distance(String a, String b) {
     String x = a.toLowerCase(Locale.ROOT);
     String y = b.toLowerCase(Locale.ROOT);
-    int[] row = new int[y.length() + 1];
-    for (int j = 0; j <= y.length(); j++) {
-      row[j] = j;
-    }
-    for (int i = 1; i <= x.length(); i++) {
-      int corner = row[0];
-      row[0] = i;
-      for (int j = 1; j <= y.length(); j++) {
-        int above = row[j];
-        int change = corner + (x.charAt(i - 1) == y.charAt(j - 1) ? 0 : 1);
-        row[j] = Math.min(change, Math.min(above, row[j - 1]) + 1);
-        corner = above;
+    int[][] d = new int[x.length() + 1][y.length() + 1];
+    for (int i = 0; i <= x.length(); i++) {
+      for (int j = 0; j <= y.length(); j++) {
+        if (i == 0 || j == 0) {
+          d[i][j] = i + j;
+          continue;
+        }
+        int change = x.charAt(i - 1) == y.charAt(j - 1) ? 0 : 1;
+        d[i][j] = Math.min(d[i - 1][j - 1] + change, Math.min(d[i - 1][j], d[i][j - 1]) + 1);
+        boolean swapped =
+            i > 1
+                && j > 1
+                && x.charAt(i - 1) == y.charAt(j - 2)
+                && x.charAt(i - 2) == y.charAt(j - 1);
+        if (swapped) {
+          d[i][j] = Math.min(d[i][j], d[i - 2][j - 2] + 1);
+        }
       }
     }
-    return row[y.length()];
+    return d[x.length()][y.length()];
   }
 }
