@@ -44,6 +44,7 @@ public final class CudaDevice implements AutoCloseable {
   private boolean capturing;
   private CublasLt blas;
   private CudaMemory memory;
+  private final CudaConvert convert = new CudaConvert(this);
 
   private CudaDevice(
       Driver driver, CudaLibraries libraries, Map<String, String> environment, int ordinal) {
@@ -272,6 +273,11 @@ public final class CudaDevice implements AutoCloseable {
   /** Matrix products on this device. */
   public CublasLt blas() {
     return blas;
+  }
+
+  /** Copies between element types on this device. */
+  public CudaConvert convert() {
+    return convert;
   }
 
   /** Whether work is being recorded instead of run. */

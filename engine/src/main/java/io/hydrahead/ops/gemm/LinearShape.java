@@ -14,16 +14,64 @@ final class LinearShape {
     if (w.rank() != 2 || !(isFloat(w.dtype()))) {
       throw new IllegalArgumentException("W must be a matrix of F32, BF16 or F16, not " + w);
     }
-    boolean fits = x.dim(1) == w.dim(1) && y.dim(1) == w.dim(0) && x.dim(0) == y.dim(0);
-    if (!fits) {
-      throw new IllegalArgumentException("y = x Wᵀ does not fit: x " + x + ", W " + w + ", y " + y);
-    }
+    fits(x, w, y);
   }
 
   /** Checks dy [N, M], x [N, K], dw [M, K] of a weight gradient. */
   static void checkWeight(Tensor dy, Tensor x, Tensor dw) {
     matrix("dw", dw);
     check(x, dw, dy);
+  }
+
+  /**
+   * Checks x [N, K], w [M, K], y [N, M] on a device, where x and y may be column slices and bf16;
+   * bf16 goes into bf16 or float32, float32 into float32.
+   */
+  static void checkDevice(Tensor x, Tensor w, Tensor y) {
+    deviceTypes(x, w, y);
+    fits(x, w, y);
+  }
+
+  /** Checks dy [N, M], w [M, K], dx [N, K] on a device; the types as in {@link #checkDevice}. */
+  static void checkDeviceInput(Tensor dy, Tensor w, Tensor dx) {
+    deviceTypes(dy, w, dx);
+    fits(dx, w, dy);
+  }
+
+  private static void deviceTypes(Tensor in, Tensor w, Tensor out) {
+    boolean types = isMatrixType(in) && isMatrixType(out) && isFloat(w.dtype());
+    types &= in.dtype() == DType.BF16 || out.dtype() == DType.F32;
+    if (!types || in.rank() != 2 || w.rank() != 2 || out.rank() != 2) {
+      throw new IllegalArgumentException(
+          "no product of "
+              + in
+              + " and W "
+              + w
+              + " into "
+              + out
+              + ": matrices of F32 into F32, of BF16 into BF16 or F32");
+    }
+  }
+
+  /** Checks dy [N, M], x [N, K] of one type, F32 or BF16, and dw [M, K] F32 on a device. */
+  static void checkDeviceWeight(Tensor dy, Tensor x, Tensor dw) {
+    matrix("dw", dw);
+    if (dy.dtype() != x.dtype() || !isMatrixType(x) || x.rank() != 2 || dy.rank() != 2) {
+      throw new IllegalArgumentException(
+          "dy and x must be matrices of one type, F32 or BF16, not dy " + dy + ", x " + x);
+    }
+    fits(x, dw, dy);
+  }
+
+  private static boolean isMatrixType(Tensor t) {
+    return t.dtype() == DType.F32 || t.dtype() == DType.BF16;
+  }
+
+  private static void fits(Tensor x, Tensor w, Tensor y) {
+    boolean fits = x.dim(1) == w.dim(1) && y.dim(1) == w.dim(0) && x.dim(0) == y.dim(0);
+    if (!fits) {
+      throw new IllegalArgumentException("y = x Wᵀ does not fit: x " + x + ", W " + w + ", y " + y);
+    }
   }
 
   private static boolean isFloat(DType t) {
