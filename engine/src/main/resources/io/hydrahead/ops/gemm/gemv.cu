@@ -71,16 +71,16 @@ extern "C" __global__ void __launch_bounds__(WARPS * 32)
   int lane = threadIdx.x % 32;
   int row = lane / 4;
   int first = blockIdx.x * TILE;
-  int from = warp * STEP + lane % 4 * 8;
-  const bf16* w0 = w + min(first + row, m - 1) * w_stride;
-  const bf16* w1 = w + min(first + row + 8, m - 1) * w_stride;
+  int ahead = lane % 4 * 8;  // of the lane's k before those of the warp's step
+  const bf16* w0 = w + min(first + row, m - 1) * w_stride + ahead;
+  const bf16* w1 = w + min(first + row + 8, m - 1) * w_stride + ahead;
 
   start_next();
 #if EARLY
 #pragma unroll
   for (int u = 0; u < EARLY * UNROLL; u++) {
-    int at = from + u * SPAN;
-    if (at < k) {
+    int at = warp * STEP + u * SPAN;
+    if (at + ahead < k) {
       prefetch(w0 + at);
       prefetch(w1 + at);
     }
@@ -88,12 +88,12 @@ extern "C" __global__ void __launch_bounds__(WARPS * 32)
 #endif
   wait_for_previous();
 
-  const bf16* x0 = x + row * x_stride;
+  const bf16* x0 = x + row * x_stride + ahead;
   bool has_row = row < n;
   float c[4] = {0.f, 0.f, 0.f, 0.f};
   const uint4 zero = make_uint4(0, 0, 0, 0);
-  int at = from;
-  for (; at + (UNROLL - 1) * SPAN < k; at += UNROLL * SPAN) {
+  int at = warp * STEP;
+  for (; at + (UNROLL - 1) * SPAN + STEP <= k; at += UNROLL * SPAN) {
     uint4 a[UNROLL], b[UNROLL], v[UNROLL];
 #pragma unroll
     for (int u = 0; u < UNROLL; u++) {
@@ -110,9 +110,8 @@ extern "C" __global__ void __launch_bounds__(WARPS * 32)
       mma(c, a[u].z, b[u].z, a[u].w, b[u].w, v[u].z, v[u].w);
     }
   }
-  // What is left may end inside a step, so the lanes of a warp need not agree on `at < k`.
-  for (; __any_sync(FULL_WARP, at < k); at += SPAN) {
-    bool inside = at < k;
+  for (; at < k; at += SPAN) {
+    bool inside = at + ahead < k;  // K may end inside a step
     uint4 a = inside ? load_stream(w0 + at) : zero;
     uint4 b = inside ? load_stream(w1 + at) : zero;
     uint4 v = inside && has_row ? *reinterpret_cast<const uint4*>(x0 + at) : zero;
