@@ -1,5 +1,6 @@
 package io.hydrahead.model;
 
+import io.hydrahead.tensor.DType;
 import io.hydrahead.tensor.Tensor;
 import io.hydrahead.tensor.Workspace;
 
@@ -13,7 +14,6 @@ public final class FrozenAttention implements AutoCloseable {
   private final Workspace memory;
   private final LayerPass[] layers;
   private final Tensor x;
-  private final Tensor y;
   private final Tensor normed;
   private final Tensor logits;
 
@@ -22,15 +22,15 @@ public final class FrozenAttention implements AutoCloseable {
     this.model = model;
     memory = new Workspace(model.ops().memory());
     ModelConfig c = model.config();
-    PassSpec spec = new PassSpec(c, model.plan(), model.style(), model.ops(), 1, rows, false);
-    Buffers.Overlay turns = new Buffers.Overlay(memory);
+    DType type = model.ops().activations();
+    PassSpec spec = PassSpec.of(model, 1, rows, PassSpec.Phase.FORWARD);
+    Buffers.Overlay turns = new Buffers.Overlay(memory, type);
     layers = new LayerPass[c.layers()];
     for (int l = 0; l < layers.length; l++) {
-      layers[l] = new LayerPass(spec, l, turns.restart());
+      layers[l] = new LayerPass(spec, l, turns.restart(), turns);
     }
-    x = memory.f32(rows, c.hiddenSize());
-    y = memory.f32(rows, c.hiddenSize());
-    normed = memory.f32(rows, c.hiddenSize());
+    x = memory.allocate(type, rows, c.hiddenSize());
+    normed = memory.allocate(type, rows, c.hiddenSize());
     logits = memory.f32(rows, c.vocabSize());
   }
 
@@ -43,16 +43,15 @@ public final class FrozenAttention implements AutoCloseable {
    *     from} are not read
    */
   public Tensor run(int from, Tensor input, Tensor[] mixerOutputs) {
-    Tensor in = x;
-    Tensor out = y;
-    in.copyFrom(input);
+    x.copyFrom(input);
     for (int l = from; l < layers.length; l++) {
-      layers[l].finish(in, mixerOutputs[l], out, model.weights(l));
-      Tensor t = in;
-      in = out;
-      out = t;
+      layers[l].finish(x, mixerOutputs[l], model.weights(l));
+      if (l + 1 < layers.length) {
+        model.ops().optim().sum(layers[l].middle, layers[l].mlpOutput, x);
+      } else {
+        layers[l].next(x, model.finalNorm(), normed, null);
+      }
     }
-    model.ops().rmsNorm().forward(in, model.finalNorm(), model.config().rmsNormEps(), normed, null);
     model.ops().linear().forward(normed, model.lmHead(), logits, false);
     return logits;
   }

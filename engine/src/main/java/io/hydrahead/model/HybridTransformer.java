@@ -1,6 +1,7 @@
 package io.hydrahead.model;
 
 import io.hydrahead.ops.Ops;
+import io.hydrahead.tensor.DType;
 import io.hydrahead.tensor.InputException;
 import io.hydrahead.tensor.Tensor;
 import java.nio.file.Path;
@@ -23,7 +24,13 @@ public final class HybridTransformer implements AutoCloseable {
   private final Ops ops;
   private final LayerPass.Weights[] weights;
 
+  /** The parameters in the form that the operations take. */
+  private final ParameterStore working;
+
   /**
+   * Takes over {@code parameters}. Where the operations want them elsewhere, or next to each other,
+   * they are copied there, and the given store is closed.
+   *
    * @throws InputException naming the parameter, if the store lacks one, has one too many, or one
    *     has another shape than plan and config say
    */
@@ -32,13 +39,36 @@ public final class HybridTransformer implements AutoCloseable {
     this.config = config;
     this.plan = plan;
     this.style = style;
-    this.parameters = parameters;
     this.ops = ops;
     requireShapes(ParameterShapes.of(config, plan, style), parameters);
+    this.parameters = placed(parameters);
+    working = this.parameters.working(ops.activations());
+    refresh();
     weights = new LayerPass.Weights[config.layers()];
     for (int l = 0; l < weights.length; l++) {
-      weights[l] = LayerPass.Weights.of(parameters, plan, style, l);
+      weights[l] = LayerPass.Weights.of(working, plan, style, ops.packed(), l);
     }
+  }
+
+  private ParameterStore placed(ParameterStore given) {
+    boolean arranged = given.isArranged() || ops.memory().host() && !ops.packed();
+    if (arranged && given.memory() == ops.memory()) {
+      return given;
+    }
+    boolean float32 = given.names().stream().allMatch(n -> given.get(n).dtype() == DType.F32);
+    ParameterStore there =
+        ParameterStore.arranged(
+            ops.memory(),
+            ParameterLayout.of(config, plan, style),
+            float32 ? DType.F32 : ops.activations());
+    given.names().forEach(name -> there.get(name).copyFrom(given.get(name)));
+    given.close();
+    return there;
+  }
+
+  /** After the parameters were changed by hand: operations may work with a rounded copy of them. */
+  public void refresh() {
+    parameters.refreshWorking(ops.optim());
   }
 
   private static void requireShapes(Map<String, long[]> shapes, ParameterStore store) {
@@ -104,12 +134,17 @@ public final class HybridTransformer implements AutoCloseable {
     return weights[layer];
   }
 
+  /** A layer's output projection W_o [D, H·d], as operations take it. */
+  public Tensor outputProjection(int layer) {
+    return weights[layer].o();
+  }
+
   Tensor embedding() {
-    return parameters.get(ParameterShapes.EMBEDDING);
+    return working.get(ParameterShapes.EMBEDDING);
   }
 
   Tensor finalNorm() {
-    return parameters.get(ParameterShapes.FINAL_NORM);
+    return working.get(ParameterShapes.FINAL_NORM);
   }
 
   String lmHeadName() {
@@ -117,7 +152,7 @@ public final class HybridTransformer implements AutoCloseable {
   }
 
   Tensor lmHead() {
-    return parameters.get(lmHeadName());
+    return working.get(lmHeadName());
   }
 
   /**

@@ -1,14 +1,12 @@
 package io.hydrahead.model;
 
-import static java.lang.foreign.ValueLayout.JAVA_FLOAT;
-
+import io.hydrahead.tensor.DType;
 import io.hydrahead.tensor.Tensor;
 import io.hydrahead.tensor.Workspace;
-import java.lang.foreign.MemorySegment;
 
 /**
- * What one layer remembers of one sequence: keys and values of the kept KV heads (float32),
- * recurrent state of the linear heads (float32), and the last inputs of the short convolutions.
+ * What one layer remembers of one sequence: keys and values of the kept KV heads, recurrent state
+ * of the linear heads (float32), and the last inputs of the short convolutions.
  */
 final class LayerCache {
   /** [g, capacity, d], or null without full heads. */
@@ -28,19 +26,24 @@ final class LayerCache {
   private final int headDim;
   private final long capacity;
 
-  LayerCache(ModelConfig c, HeadPlan plan, Style style, int layer, int capacity, Workspace memory) {
+  LayerCache(HybridTransformer model, int layer, int capacity, Workspace memory) {
+    ModelConfig c = model.config();
+    HeadPlan plan = model.plan();
+    Style style = model.style();
+    DType activations = model.ops().activations();
     kvHeads = plan.keptKvHeads(layer, c.kvHeads()).length;
     headDim = c.headDim();
     this.capacity = capacity;
     int linear = plan.linearHeads(layer).length;
-    keys = kvHeads > 0 ? memory.f32(kvHeads, capacity, headDim) : null;
-    values = kvHeads > 0 ? memory.f32(kvHeads, capacity, headDim) : null;
+    keys = kvHeads > 0 ? memory.allocate(activations, kvHeads, capacity, headDim) : null;
+    values = kvHeads > 0 ? memory.allocate(activations, kvHeads, capacity, headDim) : null;
     state = linear > 0 ? memory.zeros(1, linear, headDim, headDim) : null;
     boolean conv = linear > 0 && style.convKernel() > 0;
     long width = (long) linear * headDim;
-    qHistory = conv ? memory.zeros(1, style.convKernel() - 1, width) : null;
-    kHistory = conv ? memory.zeros(1, style.convKernel() - 1, width) : null;
-    vHistory = conv ? memory.zeros(1, style.convKernel() - 1, width) : null;
+    qHistory = conv ? memory.allocate(activations, 1, style.convKernel() - 1, width) : null;
+    kHistory = conv ? memory.allocate(activations, 1, style.convKernel() - 1, width) : null;
+    vHistory = conv ? memory.allocate(activations, 1, style.convKernel() - 1, width) : null;
+    clear();
   }
 
   /** Stores keys and values [T, g·d] of positions start … start + T − 1. Allocates nothing. */
@@ -66,16 +69,23 @@ final class LayerCache {
     }
   }
 
-  /** Repeats {@code noise} over keys and values. */
-  void fill(float[] noise) {
-    if (keys == null) {
-      return;
+  /** Repeats {@code noise}, host memory of activations, over keys and values. */
+  void fill(Tensor noise) {
+    if (keys != null) {
+      repeat(noise, keys);
+      repeat(noise, values);
     }
-    for (Tensor t : new Tensor[] {keys, values}) {
-      for (long at = 0; at < t.size(); at += noise.length) {
-        MemorySegment.copy(
-            noise, 0, t.segment(), JAVA_FLOAT, at * 4, (int) Math.min(noise.length, t.size() - at));
-      }
+  }
+
+  /** Repeats {@code block} over {@code t}, by doubling what is there. */
+  static void repeat(Tensor block, Tensor t) {
+    Tensor flat = t.view(t.size());
+    long done = Math.min(block.size(), t.size());
+    flat.rows(0, done).copyFrom(block.rows(0, done));
+    while (done < t.size()) {
+      long n = Math.min(done, t.size() - done);
+      flat.rows(done, n).copyFrom(flat.rows(0, n));
+      done += n;
     }
   }
 

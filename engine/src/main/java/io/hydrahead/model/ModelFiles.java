@@ -59,12 +59,21 @@ public final class ModelFiles {
       Style style = ConfigJson.style(checkpoint.config(), folder);
       Map<String, long[]> shapes = ParameterShapes.of(config, plan, style);
       requireNoStrangers(checkpoint, shapes, folder);
-      ParameterStore store = new ParameterStore();
+      boolean arranged = ops.packed() || !ops.memory().host();
+      ParameterStore store =
+          arranged
+              ? ParameterStore.arranged(
+                  ops.memory(),
+                  ParameterLayout.of(config, plan, style),
+                  options.float32() ? DType.F32 : ops.activations())
+              : new ParameterStore();
       boolean mapped = false;
       for (Map.Entry<String, long[]> e : shapes.entrySet()) {
         Tensor stored = checkpoint.get(e.getKey(), e.getValue());
         requireFloats(e.getKey(), stored, folder);
-        if (!options.float32() && isMatrix(e.getKey(), stored)) {
+        if (arranged) {
+          store.get(e.getKey()).copyFrom(stored);
+        } else if (!options.float32() && isMatrix(e.getKey(), stored)) {
           store.put(e.getKey(), stored);
           mapped = true;
         } else {
@@ -84,7 +93,7 @@ public final class ModelFiles {
   }
 
   private static boolean isMatrix(String name, Tensor t) {
-    return t.rank() == 2 && !name.endsWith("_conv.weight");
+    return ParameterLayout.isMatrix(name, t.shape());
   }
 
   static void requireFloats(String name, Tensor stored, Path folder) {
@@ -127,7 +136,7 @@ public final class ModelFiles {
     try (Workspace memory = new Workspace()) {
       Map<String, Tensor> tensors = new LinkedHashMap<>();
       for (String name : model.parameters().names()) {
-        Tensor t = model.parameters().get(name);
+        Tensor t = model.parameters().get(name).onHost();
         DType dtype = plain || isMatrix(name, t) ? options.dtype() : DType.F32;
         if (t.dtype() != dtype) {
           Tensor converted = memory.allocate(dtype, t.shape());

@@ -4,7 +4,6 @@ import io.hydrahead.ops.Ops;
 import io.hydrahead.tensor.DType;
 import io.hydrahead.tensor.InputException;
 import io.hydrahead.tensor.Tensor;
-import java.lang.foreign.MemorySegment;
 import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
@@ -90,22 +89,28 @@ public final class ModelShapes {
     }
     Tensor block = Tensor.allocate(java.lang.foreign.Arena.ofAuto(), dtype, pattern.length);
     block.copyFrom(pattern);
-    ParameterStore store = new ParameterStore();
-    ParameterShapes.of(config, plan, style)
-        .forEach((name, shape) -> {
-          if (shape.length == 2 && !name.endsWith("_conv.weight")) {
-            repeat(block, store.allocate(name, dtype, shape).segment());
-          } else {
-            boolean one = name.contains("norm") || name.endsWith("gamma");
-            store.allocate(name, DType.F32, shape).fill(one ? 1f : 0.02f);
-          }
-        });
+    ParameterStore store = store(config, plan, style, dtype, ops);
+    for (String name : store.names()) {
+      Tensor t = store.get(name);
+      if (ParameterLayout.isMatrix(name, t.shape())) {
+        LayerCache.repeat(block, t);
+      } else {
+        boolean one = name.contains("norm") || name.endsWith("gamma");
+        t.fill(one ? 1f : 0.02f);
+      }
+    }
     return new HybridTransformer(config, plan, style, store, ops);
   }
 
-  private static void repeat(Tensor block, MemorySegment to) {
-    for (long at = 0; at < to.byteSize(); at += block.bytes()) {
-      MemorySegment.copy(block.segment(), 0, to, at, Math.min(block.bytes(), to.byteSize() - at));
+  private static ParameterStore store(
+      ModelConfig config, HeadPlan plan, Style style, DType dtype, Ops ops) {
+    if (ops.packed() || !ops.memory().host()) {
+      return ParameterStore.arranged(ops.memory(), ParameterLayout.of(config, plan, style), dtype);
     }
+    ParameterStore store = new ParameterStore();
+    ParameterShapes.of(config, plan, style)
+        .forEach((name, shape) ->
+            store.allocate(name, ParameterLayout.isMatrix(name, shape) ? dtype : DType.F32, shape));
+    return store;
   }
 }

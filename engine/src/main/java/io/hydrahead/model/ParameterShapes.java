@@ -1,7 +1,10 @@
 package io.hydrahead.model;
 
+import java.util.ArrayList;
 import java.util.LinkedHashMap;
+import java.util.List;
 import java.util.Map;
+import java.util.function.Predicate;
 
 /**
  * Names and shapes of all parameters of a (config, plan, style), in checkpoint order. Only rows
@@ -14,14 +17,42 @@ public final class ParameterShapes {
 
   private ParameterShapes() {}
 
+  /** What the names of all layers' parameters begin with. */
+  static String layersPrefix() {
+    return "model.layers.";
+  }
+
   /** Prefix of layer {@code l}'s parameters. */
   public static String layer(int l) {
-    return "model.layers." + l + ".";
+    return layersPrefix() + l + ".";
   }
 
   /** Prefix of layer {@code l}'s attention parameters: what stage 1 of the transfer trains. */
   public static String attention(int l) {
     return layer(l) + "self_attn.";
+  }
+
+  /**
+   * Matrices of layer {@code l} that its normed input is multiplied with, those that exist: of the
+   * full heads q, k, v and gate, of the linear heads q, k, v, gate, and last, since their few rows
+   * would spoil the alignment of others, decay and write strength.
+   */
+  static List<String> attentionInputs(int l, Predicate<String> exists) {
+    List<String> out = new ArrayList<>();
+    for (String kind : new String[] {"", "linear_"}) {
+      for (String name : new String[] {"q", "k", "v", "z"}) {
+        out.add(attention(l) + kind + name + "_proj.weight");
+      }
+    }
+    out.add(attention(l) + "linear_a_proj.weight");
+    out.add(attention(l) + "linear_b_proj.weight");
+    out.removeIf(exists.negate());
+    return out;
+  }
+
+  /** Matrices of layer {@code l} that the MLP's normed input is multiplied with. */
+  static List<String> mlpInputs(int l) {
+    return List.of(layer(l) + "mlp.gate_proj.weight", layer(l) + "mlp.up_proj.weight");
   }
 
   public static Map<String, long[]> of(ModelConfig c, HeadPlan plan, Style style) {

@@ -4,16 +4,32 @@ import io.hydrahead.ops.Ops;
 
 /** What a pass is built for: a model's structure and fixed sizes, B sequences of T tokens. */
 record PassSpec(
-    ModelConfig config,
-    HeadPlan plan,
-    Style style,
-    Ops ops,
-    int batch,
-    int tokens,
-    boolean training) {
+    ModelConfig config, HeadPlan plan, Style style, Ops ops, int batch, int tokens, Phase phase) {
+  /** What a pass is for. */
+  enum Phase {
+    /** A piece of a text whose past lies in caches. */
+    CACHED,
+    /** Whole sequences, forward only. */
+    FORWARD,
+    /** Whole sequences, with a backward pass. */
+    TRAINING
+  }
+
+  static PassSpec of(HybridTransformer m, int batch, int tokens, Phase phase) {
+    return new PassSpec(m.config(), m.plan(), m.style(), m.ops(), batch, tokens, phase);
+  }
 
   /** N = B·T. */
   int rows() {
     return Math.multiplyExact(batch, tokens);
+  }
+
+  /** Whether what the backward pass needs is kept. */
+  boolean training() {
+    return phase == Phase.TRAINING;
+  }
+
+  boolean cached() {
+    return phase == Phase.CACHED;
   }
 }

@@ -1,25 +1,65 @@
 package io.hydrahead.model;
 
+import io.hydrahead.ops.Ops;
+import io.hydrahead.ops.headprep.HeadPrep.Tables;
+import io.hydrahead.tensor.DType;
 import io.hydrahead.tensor.Tensor;
+import io.hydrahead.tensor.Workspace;
 
-/** Where a pass stands in the text: absolute position of its first token, and its rotary tables. */
+/**
+ * Where a pass stands in the text: absolute position of its first token, and what depends on it:
+ * rotary tables, and the length scale of full heads' queries when reading from a cache.
+ */
 final class Position {
-  private final RotaryTable table;
+  private final Ops ops;
+  private final Style style;
+  private final double scaling;
+  private final Tensor frequencies;
+  private final Tensor position;
   private final Tensor cos;
   private final Tensor sin;
+  private final Tensor lengthScale;
+  private final Tables fullQueries;
+  private final Tables fullKeys;
+  private final Tables linear;
   private int start = -1;
 
-  Position(PassSpec spec, Buffers buffers) {
+  /**
+   * @param tables where the tables lie, which may be overwritten between passes (see {@link
+   *     #forget})
+   * @param constants owns the rest
+   */
+  Position(PassSpec spec, Buffers tables, Workspace constants) {
+    ops = spec.ops();
+    style = spec.style();
     int d = spec.config().headDim();
-    table = new RotaryTable(spec.config().rotary(), d);
-    cos = buffers.f32(spec.tokens(), d / 2);
-    sin = buffers.f32(spec.tokens(), d / 2);
+    RotaryTable table = new RotaryTable(spec.config().rotary(), d);
+    scaling = table.scaling();
+    frequencies = constants.allocate(DType.F64, d / 2);
+    Tensor f = Tensor.allocate(java.lang.foreign.Arena.ofAuto(), DType.F64, d / 2);
+    for (int i = 0; i < d / 2; i++) {
+      f.setDouble(i, table.frequency(i));
+    }
+    frequencies.copyFrom(f);
+    position = constants.allocate(DType.I32, 1);
+    cos = tables.f32(spec.tokens(), d / 2);
+    sin = tables.f32(spec.tokens(), d / 2);
+    boolean scaled = spec.cached() && style.lengthScale() == Style.LengthScale.LOG;
+    lengthScale = scaled ? tables.f32(spec.tokens()) : null;
+    Tables rotary = new Tables(cos, sin, null);
+    fullKeys = style.fullRotary() ? rotary : Tables.NONE;
+    fullQueries = new Tables(fullKeys.cos(), fullKeys.sin(), lengthScale);
+    linear = style.linearRotary() ? rotary : Tables.NONE;
   }
 
-  /** Moves to {@code newStart}; allocates nothing. */
+  /** Moves to {@code newStart}; allocates nothing in the host's memory. */
   void moveTo(int newStart) {
     if (newStart != start) {
-      table.fill(newStart, cos, sin);
+      position.setInt(0, newStart);
+      ops.rotary().angles(position, frequencies, scaling, cos, sin);
+      if (lengthScale != null) {
+        ops.headPrep().lengthScale(position, style.logScaleBase(), lengthScale);
+      }
       start = newStart;
     }
   }
@@ -33,12 +73,18 @@ final class Position {
     return start;
   }
 
-  /** [T, d/2]. */
-  Tensor cos() {
-    return cos;
+  /** What full heads' queries go through. */
+  Tables fullQueries() {
+    return fullQueries;
   }
 
-  Tensor sin() {
-    return sin;
+  /** What full heads' keys go through. */
+  Tables fullKeys() {
+    return fullKeys;
+  }
+
+  /** What linear heads' queries and keys go through. */
+  Tables linear() {
+    return linear;
   }
 }

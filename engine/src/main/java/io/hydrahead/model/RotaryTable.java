@@ -1,10 +1,7 @@
 package io.hydrahead.model;
 
-import io.hydrahead.tensor.Tensor;
-
 /**
- * Cosines and sines of the rotary angles for a run of positions, computed in float64 and rounded
- * once.
+ * Frequencies of the rotary angles, in float64: at position p the angle of pair i is p · f_i.
  *
  * <p>YaRN: Peng et al., arXiv:2309.00071, with the ramp and attention factor of Hugging Face
  * transformers.
@@ -13,7 +10,7 @@ public final class RotaryTable {
   private final double[] inverseFrequency;
   private final double scaling;
 
-  /** Tables for heads of {@code headDim} (even). */
+  /** Frequencies for heads of {@code headDim} (even). */
   public RotaryTable(RotaryConfig config, int headDim) {
     int half = headDim / 2;
     inverseFrequency = new double[half];
@@ -54,16 +51,13 @@ public final class RotaryTable {
     return dim * Math.log(maxPosition / (rotations * 2 * Math.PI)) / (2 * Math.log(theta));
   }
 
-  /** Fills cos and sin [T, d/2] for positions start … start + T − 1. Allocates nothing. */
-  public void fill(int start, Tensor cos, Tensor sin) {
-    int half = inverseFrequency.length;
-    int tokens = (int) (cos.size() / half);
-    for (int t = 0; t < tokens; t++) {
-      for (int i = 0; i < half; i++) {
-        double angle = (start + t) * inverseFrequency[i];
-        cos.set((long) t * half + i, (float) (Math.cos(angle) * scaling));
-        sin.set((long) t * half + i, (float) (Math.sin(angle) * scaling));
-      }
-    }
+  /** Radians a position of pair {@code i}, i below headDim / 2. */
+  public double frequency(int i) {
+    return inverseFrequency[i];
+  }
+
+  /** What cosines and sines are multiplied by. */
+  public double scaling() {
+    return scaling;
   }
 }

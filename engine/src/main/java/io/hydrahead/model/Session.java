@@ -4,6 +4,7 @@ import io.hydrahead.ops.Ops;
 import io.hydrahead.tensor.DType;
 import io.hydrahead.tensor.Tensor;
 import io.hydrahead.tensor.Workspace;
+import java.lang.foreign.Arena;
 import java.util.ArrayList;
 import java.util.HashMap;
 import java.util.List;
@@ -13,12 +14,14 @@ import java.util.Map;
  * One sequence being read and continued: prefill in pieces, then decode token by token. Holds the
  * caches: keys and values of kept KV heads only, float32 recurrent state for the linear heads.
  *
- * <p>Pieces end at multiples of {@link #PIECE} in the text, so every chunk lies on the absolute
+ * <p>Pieces end at multiples of {@link #piece} in the text, so every chunk lies on the absolute
  * grid. {@link #decode} allocates nothing.
  */
 public final class Session implements AutoCloseable {
-  /** Most tokens a piece: a multiple of the delta rule's chunk. */
-  static final int PIECE = 512;
+  /** Most tokens a piece, multiples of the delta rule's chunk: for caches of a core, and more. */
+  private static final int HOST_PIECE = 512;
+
+  private static final int DEVICE_PIECE = 8192;
 
   private final HybridTransformer model;
   private final int capacity;
@@ -30,7 +33,11 @@ public final class Session implements AutoCloseable {
   private final int[] one = new int[1];
   private final Tensor lastHidden;
   private final Tensor lastNormed;
+
+  /** The row in the host's memory, and the same as [V]. */
   private final Tensor logits;
+
+  private final Tensor vocabularyLogits;
   private final Tensor logitsRow;
   private int position;
 
@@ -38,66 +45,59 @@ public final class Session implements AutoCloseable {
   private final class Chain {
     final Position at;
     final Tensor x;
-    final Tensor y;
-    final Tensor lastOfX;
-    final Tensor lastOfY;
+    final Tensor lastMiddle;
+    final Tensor lastMlpOutput;
     final LayerPass[] layers;
     final PassSpec spec;
     final Tensor tokenIds;
 
     Chain(int tokens, Buffers.Overlay overlay) {
       ModelConfig c = model.config();
-      spec = new PassSpec(c, model.plan(), model.style(), model.ops(), 1, tokens, false);
+      spec = PassSpec.of(model, 1, tokens, PassSpec.Phase.CACHED);
       overlay.restart();
-      at = new Position(spec, overlay);
-      tokenIds = memory.allocate(DType.I32, tokens);
-      x = overlay.f32(tokens, c.hiddenSize());
-      y = overlay.f32(tokens, c.hiddenSize());
-      lastOfX = x.rows(tokens - 1, 1);
-      lastOfY = y.rows(tokens - 1, 1);
+      tokenIds = overlay.allocate(DType.I32, tokens);
+      at = new Position(spec, overlay, memory);
+      x = overlay.elements(tokens, c.hiddenSize());
+      int turns = overlay.mark();
       layers = new LayerPass[c.layers()];
-      SharedSlots turns = new SharedSlots(overlay);
       for (int l = 0; l < layers.length; l++) {
-        layers[l] = new LayerPass(spec, l, turns.restart());
+        overlay.restart(turns);
+        layers[l] = new LayerPass(spec, l, overlay, overlay);
       }
+      LayerPass last = layers[layers.length - 1];
+      lastMiddle = last.middle.rows(tokens - 1, 1);
+      lastMlpOutput = last.mlpOutput.rows(tokens - 1, 1);
     }
 
-    /** Reads ids[from …]; returns whichever of x and y holds the last layer's output. */
-    Tensor run(int[] ids, int from, HeadTap tap) {
-      Ops ops = spec.ops();
+    /** Reads ids[from …]; what the last layer leaves to be done is in it. */
+    void run(int[] ids, int from, HeadTap tap) {
       at.moveTo(position);
       tokenIds.copyFrom(ids, from, spec.tokens());
-      ops.embedding().forward(tokenIds, model.embedding(), x);
-      Tensor in = x;
-      Tensor out = y;
+      spec.ops().embedding().forward(tokenIds, model.embedding(), x);
       for (int l = 0; l < layers.length; l++) {
-        layers[l].forward(in, out, model.weights(l), at, caches[l], tap);
-        Tensor t = in;
-        in = out;
-        out = t;
+        layers[l].forward(x, l == 0 ? null : layers[l - 1], model.weights(l), at, caches[l], tap);
       }
-      return in;
-    }
-  }
-
-  /** Lets layers share slots of an overlay beyond those already taken. */
-  private static final class SharedSlots implements Buffers {
-    private final Overlay overlay;
-    private final int base;
-
-    SharedSlots(Overlay overlay) {
-      this.overlay = overlay;
-      base = overlay.mark();
+      position += spec.tokens();
     }
 
-    SharedSlots restart() {
-      overlay.restart(base);
-      return this;
-    }
-
-    @Override
-    public Tensor f32(long... shape) {
-      return overlay.f32(shape);
+    /** Final norm of the last row, then its logits. */
+    Tensor head() {
+      ModelConfig c = model.config();
+      Ops ops = spec.ops();
+      ops.rmsNorm()
+          .addForward(
+              lastMiddle,
+              lastMlpOutput,
+              model.finalNorm(),
+              c.rmsNormEps(),
+              lastHidden,
+              lastNormed,
+              null);
+      ops.linear().forward(lastNormed, model.lmHead(), logitsRow, false);
+      if (logits != logitsRow) {
+        logits.copyFrom(logitsRow);
+      }
+      return vocabularyLogits;
     }
   }
 
@@ -108,17 +108,19 @@ public final class Session implements AutoCloseable {
     this.model = model;
     this.capacity = capacity;
     memory = new Workspace(model.ops().memory());
-    prefillMemory = new Buffers.Overlay(memory);
+    DType type = model.ops().activations();
+    prefillMemory = new Buffers.Overlay(memory, type);
     ModelConfig c = model.config();
     caches = new LayerCache[c.layers()];
     for (int l = 0; l < caches.length; l++) {
-      caches[l] = new LayerCache(c, model.plan(), model.style(), l, capacity, memory);
+      caches[l] = new LayerCache(model, l, capacity, memory);
     }
-    decodeChain = new Chain(1, new Buffers.Overlay(memory));
-    lastHidden = memory.f32(1, c.hiddenSize());
-    lastNormed = memory.f32(1, c.hiddenSize());
+    decodeChain = new Chain(1, new Buffers.Overlay(memory, type));
+    lastHidden = memory.allocate(type, 1, c.hiddenSize());
+    lastNormed = memory.allocate(type, 1, c.hiddenSize());
     logitsRow = memory.f32(1, c.vocabSize());
-    logits = logitsRow.view(c.vocabSize());
+    logits = memory.memory().host() ? logitsRow : Tensor.allocate(Arena.ofAuto(), 1, c.vocabSize());
+    vocabularyLogits = logits.view(c.vocabSize());
   }
 
   /** Tokens read so far. */
@@ -143,8 +145,7 @@ public final class Session implements AutoCloseable {
    *     not fit
    */
   public Tensor prefill(int[] ids) {
-    read(ids, null, HeadTap.NONE);
-    return head();
+    return read(ids, null, HeadTap.NONE).head();
   }
 
   /** Reads {@code ids} and shows the logits of every one of them, some rows at a time. */
@@ -154,41 +155,48 @@ public final class Session implements AutoCloseable {
 
   /** Like {@link #prefill(int[])}, with a tap on every layer; rows of a tensor are one piece's. */
   public Tensor prefill(int[] ids, HeadTap tap) {
-    read(ids, null, tap);
-    return head();
+    return read(ids, null, tap).head();
   }
 
-  private void read(int[] ids, TrainingPass.LogitsSink sink, HeadTap tap) {
+  /** Reads {@code ids} in pieces and returns the chain of the last. */
+  private Chain read(int[] ids, TrainingPass.LogitsSink sink, HeadTap tap) {
     if (ids.length == 0) {
       throw new IllegalArgumentException("the prompt is empty: give at least one token");
     }
     model.requireIds(ids, 0, ids.length);
     requireRoom(ids.length);
+    Chain chain = null;
     int done = 0;
     while (done < ids.length) {
-      int piece = Math.min(ids.length - done, PIECE - position % PIECE);
-      Chain chain = chain(piece);
-      Tensor out = chain.run(ids, done, tap);
+      int piece = Math.min(ids.length - done, piece() - position % piece());
+      chain = chain(piece);
+      chain.run(ids, done, tap);
       if (sink != null) {
-        allLogits(out, done, piece, sink);
+        allLogits(chain, done, sink);
       }
-      lastHidden.copyFrom(out == chain.x ? chain.lastOfX : chain.lastOfY);
-      position += piece;
       done += piece;
     }
+    return chain;
   }
 
-  private void allLogits(Tensor hidden, int from, int rows, TrainingPass.LogitsSink sink) {
+  /** Most tokens of a piece. */
+  private int piece() {
+    return model.ops().memory().host() ? HOST_PIECE : DEVICE_PIECE;
+  }
+
+  private void allLogits(Chain chain, int from, TrainingPass.LogitsSink sink) {
     ModelConfig c = model.config();
+    int rows = chain.spec.tokens();
+    DType type = model.ops().activations();
     try (Workspace w = new Workspace(memory.memory())) {
-      Tensor normed = w.f32(rows, c.hiddenSize());
-      model.ops().rmsNorm().forward(hidden, model.finalNorm(), c.rmsNormEps(), normed, null);
+      Tensor normed = w.allocate(type, rows, c.hiddenSize());
+      chain.layers[chain.layers.length - 1].next(chain.x, model.finalNorm(), normed, null);
       int step = Math.clamp((1 << 22) / c.vocabSize(), 1, rows);
       Tensor out = w.f32(step, c.vocabSize());
       for (int r = 0; r < rows; r += step) {
         int n = Math.min(step, rows - r);
         model.ops().linear().forward(normed.rows(r, n), model.lmHead(), out.rows(0, n), false);
-        sink.accept(from + r, out.rows(0, n));
+        sink.accept(from + r, out.rows(0, n).onHost());
       }
     }
   }
@@ -196,9 +204,9 @@ public final class Session implements AutoCloseable {
   private Chain chain(int tokens) {
     Chain c = prefillChains.get(tokens);
     if (c == null) {
-      if (prefillChains.isEmpty() && tokens < Math.min(PIECE, capacity)) {
-        prefillChains.put(
-            Math.min(PIECE, capacity), new Chain(Math.min(PIECE, capacity), prefillMemory));
+      int most = Math.min(piece(), capacity);
+      if (prefillChains.isEmpty() && tokens < most) {
+        prefillChains.put(most, new Chain(most, prefillMemory));
       }
       c = new Chain(tokens, prefillMemory);
       prefillChains.put(tokens, c);
@@ -213,19 +221,8 @@ public final class Session implements AutoCloseable {
     one[0] = id;
     model.requireIds(one, 0, 1);
     requireRoom(1);
-    Tensor out = decodeChain.run(one, 0, HeadTap.NONE);
-    lastHidden.copyFrom(out);
-    position++;
-    return head();
-  }
-
-  private Tensor head() {
-    model
-        .ops()
-        .rmsNorm()
-        .forward(lastHidden, model.finalNorm(), model.config().rmsNormEps(), lastNormed, null);
-    model.ops().linear().forward(lastNormed, model.lmHead(), logitsRow, false);
-    return logits;
+    decodeChain.run(one, 0, HeadTap.NONE);
+    return decodeChain.head();
   }
 
   private void requireRoom(int tokens) {
@@ -284,9 +281,10 @@ public final class Session implements AutoCloseable {
     reset();
     requireRoom(tokens);
     java.util.SplittableRandom random = new java.util.SplittableRandom(tokens);
-    float[] noise = new float[4099];
-    for (int i = 0; i < noise.length; i++) {
-      noise[i] = (float) random.nextGaussian();
+    DType type = model.ops().activations();
+    Tensor noise = Tensor.allocate(Arena.ofAuto(), type, 4099);
+    for (int i = 0; i < noise.size(); i++) {
+      noise.set(i, (float) random.nextGaussian());
     }
     for (LayerCache c : caches) {
       c.fill(noise);

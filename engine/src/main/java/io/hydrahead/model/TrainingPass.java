@@ -1,25 +1,34 @@
 package io.hydrahead.model;
 
 import io.hydrahead.ops.Ops;
+import io.hydrahead.ops.Replay;
 import io.hydrahead.tensor.DType;
 import io.hydrahead.tensor.Tensor;
 import io.hydrahead.tensor.Workspace;
-import java.util.ArrayList;
-import java.util.List;
 
 /**
  * Forward and backward over B whole sequences of T tokens, in buffers assigned once. N = B·T rows,
  * D width, V vocabulary. Also a teacher's pass, or a probe's, when built without gradients: then
- * only what {@link #layerInput}, {@link #mixerOutput} and {@link #finalHidden} show is kept a
- * layer.
+ * only what {@link #layerInput} and {@link #finalHidden} show is kept a layer.
  *
  * <p>Activations are assigned; parameter gradients accumulate.
  */
 public final class TrainingPass implements AutoCloseable {
-  private static final int CHUNK_FLOATS = 1 << 20;
+  /**
+   * What is kept for the backward pass.
+   *
+   * @param gradients whether there is one
+   * @param recompute keep only each layer's input and compute the rest again: less memory, a third
+   *     more work
+   */
+  public record Options(boolean gradients, boolean recompute) {
+    public static final Options FORWARD = new Options(false, false);
+    public static final Options TRAINING = new Options(true, false);
+  }
 
   private final HybridTransformer model;
   private final PassSpec spec;
+  private final Options options;
   private final Workspace memory;
   private final Tensor[] inputs;
   private final Tensor last;
@@ -30,90 +39,56 @@ public final class TrainingPass implements AutoCloseable {
   private final LayerPass[] layers;
   private final LayerPass.Gradients[] gradients;
   private final Position position;
-  private final List<Chunk> chunks = new ArrayList<>();
   private final Tensor ids;
-  private final Tensor targets;
-  private final Tensor weights;
-  private final Tensor crossEntropyScale;
-  private final Tensor klScale;
-  private final Tensor crossEntropySum;
-  private final Tensor klSum;
+  private final LossHead head;
   private ParameterStore boundTo;
   private LayerPass.Weights[] bound;
-
-  /** Some rows of the LM head's work: views that are made once. */
-  private record Chunk(
-      int from,
-      Tensor hidden,
-      Tensor dHidden,
-      Tensor logits,
-      Tensor dLogits,
-      Tensor targets,
-      Tensor weights) {}
+  private Replay step;
+  private ParameterStore stepGrads;
 
   /**
    * @param gradients whether {@link #backward} will be called: the model must then be float32
    */
   public TrainingPass(HybridTransformer model, int batch, int tokens, boolean gradients) {
+    this(model, batch, tokens, gradients ? Options.TRAINING : Options.FORWARD);
+  }
+
+  /** For models in float32 if {@code options} ask for gradients. */
+  public TrainingPass(HybridTransformer model, int batch, int tokens, Options options) {
     this.model = model;
+    this.options = options;
     ModelConfig c = model.config();
-    spec = new PassSpec(c, model.plan(), model.style(), model.ops(), batch, tokens, gradients);
-    memory = new Workspace(model.ops().memory());
+    Ops ops = model.ops();
+    boolean training = options.gradients;
+    PassSpec.Phase phase = training ? PassSpec.Phase.TRAINING : PassSpec.Phase.FORWARD;
+    spec = PassSpec.of(model, batch, tokens, phase);
+    memory = new Workspace(ops.memory());
     int n = spec.rows();
     int width = c.hiddenSize();
     ids = memory.allocate(DType.I32, n);
-    targets = memory.allocate(DType.I32, n);
-    weights = memory.f32(n);
-    crossEntropyScale = memory.f32(1);
-    klScale = memory.f32(1);
-    crossEntropySum = memory.allocate(DType.F64, 1);
-    klSum = memory.allocate(DType.F64, 1);
-    Buffers own = Buffers.own(memory);
-    Buffers.Overlay shared = new Buffers.Overlay(memory);
-    position = new Position(spec, own);
+    Buffers own = Buffers.own(memory, ops.activations());
+    Buffers.Overlay turns = new Buffers.Overlay(memory, ops.activations());
+    Buffers.Overlay kept = new Buffers.Overlay(memory, ops.activations());
+    Buffers.Overlay shared = new Buffers.Overlay(memory, ops.activations());
+    position = new Position(spec, own, memory);
     position.moveTo(0);
     inputs = new Tensor[c.layers()];
     layers = new LayerPass[c.layers()];
-    this.gradients = new LayerPass.Gradients[c.layers()];
-    Buffers.Overlay turns = new Buffers.Overlay(memory);
+    gradients = new LayerPass.Gradients[c.layers()];
     for (int l = 0; l < c.layers(); l++) {
-      inputs[l] = memory.f32(n, width);
-      // Linear heads need training buffers wherever no cache carries their state.
-      layers[l] = new LayerPass(trainingSpec(), l, gradients ? own : turns.restart());
-      if (gradients) {
-        this.gradients[l] = new LayerPass.Gradients(layers[l], shared.restart());
+      inputs[l] = own.elements(n, width);
+      boolean keep = training && !options.recompute;
+      layers[l] = new LayerPass(spec, l, keep ? own : kept.restart(), turns.restart());
+      if (training) {
+        gradients[l] = new LayerPass.Gradients(layers[l], shared.restart());
       }
     }
-    last = memory.f32(n, width);
-    finalHidden = memory.f32(n, width);
-    finalRstd = memory.f32(n);
-    dHidden = gradients ? memory.f32(n, width) : null;
-    dResidual = gradients ? memory.f32(n, width) : null;
-    chunk(n);
-  }
-
-  private PassSpec trainingSpec() {
-    return new PassSpec(
-        spec.config(), spec.plan(), spec.style(), spec.ops(), spec.batch(), spec.tokens(), true);
-  }
-
-  private void chunk(int n) {
-    int vocabulary = spec.config().vocabSize();
-    int rows = Math.clamp(CHUNK_FLOATS / vocabulary, Math.min(8, n), n);
-    Tensor logits = memory.f32(rows, vocabulary);
-    Tensor dLogits = spec.training() ? memory.f32(rows, vocabulary) : null;
-    for (int from = 0; from < n; from += rows) {
-      int count = Math.min(rows, n - from);
-      chunks.add(
-          new Chunk(
-              from,
-              finalHidden.rows(from, count),
-              dHidden == null ? null : dHidden.rows(from, count),
-              logits.rows(0, count),
-              dLogits == null ? null : dLogits.rows(0, count),
-              targets.rows(from, count),
-              weights.rows(from, count)));
-    }
+    last = own.elements(n, width);
+    finalHidden = own.elements(n, width);
+    finalRstd = training ? own.f32(n) : null;
+    dHidden = training ? own.elements(n, width) : null;
+    dResidual = training ? own.elements(n, width) : null;
+    head = new LossHead(model, memory, finalHidden, dHidden);
   }
 
   public int batch() {
@@ -153,27 +128,33 @@ public final class TrainingPass implements AutoCloseable {
   }
 
   public void forward(int[] ids, HeadTap tap, LayerObserver observer) {
+    read(ids);
+    embed();
+    forwardFrom(0, tap, observer);
+  }
+
+  private void read(int[] ids) {
     model.requireIds(ids, 0, ids.length);
     if (ids.length != spec.rows()) {
       throw new IllegalArgumentException(ids.length + " ids for " + spec.rows() + " rows");
     }
     this.ids.copyFrom(ids, 0, ids.length);
-    spec.ops().embedding().forward(this.ids, model.embedding(), inputs[0]);
-    forwardFrom(0, tap, observer);
+  }
+
+  private void embed() {
+    spec.ops().embedding().forward(ids, model.embedding(), inputs[0]);
   }
 
   /**
    * Runs layers {@code from} … on what {@link #layerInput} of that layer holds: a probe's re-run.
    */
   public void forwardFrom(int from, HeadTap tap, LayerObserver observer) {
-    Ops ops = spec.ops();
     for (int l = from; l < layers.length; l++) {
-      Tensor y = l + 1 < layers.length ? inputs[l + 1] : last;
-      layers[l].forward(inputs[l], y, model.weights(l), position, null, tap);
+      LayerPass before = l == from ? null : layers[l - 1];
+      layers[l].forward(inputs[l], before, model.weights(l), position, null, tap);
       observer.layer(l, inputs[l], layers[l].mixerOutput);
     }
-    ops.rmsNorm()
-        .forward(last, model.finalNorm(), spec.config().rmsNormEps(), finalHidden, finalRstd);
+    layers[layers.length - 1].next(last, model.finalNorm(), finalHidden, finalRstd);
   }
 
   /**
@@ -183,20 +164,12 @@ public final class TrainingPass implements AutoCloseable {
     return inputs[l];
   }
 
-  /** Output of layer {@code l}'s attention block after W_o, [N, D]; needs a pass with gradients. */
-  public Tensor mixerOutput(int l) {
-    if (!spec.training()) {
-      throw new IllegalStateException("a pass without gradients keeps no mixer outputs");
-    }
-    return layers[l].mixerOutput;
-  }
-
   /** Output of the final norm, [N, D]. */
   public Tensor finalHidden() {
     return finalHidden;
   }
 
-  /** Receives logits [n, V] of rows {@code from} …, valid during the call. */
+  /** Receives logits [n, V] of rows {@code from} …, in the host's memory, during the call. */
   @FunctionalInterface
   public interface LogitsSink {
     void accept(int from, Tensor logits);
@@ -204,13 +177,13 @@ public final class TrainingPass implements AutoCloseable {
 
   /** Logits of the last forward pass, a chunk of rows at a time. */
   public void logits(LogitsSink sink) {
-    for (Chunk c : chunks) {
-      spec.ops().linear().forward(c.hidden, model.lmHead(), c.logits, false);
-      sink.accept(c.from, c.logits);
-    }
+    head.logits(sink);
   }
 
-  /** Logits of rows {@code from} … {@code from + out.dim(0) − 1} of the last forward pass. */
+  /**
+   * Logits of rows {@code from} … {@code from + out.dim(0) − 1} of the last forward pass; {@code
+   * out} lies in the operations' memory.
+   */
   public void logits(int from, Tensor out) {
     Tensor rows = finalHidden.rows(from, out.dim(0));
     spec.ops().linear().forward(rows, model.lmHead(), out, false);
@@ -218,73 +191,83 @@ public final class TrainingPass implements AutoCloseable {
 
   /**
    * Σ weight · cross-entropy of the last forward pass; with {@code grads} not null also its
-   * gradient times {@code gradScale}, kept for {@link #backward}.
+   * gradient times {@code gradScale}, kept for {@link #backward}. Waits for the result.
    *
    * @param targets N ids, negative to leave a row out: the caller has shifted them by one
    */
   public double nextTokenLoss(
       int[] targets, float[] weights, float gradScale, ParameterStore grads) {
-    predict(targets, weights);
-    crossEntropyScale.set(0, gradScale);
-    for (Chunk c : chunks) {
-      spec.ops().linear().forward(c.hidden, model.lmHead(), c.logits, false);
-      crossEntropy(c, grads == null ? null : c.dLogits);
-      headGradient(c, grads);
-    }
-    return crossEntropySum.getDouble(0);
+    head.predict(targets, weights);
+    head.scales(gradScale, 0);
+    head.clearSums();
+    head.crossEntropy(grads);
+    return head.crossEntropySum();
   }
-
-  /** What a loss is to compare with; its sums begin at zero. */
-  private void predict(int[] targets, float[] weights) {
-    this.targets.copyFrom(targets, 0, targets.length);
-    this.weights.copyFrom(weights);
-    crossEntropySum.fill(0f);
-    klSum.fill(0f);
-  }
-
-  private void crossEntropy(Chunk c, Tensor dLogits) {
-    spec.ops()
-        .loss()
-        .crossEntropy(c.logits, c.targets, c.weights, crossEntropyScale, dLogits, crossEntropySum);
-  }
-
-  /** Sums of a distillation step: Σ weight · KL(teacher ‖ student) and Σ weight · cross-entropy. */
-  public record Distillation(double kl, double crossEntropy) {}
 
   /**
-   * klWeight · KL + ceWeight · cross-entropy against {@code teacher}, whose last forward pass ran
-   * on the same ids; gradients as in {@link #nextTokenLoss}.
+   * Forward pass, loss and, with {@code grads} not null, backward pass of next-token prediction,
+   * without waiting: the sum of the losses goes on in {@link #takeCrossEntropy}. With gradients the
+   * step is recorded and replayed.
    */
-  public Distillation distil(
+  public void nextTokenStep(
+      int[] ids, int[] targets, float[] weights, float gradScale, ParameterStore grads) {
+    read(ids);
+    head.predict(targets, weights);
+    head.scales(gradScale, 0);
+    if (grads == null) {
+      nextToken(null);
+      return;
+    }
+    if (stepGrads != grads) {
+      closeStep();
+      step = new Replay(spec.ops().graphs(), () -> nextToken(grads));
+      stepGrads = grads;
+    }
+    step.run();
+  }
+
+  private void nextToken(ParameterStore grads) {
+    embed();
+    forwardFrom(0, HeadTap.NONE, LayerObserver.NONE);
+    head.crossEntropy(grads);
+    if (grads != null) {
+      backward(grads);
+    }
+  }
+
+  /** Σ weight · cross-entropy of all steps since the last call. Waits for the result. */
+  public double takeCrossEntropy() {
+    return head.takeCrossEntropy();
+  }
+
+  /** Σ weight · KL of all distillation steps since the last call. Waits for the result. */
+  public double takeKl() {
+    return head.takeKl();
+  }
+
+  /**
+   * A student's step: forward pass, klWeight · KL + ceWeight · cross-entropy against {@code
+   * teacher}, whose last forward pass ran on the same ids, and, with {@code grads} not null, the
+   * backward pass. Does not wait; {@link #takeKl} and {@link #takeCrossEntropy} have the sums.
+   */
+  public void distilStep(
       TrainingPass teacher,
+      int[] ids,
       int[] targets,
       float[] weights,
       float klWeight,
       float ceWeight,
       float gradScale,
       ParameterStore grads) {
-    predict(targets, weights);
-    crossEntropyScale.set(0, ceWeight * gradScale);
-    klScale.set(0, klWeight * gradScale);
-    for (int i = 0; i < chunks.size(); i++) {
-      Chunk c = chunks.get(i);
-      Chunk t = teacher.chunks.get(i);
-      spec.ops().linear().forward(c.hidden, model.lmHead(), c.logits, false);
-      spec.ops().linear().forward(t.hidden, teacher.model.lmHead(), t.logits, false);
-      Tensor dLogits = grads == null ? null : c.dLogits;
-      crossEntropy(c, dLogits);
-      spec.ops().loss().kl(t.logits, c.logits, c.weights, klScale, dLogits, klSum);
-      headGradient(c, grads);
+    read(ids);
+    head.predict(targets, weights);
+    head.scales(ceWeight * gradScale, klWeight * gradScale);
+    embed();
+    forwardFrom(0, HeadTap.NONE, LayerObserver.NONE);
+    head.distil(teacher.head, grads);
+    if (grads != null) {
+      backward(grads);
     }
-    return new Distillation(klSum.getDouble(0), crossEntropySum.getDouble(0));
-  }
-
-  private void headGradient(Chunk c, ParameterStore grads) {
-    if (grads == null) {
-      return;
-    }
-    spec.ops().linear().backwardInput(c.dLogits, model.lmHead(), c.dHidden, false);
-    spec.ops().linear().backwardWeight(c.dLogits, c.hidden, grads.get(model.lmHeadName()));
   }
 
   /** Carries the gradient of the last loss back to all parameters: {@code grads} accumulates. */
@@ -301,6 +284,9 @@ public final class TrainingPass implements AutoCloseable {
             false,
             grads.get(ParameterShapes.FINAL_NORM));
     for (int l = layers.length - 1; l >= 0; l--) {
+      if (options.recompute) {
+        layers[l].recompute(inputs[l], model.weights(l), position);
+      }
       layers[l].backward(inputs[l], model.weights(l), dw[l], position, gradients[l], dResidual);
     }
     ops.embedding().backward(ids, dResidual, grads.get(ParameterShapes.EMBEDDING));
@@ -311,12 +297,13 @@ public final class TrainingPass implements AutoCloseable {
    * and returns its output [N, D].
    */
   public Tensor alignForward(int l, Tensor input) {
-    layers[l].mix(input, model.weights(l), position, null, HeadTap.NONE);
+    layers[l].mix(input, null, model.weights(l), position, null, HeadTap.NONE);
     return layers[l].mixerOutput;
   }
 
   /**
-   * Backward of {@link #alignForward}: gradients of the attention block's parameters accumulate.
+   * Backward of {@link #alignForward}, which must have run last: gradients of the attention block's
+   * parameters accumulate.
    */
   public void alignBackward(int l, Tensor dOut, ParameterStore grads) {
     layers[l].unmix(model.weights(l), bind(grads)[l], position, gradients[l], dOut, false);
@@ -326,7 +313,7 @@ public final class TrainingPass implements AutoCloseable {
     if (boundTo != grads) {
       LayerPass.Weights[] w = new LayerPass.Weights[layers.length];
       for (int l = 0; l < w.length; l++) {
-        w[l] = LayerPass.Weights.of(grads, spec.plan(), spec.style(), l);
+        w[l] = LayerPass.Weights.of(grads, spec.plan(), spec.style(), spec.ops().packed(), l);
       }
       bound = w;
       boundTo = grads;
@@ -334,8 +321,16 @@ public final class TrainingPass implements AutoCloseable {
     return bound;
   }
 
+  private void closeStep() {
+    if (step != null) {
+      step.close();
+      step = null;
+    }
+  }
+
   @Override
   public void close() {
+    closeStep();
     memory.close();
   }
 }

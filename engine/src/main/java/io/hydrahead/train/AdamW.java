@@ -5,8 +5,10 @@ import io.hydrahead.model.ParameterStore;
 import io.hydrahead.ops.optim.Optim;
 import io.hydrahead.tensor.DType;
 import io.hydrahead.tensor.Tensor;
-import java.lang.foreign.Arena;
+import io.hydrahead.tensor.Workspace;
+import java.util.ArrayList;
 import java.util.LinkedHashMap;
+import java.util.List;
 import java.util.SequencedMap;
 import java.util.function.Predicate;
 
@@ -42,15 +44,20 @@ public final class AdamW implements AutoCloseable {
     }
   }
 
-  private record Slot(Tensor param, Tensor grad, Tensor m, Tensor v, boolean decays) {}
+  private record Slot(
+      Tensor param, Tensor grad, Tensor m, Tensor v, Tensor working, boolean decays) {}
 
   private final Optim optim;
   private final Optim.Rule matrices;
   private final Optim.Rule vectors;
-  private final Arena arena = Arena.ofShared();
+  private final Workspace memory;
   private final Tensor rates;
   private final Tensor squares;
-  private final SequencedMap<String, Slot> slots = new LinkedHashMap<>();
+  private final List<Slot> slots = new ArrayList<>();
+  private final List<String> trained;
+  private final ParameterStore params;
+  private final ParameterStore means;
+  private final ParameterStore variances;
 
   /**
    * @param params all parameters of the model, float32, by name
@@ -66,20 +73,23 @@ public final class AdamW implements AutoCloseable {
     this.optim = optim;
     matrices = settings.rule((float) settings.weightDecay);
     vectors = settings.rule(0f);
-    rates = Tensor.allocate(arena, 3);
-    squares = Tensor.allocate(arena, DType.F64, 1);
-    for (String name : params.names()) {
-      if (trainable.test(name)) {
-        Tensor p = params.get(name);
-        slots.put(name, new Slot(p, grads.get(name), zeros(p), zeros(p), p.rank() > 1));
-      }
+    memory = new Workspace(params.memory());
+    rates = memory.f32(3);
+    squares = memory.allocate(DType.F64, 1);
+    trained = params.names().stream().filter(trainable).toList();
+    means = params.zerosLike(trainable);
+    variances = params.zerosLike(trainable);
+    this.params = params;
+    for (ParameterStore.Group g : params.groups(trainable)) {
+      slots.add(
+          new Slot(
+              params.flat(g),
+              grads.flat(g),
+              means.flat(g),
+              variances.flat(g),
+              params.flatWorking(g),
+              g.decays()));
     }
-  }
-
-  private Tensor zeros(Tensor like) {
-    Tensor t = Tensor.allocate(arena, like.shape());
-    t.fill(0f);
-    return t;
   }
 
   /**
@@ -92,33 +102,36 @@ public final class AdamW implements AutoCloseable {
    */
   public double step(long step, double lr) {
     squares.setDouble(0, 0);
-    for (Slot s : slots.values()) {
+    for (Slot s : slots) {
       optim.addSquares(s.grad, squares);
     }
     matrices.rates((float) lr, Math.toIntExact(step), rates);
-    for (Slot s : slots.values()) {
-      optim.adamW(s.decays ? matrices : vectors, s.param, s.grad, s.m, s.v, null, rates, squares);
+    for (Slot s : slots) {
+      optim.adamW(
+          s.decays ? matrices : vectors, s.param, s.grad, s.m, s.v, s.working, rates, squares);
     }
     return Math.sqrt(squares.getDouble(0));
   }
 
   /** Number of scalars that are trained. */
   public long trained() {
-    return slots.values().stream().mapToLong(s -> s.param.size()).sum();
+    return trained.stream().mapToLong(name -> params.get(name).size()).sum();
   }
 
   /** The moments, live, as {@code m.<name>} and {@code v.<name>}: what a run state saves. */
   public SequencedMap<String, Tensor> moments() {
     SequencedMap<String, Tensor> out = new LinkedHashMap<>();
-    slots.forEach((name, s) -> {
-      out.put("m." + name, s.m);
-      out.put("v." + name, s.v);
-    });
+    for (String name : trained) {
+      out.put("m." + name, means.get(name));
+      out.put("v." + name, variances.get(name));
+    }
     return out;
   }
 
   @Override
   public void close() {
-    arena.close();
+    means.close();
+    variances.close();
+    memory.close();
   }
 }

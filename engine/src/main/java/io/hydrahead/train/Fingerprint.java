@@ -36,7 +36,7 @@ public final class Fingerprint {
   public Fingerprint add(ParameterStore parameters) {
     for (String name : parameters.names()) {
       add(name);
-      MemorySegment s = parameters.get(name).segment();
+      MemorySegment s = parameters.get(name).onHost().segment();
       for (long at = 0; at < s.byteSize(); at += PIECE) {
         sha.update(s.asSlice(at, Math.min(PIECE, s.byteSize() - at)).asByteBuffer());
       }

@@ -83,8 +83,10 @@ public final class Learner implements AutoCloseable {
     return updates;
   }
 
-  void updates(long updates) {
+  /** Goes on from a saved state, which {@link #state} now holds. */
+  void restored(long updates) {
     this.updates = updates;
+    model.refresh();
   }
 
   /** Clips and applies the gradients; returns their norm before clipping. */

@@ -22,17 +22,23 @@ public final class NextTokenWork implements StageWork {
   }
 
   @Override
-  public void run(Batch batch, Share share, boolean gradients, double[][] sums) {
+  public void run(Batch batch, Share share, boolean gradients) {
     for (int i = 0; i < passes.size(); i++) {
-      TrainingPass pass = passes.get(i);
-      var grads = gradients ? learners.get(i).grads() : null;
-      pass.forward(batch.ids());
-      double sum =
-          pass.nextTokenLoss(batch.targets(), batch.weights(), (float) share.scale(), grads);
-      if (gradients) {
-        pass.backward(grads);
-      }
-      sums[i][0] += sum * share.scale();
+      passes
+          .get(i)
+          .nextTokenStep(
+              batch.ids(),
+              batch.targets(),
+              batch.weights(),
+              (float) share.scale(),
+              gradients ? learners.get(i).grads() : null);
+    }
+  }
+
+  @Override
+  public void take(Share share, double[][] means) {
+    for (int i = 0; i < passes.size(); i++) {
+      means[i][0] = passes.get(i).takeCrossEntropy() * share.scale();
     }
   }
 

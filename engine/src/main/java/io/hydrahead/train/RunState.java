@@ -123,8 +123,10 @@ public final class RunState {
   }
 
   /** Saves {@code tensors} (float32) and {@code position} in {@code folder}; keeps the last two. */
-  public static Path save(Path folder, Position position, SequencedMap<String, Tensor> tensors)
+  public static Path save(Path folder, Position position, SequencedMap<String, Tensor> live)
       throws IOException {
+    SequencedMap<String, Tensor> tensors = new LinkedHashMap<>();
+    live.forEach((name, t) -> tensors.put(name, t.onHost()));
     Path target =
         folder.resolve("%s%02d-%09d%s".formatted(PREFIX, position.stage, position.step, SUFFIX));
     String run = position.toJson();

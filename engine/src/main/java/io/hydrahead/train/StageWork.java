@@ -4,16 +4,23 @@ import java.util.List;
 
 /** What one stage computes on a micro-batch, for all learners at once. Owns the passes' buffers. */
 public interface StageWork extends AutoCloseable {
-  /** Names of the numbers that {@link #run} adds up; the first is the loss. */
+  /** Names of the numbers that {@link #take} gives; the first is the loss. */
   List<String> columns();
 
   /**
-   * Runs a micro-batch; with {@code gradients}, each learner's gradients accumulate.
+   * Runs a micro-batch, on a device without waiting for it; with {@code gradients}, each learner's
+   * gradients accumulate.
    *
-   * @param share what the micro-batch counts in the step
-   * @param sums [learners][columns], added to: over a whole step each is a mean
+   * @param share what the micro-batch counts in the step, the same for all of a step
    */
-  void run(Batch batch, Share share, boolean gradients, double[][] sums);
+  void run(Batch batch, Share share, boolean gradients);
+
+  /**
+   * What the micro-batches since the last call come to; waits for them.
+   *
+   * @param means [learners][columns], assigned: over a whole step each is a mean
+   */
+  void take(Share share, double[][] means);
 
   /**
    * A micro-batch's part of a step.

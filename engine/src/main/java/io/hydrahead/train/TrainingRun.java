@@ -8,7 +8,6 @@ import java.io.UncheckedIOException;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.ArrayList;
-import java.util.Arrays;
 import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Locale;
@@ -138,7 +137,7 @@ public final class TrainingRun {
       if (i == from.stage() && state.isPresent()) {
         state.get().restore(everything());
         done = from.step();
-        job.learners().forEach(l -> l.updates(from.updates()));
+        job.learners().forEach(l -> l.restored(from.updates()));
       }
       try (StageWork work = job.open(stage)) {
         stage(i, stage, work, done);
@@ -173,19 +172,22 @@ public final class TrainingRun {
     Stage.Batching b = stage.batching();
     Rows rows = job.training(stage);
     DataOrder order = new DataOrder(job.settings().seed() + index, rows.count());
-    Batch[] micros = batches(b);
+    Batch[][] turns = {batches(b), batches(b)};
+    fill(turns[0], b, rows, order, done);
     double[][] sums = new double[job.learners().size()][work.columns().size()];
     long steps = stage.steps();
     int evaluateEvery = job.settings().evaluateEvery();
     for (long step = done + 1; step <= steps; step++) {
       long start = System.nanoTime();
-      for (int m = 0; m < micros.length; m++) {
-        micros[m].fill(rows, order, (step - 1) * b.rows() + (long) m * b.microRows());
-      }
+      Batch[] micros = turns[(int) ((step - 1 - done) % 2)];
       job.learners().forEach(l -> l.grads().clear());
-      accumulate(work, micros, true, sums);
+      StageWork.Share share = accumulate(work, micros, true);
+      if (step < steps) { // a device is still at work on this step
+        fill(turns[(int) ((step - done) % 2)], b, rows, order, step);
+      }
       double lr = stage.schedule().at(step, steps);
       double[] norms = job.learners().stream().mapToDouble(l -> l.update(lr)).toArray();
+      work.take(share, sums);
       tokens += b.tokens();
       double seconds = (System.nanoTime() - start) / 1e9;
       logStep(stage, work, step, lr, sums, norms, seconds);
@@ -210,6 +212,14 @@ public final class TrainingRun {
     logEvaluation(stage, steps, heldOut(stage, work), true);
   }
 
+  /** Reads the rows of the step after {@code done} steps. */
+  private static void fill(
+      Batch[] micros, Stage.Batching b, Rows rows, DataOrder order, long done) {
+    for (int m = 0; m < micros.length; m++) {
+      micros[m].fill(rows, order, done * b.rows() + (long) m * b.microRows());
+    }
+  }
+
   static Batch[] batches(Stage.Batching b) {
     Batch[] out = new Batch[b.micros()];
     for (int m = 0; m < out.length; m++) {
@@ -218,18 +228,16 @@ public final class TrainingRun {
     return out;
   }
 
-  static void accumulate(StageWork work, Batch[] micros, boolean gradients, double[][] sums) {
+  static StageWork.Share accumulate(StageWork work, Batch[] micros, boolean gradients) {
     double weight = 0;
     for (Batch m : micros) {
       weight += m.totalWeight();
     }
-    for (double[] s : sums) {
-      Arrays.fill(s, 0);
-    }
     StageWork.Share share = new StageWork.Share(weight, micros.length);
     for (Batch m : micros) {
-      work.run(m, share, gradients, sums);
+      work.run(m, share, gradients);
     }
+    return share;
   }
 
   /** Mean of each column over the held-out rows, in order from the first. */
@@ -244,7 +252,7 @@ public final class TrainingRun {
       batches[m].fill(rows, order, (long) m * b.microRows());
     }
     double[][] sums = new double[job.learners().size()][work.columns().size()];
-    accumulate(work, batches, false, sums);
+    work.take(accumulate(work, batches, false), sums);
     return sums;
   }
 

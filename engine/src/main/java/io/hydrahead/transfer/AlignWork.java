@@ -31,6 +31,7 @@ final class AlignWork implements StageWork {
   private final Workspace memory;
   private final Tensor difference;
   private final Tensor squares;
+  private final double[] losses;
 
   AlignWork(
       HybridTransformer teacher, List<Learner> learners, Stage.Batching b, Stage.Align objective) {
@@ -44,8 +45,13 @@ final class AlignWork implements StageWork {
             .map(l -> new TrainingPass(l.model(), b.microRows(), b.context(), true))
             .toList();
     this.memory = new Workspace(teacher.ops().memory());
+    this.losses = new double[learners.size()];
     this.squares = memory.allocate(DType.F64, 1);
-    this.difference = memory.f32((long) b.microRows() * b.context(), teacher.config().hiddenSize());
+    this.difference =
+        memory.allocate(
+            teacher.ops().activations(),
+            (long) b.microRows() * b.context(),
+            teacher.config().hiddenSize());
   }
 
   @Override
@@ -54,7 +60,7 @@ final class AlignWork implements StageWork {
   }
 
   @Override
-  public void run(Batch batch, Share share, boolean gradients, double[][] sums) {
+  public void run(Batch batch, Share share, boolean gradients) {
     teacher.forward(
         batch.ids(),
         HeadTap.NONE,
@@ -68,12 +74,20 @@ final class AlignWork implements StageWork {
             difference.fill(0f);
             optim.axpy(scale, output, difference);
             optim.axpy(-scale, target, difference);
-            sums[i][0] += squares(difference) / ((double) scale * scale) * perLayer;
+            losses[i] += squares(difference) / ((double) scale * scale) * perLayer;
             if (gradients) {
               student.alignBackward(layer, difference, learners.get(i).grads());
             }
           }
         });
+  }
+
+  @Override
+  public void take(Share share, double[][] means) {
+    for (int i = 0; i < losses.length; i++) {
+      means[i][0] = losses[i];
+      losses[i] = 0;
+    }
   }
 
   private double squares(Tensor x) {

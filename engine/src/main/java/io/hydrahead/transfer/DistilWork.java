@@ -35,29 +35,31 @@ final class DistilWork implements StageWork {
   }
 
   @Override
-  public void run(Batch batch, Share share, boolean gradients, double[][] sums) {
+  public void run(Batch batch, Share share, boolean gradients) {
     teacher.forward(batch.ids());
     for (int i = 0; i < students.size(); i++) {
-      TrainingPass student = students.get(i);
-      var grads = gradients ? learners.get(i).grads() : null;
-      student.forward(batch.ids());
-      TrainingPass.Distillation d =
-          student.distil(
+      students
+          .get(i)
+          .distilStep(
               teacher,
+              batch.ids(),
               batch.targets(),
               batch.weights(),
               objective.klWeight(),
               objective.ceWeight(),
               (float) share.scale(),
-              grads);
-      if (gradients) {
-        student.backward(grads);
-      }
-      double kl = d.kl() * share.scale();
-      double ce = d.crossEntropy() * share.scale();
-      sums[i][0] += objective.klWeight() * kl + objective.ceWeight() * ce;
-      sums[i][1] += kl;
-      sums[i][2] += ce;
+              gradients ? learners.get(i).grads() : null);
+    }
+  }
+
+  @Override
+  public void take(Share share, double[][] means) {
+    for (int i = 0; i < students.size(); i++) {
+      double kl = students.get(i).takeKl() * share.scale();
+      double ce = students.get(i).takeCrossEntropy() * share.scale();
+      means[i][0] = objective.klWeight() * kl + objective.ceWeight() * ce;
+      means[i][1] = kl;
+      means[i][2] = ce;
     }
   }
 

@@ -7,6 +7,7 @@ import io.hydrahead.checkpoint.SafetensorsFile;
 import io.hydrahead.ops.Ops;
 import io.hydrahead.ops.OpsFactory;
 import io.hydrahead.ops.OpsOptions;
+import io.hydrahead.ops.Placement;
 import io.hydrahead.tensor.InputException;
 import io.hydrahead.tensor.Tensor;
 import java.nio.file.Path;
@@ -56,10 +57,54 @@ class HybridTransformerTest {
     }
   }
 
+  /** One product for all projections of an input, and activations that are its columns. */
+  @ParameterizedTest(name = "{0}")
+  @MethodSource("models")
+  void packedProjectionsGiveTheSameGradients(String name, HeadPlan plan, Style style) {
+    try (Ops separate = OpsFactory.reference(1)) {
+      Ops packed = separate.with(Placement.HOST.withPacked(true));
+      int[] ids = ids(2 * 21, 97, 3);
+      ParameterStore a = gradients(plan, style, separate, ids);
+      ParameterStore b = gradients(plan, style, packed, ids);
+      for (String parameter : a.names()) {
+        assertThat(GoldenCheck.relativeL2(b.get(parameter), a.get(parameter)))
+            .as(parameter)
+            .isLessThan(1e-5);
+      }
+      HybridTransformer one = TestModels.random(TestModels.config(), plan, style, separate, 7);
+      HybridTransformer other = TestModels.random(TestModels.config(), plan, style, packed, 7);
+      assertThat(decoded(other, ids, 30)).containsExactly(decoded(one, ids, 30));
+    }
+  }
+
+  /** Recomputing a layer from its input gives the bits that were not kept. */
+  @ParameterizedTest(name = "{0}")
+  @MethodSource("models")
+  void recomputedActivationsGiveTheSameBits(String name, HeadPlan plan, Style style) {
+    try (Ops ops = OpsFactory.cpu(OpsOptions.defaults())) {
+      int[] ids = ids(2 * 70, 97, 3);
+      HybridTransformer m = TestModels.random(TestModels.config(), plan, style, ops, 7);
+      ParameterStore kept = gradients(m, ids, TrainingPass.Options.TRAINING);
+      ParameterStore again = gradients(m, ids, new TrainingPass.Options(true, true));
+      for (String parameter : kept.names()) {
+        assertThat(again.get(parameter).toFloats())
+            .as(parameter)
+            .containsExactly(kept.get(parameter).toFloats());
+      }
+    }
+  }
+
   private static ParameterStore gradients(HeadPlan plan, Style style, Ops ops, int[] ids) {
-    HybridTransformer m = TestModels.random(TestModels.config(), plan, style, ops, 7);
+    return gradients(
+        TestModels.random(TestModels.config(), plan, style, ops, 7),
+        ids,
+        TrainingPass.Options.TRAINING);
+  }
+
+  private static ParameterStore gradients(
+      HybridTransformer m, int[] ids, TrainingPass.Options options) {
     ParameterStore grads = m.parameters().zerosLike();
-    try (TrainingPass pass = new TrainingPass(m, 2, ids.length / 2, true)) {
+    try (TrainingPass pass = new TrainingPass(m, 2, ids.length / 2, options)) {
       pass.forward(ids);
       pass.nextTokenLoss(shifted(ids, 2), ones(ids.length), 1f / ids.length, grads);
       pass.backward(grads);

@@ -3,7 +3,10 @@ package io.hydrahead.model;
 import static org.assertj.core.api.Assertions.assertThat;
 import static org.assertj.core.api.Assertions.within;
 
+import io.hydrahead.ops.rotary.ReferenceRotary;
+import io.hydrahead.tensor.DType;
 import io.hydrahead.tensor.Tensor;
+import java.lang.foreign.Arena;
 import org.junit.jupiter.api.Test;
 
 class RotaryTableTest {
@@ -51,7 +54,14 @@ class RotaryTableTest {
   private static Tensor[] at(RotaryConfig config, int d, int position) {
     Tensor cos = Tensor.of(new float[d / 2], 1, d / 2);
     Tensor sin = Tensor.of(new float[d / 2], 1, d / 2);
-    new RotaryTable(config, d).fill(position, cos, sin);
+    RotaryTable table = new RotaryTable(config, d);
+    Tensor frequencies = Tensor.allocate(Arena.ofAuto(), DType.F64, d / 2);
+    for (int i = 0; i < d / 2; i++) {
+      frequencies.setDouble(i, table.frequency(i));
+    }
+    Tensor start = Tensor.allocate(Arena.ofAuto(), DType.I32, 1);
+    start.setInt(0, position);
+    new ReferenceRotary().angles(start, frequencies, table.scaling(), cos, sin);
     return new Tensor[] {cos, sin};
   }
 }

@@ -210,7 +210,7 @@ class TrainingRunTest {
       for (int m = 0; m < micros.length; m++) {
         micros[m].fill(Toy.rows(16), order, (long) m * microRows);
       }
-      TrainingRun.accumulate(work, micros, true, new double[1][1]);
+      TrainingRun.accumulate(work, micros, true);
     }
     return job.learner().grads().copy();
   }

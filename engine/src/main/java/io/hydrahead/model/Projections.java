@@ -1,0 +1,101 @@
+package io.hydrahead.model;
+
+import io.hydrahead.ops.Ops;
+import io.hydrahead.tensor.Tensor;
+import java.util.List;
+
+/**
+ * Several products y_i = x W_iᵀ of one input x [N, K], W_i [R_i, K]: one product of all, whose
+ * result's columns are the y_i, where the operations are {@linkplain Ops#packed packed}, else one
+ * after the other.
+ */
+final class Projections {
+  /** Columns to whose multiples rows of the common result are padded. */
+  private static final long ROW = 64;
+
+  /** Parameters, or their gradients, also as one matrix where they are multiplied so. */
+  record Weights(Tensor packed, List<Tensor> parts) {
+    static Weights of(ParameterStore s, boolean packed, List<String> names) {
+      return new Weights(packed ? s.pack(names) : null, names.stream().map(s::get).toList());
+    }
+  }
+
+  private final Ops ops;
+  private final long[] widths;
+  private final Tensor packed;
+  private final Tensor[] outputs;
+
+  Projections(Ops ops, Buffers b, long n, long... widths) {
+    this.ops = ops;
+    this.widths = widths;
+    packed = ops.packed() ? wide(b, n, widths) : null;
+    outputs = outputs(b, n, widths, packed);
+  }
+
+  private static Tensor wide(Buffers b, long n, long[] widths) {
+    long sum = 0;
+    for (long w : widths) {
+      sum += w;
+    }
+    return b.elements(n, Math.ceilDiv(sum, ROW) * ROW).columns(0, sum);
+  }
+
+  private static Tensor[] outputs(Buffers b, long n, long[] widths, Tensor packed) {
+    Tensor[] out = new Tensor[widths.length];
+    long from = 0;
+    for (int i = 0; i < out.length; i++) {
+      out[i] = packed == null ? b.elements(n, widths[i]) : packed.columns(from, widths[i]);
+      from += widths[i];
+    }
+    return out;
+  }
+
+  /** y_i [N, R_i]. */
+  Tensor output(int i) {
+    return outputs[i];
+  }
+
+  void forward(Tensor x, Weights w) {
+    if (packed != null) {
+      ops.linear().forward(x, w.packed, packed, false);
+      return;
+    }
+    for (int i = 0; i < outputs.length; i++) {
+      ops.linear().forward(x, w.parts.get(i), outputs[i], false);
+    }
+  }
+
+  /** Gradient buffers, which layers may share. */
+  static final class Gradients {
+    private final Tensor packed;
+    private final Tensor[] outputs;
+
+    Gradients(Projections p, Buffers b) {
+      long n = p.outputs[0].dim(0);
+      packed = p.packed == null ? null : wide(b, n, p.widths);
+      outputs = Projections.outputs(b, n, p.widths, packed);
+    }
+
+    /** Gradient of y_i, to be filled before {@link Projections#backward}. */
+    Tensor output(int i) {
+      return outputs[i];
+    }
+  }
+
+  /** Gradients of the parameters accumulate; that of x is assigned unless {@code dx} is null. */
+  void backward(Tensor x, Weights w, Weights dw, Gradients g, Tensor dx) {
+    if (packed != null) {
+      ops.linear().backwardWeight(g.packed, x, dw.packed);
+      if (dx != null) {
+        ops.linear().backwardInput(g.packed, w.packed, dx, false);
+      }
+      return;
+    }
+    for (int i = 0; i < outputs.length; i++) {
+      ops.linear().backwardWeight(g.outputs[i], x, dw.parts.get(i));
+      if (dx != null) {
+        ops.linear().backwardInput(g.outputs[i], w.parts.get(i), dx, i > 0);
+      }
+    }
+  }
+}
