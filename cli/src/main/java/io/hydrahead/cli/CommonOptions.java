@@ -33,8 +33,7 @@ final class CommonOptions {
   @Option(
       names = "--device",
       paramLabel = "DEVICE",
-      defaultValue = "cpu",
-      description = "Where to compute: cpu.",
+      description = "cpu, cuda or cuda:N; default: a GPU if one works, else the CPU.",
       order = 101)
   private String device;
 
@@ -85,6 +84,7 @@ final class CommonOptions {
   @Option(names = "--debug", description = "Show stack traces and debug messages.", order = 109)
   private boolean debug;
 
+  private DeviceChoice choice = DeviceChoice.parse(null);
   private Terminal terminal;
   private String commandLine = "hydrahead";
   private ProgressBar progress;
@@ -104,10 +104,12 @@ final class CommonOptions {
     if (threads != null && threads < 1) {
       throw new InputException("--threads must be at least 1, not " + threads);
     }
-    if (!device.equalsIgnoreCase("cpu")) {
-      throw new InputException(
-          "--device " + device + " is not available in this build; use --device cpu");
-    }
+    choice = DeviceChoice.parse(device);
+  }
+
+  /** Where to compute. */
+  DeviceChoice device() {
+    return choice;
   }
 
   /** The words of this run, for the sources of results. */

@@ -16,7 +16,7 @@ import tools.jackson.databind.node.ObjectNode;
       "Report what of this machine can be used, and how to get the rest.",
       "JDK, vectors, native access, BLAS, GPU, memory; ends with 1 if something needed is missing."
     })
-@Without({"--dtype", "--blas", "--deterministic", "--seed", "--force"})
+@Without({"--device", "--dtype", "--blas", "--deterministic", "--seed", "--force"})
 final class DoctorCommand implements Callable<Integer> {
   @Mixin private CommonOptions common;
 

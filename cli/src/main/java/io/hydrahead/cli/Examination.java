@@ -1,34 +1,20 @@
 package io.hydrahead.cli;
 
+import io.hydrahead.cuda.CudaReport;
 import io.hydrahead.tensor.Simd;
 import java.io.IOException;
-import java.lang.foreign.Arena;
-import java.lang.foreign.FunctionDescriptor;
-import java.lang.foreign.Linker;
-import java.lang.foreign.MemorySegment;
-import java.lang.foreign.SymbolLookup;
-import java.lang.foreign.ValueLayout;
-import java.lang.invoke.MethodHandle;
 import java.lang.management.GarbageCollectorMXBean;
 import java.lang.management.ManagementFactory;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.List;
-import java.util.Locale;
 import java.util.Optional;
 import java.util.stream.Collectors;
 
 /** The checks behind {@code doctor}. Each looks at the machine as it is, in this very process. */
 final class Examination {
   private static final Runtime.Version OLDEST = Runtime.Version.parse("25.0.3");
-
-  /** The driver ships the first; the two others come with the CUDA runtime. */
-  private static final List<List<String>> GPU_LIBRARIES =
-      List.of(
-          List.of("libcuda.so.1", "libcuda.so", "nvcuda.dll"),
-          List.of("libnvrtc.so.13", "libnvrtc.so.12", "libnvrtc.so"),
-          List.of("libcublasLt.so.13", "libcublasLt.so.12", "libcublasLt.so"));
 
   private Examination() {}
 
@@ -41,7 +27,7 @@ final class Examination {
     out.add(processors(threads));
     out.addAll(memory());
     out.addAll(BlasExamination.all());
-    GPU_LIBRARIES.forEach(names -> out.add(gpu(names)));
+    CudaReport.examine().forEach(f -> out.add(gpu(f)));
     out.add(trainingText());
     return out;
   }
@@ -155,61 +141,9 @@ final class Examination {
             "install the JDK's sources, for example apt install openjdk-25-source");
   }
 
-  private static Diagnosis gpu(List<String> names) {
-    String what = names.getFirst().replaceAll("\\.so.*", "");
-    List<String> errors = new ArrayList<>();
-    for (String name : names) {
-      Optional<String> error = loadError(name);
-      if (error.isEmpty()) {
-        return Diagnosis.ok(what, "found as " + name);
-      }
-      errors.add(error.get());
-    }
-    String fix =
-        what.equals("libcuda")
-            ? "for NVIDIA GPUs install the driver; in a container run it with --gpus all"
-            : "for NVIDIA GPUs put the CUDA runtime's library folder on LD_LIBRARY_PATH";
-    return Diagnosis.warn(what, "not loaded: " + errors.getFirst() + "; on the CPU all works", fix);
-  }
-
-  /** Empty if the library loads, else the dynamic loader's own words. */
-  static Optional<String> loadError(String name) {
-    boolean windows = System.getProperty("os.name").toLowerCase(Locale.ROOT).startsWith("win");
-    if (windows) {
-      return lookupError(name);
-    }
-    Linker linker = Linker.nativeLinker();
-    Optional<MemorySegment> open = linker.defaultLookup().find("dlopen");
-    Optional<MemorySegment> error = linker.defaultLookup().find("dlerror");
-    if (open.isEmpty() || error.isEmpty()) {
-      return lookupError(name);
-    }
-    try (Arena arena = Arena.ofConfined()) {
-      MethodHandle dlopen =
-          linker.downcallHandle(
-              open.get(),
-              FunctionDescriptor.of(
-                  ValueLayout.ADDRESS, ValueLayout.ADDRESS, ValueLayout.JAVA_INT));
-      MethodHandle dlerror =
-          linker.downcallHandle(error.get(), FunctionDescriptor.of(ValueLayout.ADDRESS));
-      MemorySegment handle = (MemorySegment) dlopen.invokeExact(arena.allocateFrom(name), 1);
-      if (handle.address() != 0) {
-        return Optional.empty();
-      }
-      MemorySegment text = (MemorySegment) dlerror.invokeExact();
-      return Optional.of(
-          text.address() == 0 ? "unknown error" : text.reinterpret(Integer.MAX_VALUE).getString(0));
-    } catch (Throwable e) {
-      return Optional.of(e.toString());
-    }
-  }
-
-  private static Optional<String> lookupError(String name) {
-    try (Arena arena = Arena.ofConfined()) {
-      SymbolLookup.libraryLookup(name, arena);
-      return Optional.empty();
-    } catch (IllegalArgumentException e) {
-      return Optional.of(e.getMessage());
-    }
+  private static Diagnosis gpu(CudaReport.Finding f) {
+    return f.works()
+        ? Diagnosis.ok(f.what(), f.found())
+        : Diagnosis.warn(f.what(), f.found() + "; on the CPU all works", f.fix());
   }
 }

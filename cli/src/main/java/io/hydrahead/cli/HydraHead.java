@@ -86,24 +86,37 @@ final class HydraHead implements Runnable {
       for (CommandLine l : parsed.asCommandLineList()) {
         CommonOptions o = CommonOptions.of(l.getCommandSpec());
         if (o != null) {
-          attach(o, l, terminal, parsed.originalArgs());
+          checked(l, () -> o.attach(terminal, parsed.originalArgs()));
         }
       }
       for (ParseResult p = parsed; p != null; p = p.hasSubcommand() ? p.subcommand() : null) {
         CommonOptions o = CommonOptions.of(p.commandSpec());
-        for (String name : Without.Reader.idle(p)) {
+        List<String> idle = Without.Reader.idle(p);
+        for (String name : idle) {
           o.notice("hydrahead: " + name + " has no effect on " + p.commandSpec().name());
         }
+        if (o != null && !idle.contains("--device")) {
+          checked(p.commandSpec().commandLine(), o.device()::openNamed);
+        }
       }
-      return new CommandLine.RunLast().execute(parsed);
+      try {
+        return new CommandLine.RunLast().execute(parsed);
+      } finally {
+        for (CommandLine l : parsed.asCommandLineList()) {
+          CommonOptions o = CommonOptions.of(l.getCommandSpec());
+          if (o != null) {
+            o.device().release();
+          }
+        }
+      }
     });
     return line;
   }
 
-  private static void attach(
-      CommonOptions o, CommandLine line, Terminal terminal, List<String> args) {
+  /** Runs a step of preparing {@code line}, whose failure is one of its options'. */
+  private static void checked(CommandLine line, Runnable step) {
     try {
-      o.attach(terminal, args);
+      step.run();
     } catch (InputException e) {
       throw new CommandLine.ParameterException(line, e.getMessage(), e);
     }

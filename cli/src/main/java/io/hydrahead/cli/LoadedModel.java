@@ -3,10 +3,8 @@ package io.hydrahead.cli;
 import io.hydrahead.model.HybridTransformer;
 import io.hydrahead.model.ModelFiles;
 import io.hydrahead.ops.Ops;
-import io.hydrahead.ops.OpsFactory;
-import io.hydrahead.ops.OpsOptions;
+import io.hydrahead.tensor.DType;
 import java.nio.file.Path;
-import java.util.Locale;
 
 /** A model with the operations it runs on; closing it frees both. */
 record LoadedModel(HybridTransformer model, Ops ops) implements AutoCloseable {
@@ -19,7 +17,7 @@ record LoadedModel(HybridTransformer model, Ops ops) implements AutoCloseable {
   }
 
   static LoadedModel open(Path folder, CommonOptions common, ModelFiles.LoadOptions options) {
-    Ops ops = ops(common);
+    Ops ops = ops(common, options.float32() ? DType.F32 : DType.BF16);
     boolean ready = false;
     try {
       LoadedModel m = new LoadedModel(HybridTransformer.load(folder, ops, options), ops);
@@ -34,11 +32,11 @@ record LoadedModel(HybridTransformer model, Ops ops) implements AutoCloseable {
 
   /** The operations that the common options ask for. */
   static Ops ops(CommonOptions common) {
-    return OpsFactory.cpu(
-        new OpsOptions(
-            common.threads(),
-            common.blas().name().toLowerCase(Locale.ROOT),
-            common.deterministic()));
+    return ops(common, common.dtype() == CommonOptions.DataType.F32 ? DType.F32 : DType.BF16);
+  }
+
+  private static Ops ops(CommonOptions common, DType activations) {
+    return common.device().ops(common, activations);
   }
 
   @Override

@@ -94,8 +94,8 @@ class ErrorsTest {
     assertThat(Run.of("doctor", "--no-such").code()).isEqualTo(ExitCode.BAD_INPUT);
     assertThat(Run.of("doctor", "--threads", "x").code()).isEqualTo(ExitCode.BAD_INPUT);
     assertThat(Run.of("doctor", "--threads", "0").code()).isEqualTo(ExitCode.BAD_INPUT);
-    Run device = Run.of("doctor", "--device", "cuda");
+    Run device = Run.of("doctor", "--device", "tpu");
     assertThat(device.code()).isEqualTo(ExitCode.BAD_INPUT);
-    assertThat(device.err()).contains("--device cpu");
+    assertThat(device.err()).contains("cpu, cuda or cuda:N, not tpu");
   }
 }

@@ -184,9 +184,7 @@ class OutputContractTest {
   }
 
   @Test
-  void doctorShowsTheLoadersOwnWords() {
-    assertThat(Examination.loadError("libhydrahead-surely-absent.so.7"))
-        .hasValueSatisfying(t -> assertThat(t).contains("libhydrahead-surely-absent"));
+  void doctorKnowsJdksThatAreTooOld() {
     assertThat(Examination.jdk(Runtime.Version.parse("25.0.2")).fix()).contains("25.0.3");
     assertThat(Examination.jdk(Runtime.Version.parse("25.0.3+9")).fix()).isEmpty();
     assertThat(Examination.jdk(Runtime.Version.parse("26")).fix()).isEmpty();

@@ -84,8 +84,7 @@ public final class CudaLibraries {
      */
     NativeLibrary library() {
       if (!found()) {
-        throw new CudaUnavailableException(
-            "no " + kind.stem() + " (" + error() + "): " + kind.fix());
+        throw new CudaUnavailableException("no " + kind.stem() + " (" + error() + ")", kind.fix());
       }
       return attempts.getLast().library().orElseThrow();
     }

@@ -1,5 +1,6 @@
 package io.hydrahead.ops;
 
+import io.hydrahead.cuda.CudaDevice;
 import io.hydrahead.ops.attention.CpuCausalAttention;
 import io.hydrahead.ops.attention.ReferenceCausalAttention;
 import io.hydrahead.ops.conv.CpuShortConv;
@@ -73,6 +74,29 @@ public final class OpsFactory {
     } catch (RuntimeException e) {
       pool.close();
       throw e;
+    }
+  }
+
+  /**
+   * The operations of a GPU; closing them frees it.
+   *
+   * @throws io.hydrahead.cuda.CudaUnavailableException if it cannot be used, with the fix
+   */
+  public static Ops cuda(CudaOptions options) {
+    return cuda(CudaDevice.open(options.device()), options);
+  }
+
+  /** The operations of a GPU that is already open; closing them closes it. */
+  public static Ops cuda(CudaDevice device, CudaOptions options) {
+    boolean ready = false;
+    try {
+      Ops ops = CudaOps.of(device, options);
+      ready = true;
+      return ops;
+    } finally {
+      if (!ready) {
+        device.close();
+      }
     }
   }
 

@@ -1,0 +1,102 @@
+package io.hydrahead.cli;
+
+import io.hydrahead.cuda.CudaDevice;
+import io.hydrahead.cuda.CudaUnavailableException;
+import io.hydrahead.ops.CudaOptions;
+import io.hydrahead.ops.Ops;
+import io.hydrahead.ops.OpsFactory;
+import io.hydrahead.ops.OpsOptions;
+import io.hydrahead.tensor.DType;
+import io.hydrahead.tensor.InputException;
+import java.util.Locale;
+import java.util.regex.Matcher;
+import java.util.regex.Pattern;
+
+/**
+ * What {@code --device} says. A GPU that was named is opened before the command does anything, so
+ * that it fails first; without a name a GPU is taken if one works, and what was taken is said.
+ */
+final class DeviceChoice {
+  private static final Pattern CUDA = Pattern.compile("cuda(?::(\\d{1,4}))?");
+
+  private final boolean named;
+
+  /** Number of the GPU, or -1 for the processor. */
+  private final int ordinal;
+
+  private CudaDevice device;
+
+  private DeviceChoice(boolean named, int ordinal) {
+    this.named = named;
+    this.ordinal = ordinal;
+  }
+
+  /** Reads {@code cpu}, {@code cuda}, {@code cuda:N}, or null where the option was not given. */
+  static DeviceChoice parse(String text) {
+    if (text == null) {
+      return new DeviceChoice(false, 0);
+    }
+    String lower = text.toLowerCase(Locale.ROOT);
+    if (lower.equals("cpu")) {
+      return new DeviceChoice(true, -1);
+    }
+    Matcher m = CUDA.matcher(lower);
+    if (!m.matches()) {
+      throw new InputException("--device must be cpu, cuda or cuda:N, not " + text);
+    }
+    return new DeviceChoice(true, m.group(1) == null ? 0 : Integer.parseInt(m.group(1)));
+  }
+
+  /**
+   * Opens the GPU if one was named.
+   *
+   * @throws InputException if it cannot be used
+   */
+  void openNamed() {
+    if (named && ordinal >= 0) {
+      device = CudaDevice.open(ordinal);
+    }
+  }
+
+  /** The operations; who takes them closes them. */
+  Ops ops(CommonOptions common, DType activations) {
+    CudaDevice d = named ? device : anyDevice(common);
+    device = null;
+    if (d == null) {
+      return cpu(common);
+    }
+    return OpsFactory.cuda(
+        d, new CudaOptions(d.ordinal(), activations, common.deterministic(), common.threads()));
+  }
+
+  private CudaDevice anyDevice(CommonOptions common) {
+    if (common.blas() != CommonOptions.Blas.AUTO) {
+      common.notice("hydrahead: on the CPU, since --blas was given");
+      return null;
+    }
+    try {
+      CudaDevice d = CudaDevice.open(0);
+      common.notice("hydrahead: on " + d + "; --device cpu would take the CPU");
+      return d;
+    } catch (CudaUnavailableException e) {
+      common.notice("hydrahead: on the CPU: " + e.reason());
+      return null;
+    }
+  }
+
+  private static Ops cpu(CommonOptions common) {
+    return OpsFactory.cpu(
+        new OpsOptions(
+            common.threads(),
+            common.blas().name().toLowerCase(Locale.ROOT),
+            common.deterministic()));
+  }
+
+  /** Closes a GPU that nobody has taken. */
+  void release() {
+    if (device != null) {
+      device.close();
+      device = null;
+    }
+  }
+}
