@@ -122,6 +122,17 @@ final class BenchCommand implements Callable<Integer> {
   private int batch;
 
   @Option(
+      names = "--micro-rows",
+      paramLabel = "N",
+      description = "Rows that a GPU computes at once for train (default: all of --batch).")
+  private Integer microRows;
+
+  @Option(
+      names = "--recompute",
+      description = "For train on a GPU: compute activations again instead of keeping them.")
+  private boolean recompute;
+
+  @Option(
       names = "--seconds",
       paramLabel = "S",
       defaultValue = "4",
@@ -137,6 +148,10 @@ final class BenchCommand implements Callable<Integer> {
       Outputs.requireFree(common, json, "--json");
     }
     try (Ops ops = LoadedModel.ops(common)) {
+      if (!ops.memory().host()) {
+        device(ops);
+        return ExitCode.OK;
+      }
       Ceilings ceilings = measure(ops.pool());
       common
           .out()
@@ -167,6 +182,63 @@ final class BenchCommand implements Callable<Integer> {
       }
     }
     return ExitCode.OK;
+  }
+
+  private void device(Ops ops) {
+    DeviceCeilings ceilings = DeviceCeilings.measure(ops);
+    common
+        .out()
+        .printf(
+            Locale.ROOT,
+            "ceilings: product %.0f TFLOP/s, copy %.0f GB/s; %s%n",
+            ceilings.gemmTflops(),
+            ceilings.copyGBs(),
+            ops.description());
+    ObjectNode report = JsonReport.begin("bench", common);
+    report.put("device", ops.description());
+    report
+        .putObject("ceilings")
+        .put("gemm_tflops", ceilings.gemmTflops())
+        .put("copy_gbs", ceilings.copyGBs())
+        .put("peak_tflops", ceilings.peakTflops());
+    DeviceFigures figures = new DeviceFigures(ceilings, report.putArray("figures"));
+    if (what == What.OPS) {
+      new DeviceOpsBench(ops, figures).run();
+    } else {
+      for (String name : plans) {
+        deviceModel(ops, PlanName.of(name), figures);
+      }
+    }
+    figures.table().print(common.out());
+    common.out().flush();
+    if (json != null) {
+      io.hydrahead.checkpoint.AtomicFile.write(json, report, common.force());
+    }
+  }
+
+  private void deviceModel(Ops ops, PlanName plan, DeviceFigures figures) {
+    ModelConfig config = ModelShapes.get(shape);
+    Style style = plan == PlanName.FULL ? Style.VANILLA : Style.HYDRAHEAD;
+    DType weights = what == What.TRAIN ? DType.F32 : ops.activations();
+    try (HybridTransformer model =
+        ModelShapes.random(config, plan.plan(config), style, weights, ops)) {
+      DeviceModelBench bench =
+          new DeviceModelBench(model, figures, shape + " " + plan, seconds);
+      for (TokenCount context : contexts) {
+        int tokens = Math.toIntExact(context.tokens());
+        common.progress().begin(what + " " + plan + " " + context, 1, "figure");
+        switch (what) {
+          case DECODE -> bench.decode(tokens);
+          case PREFILL -> bench.prefill(tokens);
+          default ->
+              bench.train(
+                  tokens,
+                  new DeviceModelBench.Training(
+                      batch, microRows == null ? batch : microRows, recompute));
+        }
+        common.progress().end();
+      }
+    }
   }
 
   private Ceilings measure(ComputePool pool) {

@@ -95,7 +95,7 @@ final class CheckCommand implements Callable<Integer> {
     }
     try (SafetensorsFile golden = SafetensorsFile.open(goldenFile);
         Ops ops = LoadedModel.ops(common)) {
-      return new DeltaRuleCheck(ops.deltaRule(), golden).run();
+      return new DeltaRuleCheck(ops, golden).run();
     }
   }
 

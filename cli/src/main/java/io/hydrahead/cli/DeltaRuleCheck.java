@@ -3,6 +3,7 @@ package io.hydrahead.cli;
 import io.hydrahead.checkpoint.SafetensorsFile;
 import io.hydrahead.model.GoldenCheck;
 import io.hydrahead.model.GoldenCheck.Deviation;
+import io.hydrahead.ops.Ops;
 import io.hydrahead.ops.deltarule.GatedDeltaRule;
 import io.hydrahead.tensor.DType;
 import io.hydrahead.tensor.InputException;
@@ -20,11 +21,13 @@ import java.util.TreeSet;
  */
 final class DeltaRuleCheck {
   private final GatedDeltaRule op;
+  private final Ops ops;
   private final SafetensorsFile golden;
   private final List<Deviation> found = new ArrayList<>();
 
-  DeltaRuleCheck(GatedDeltaRule op, SafetensorsFile golden) {
-    this.op = op;
+  DeltaRuleCheck(Ops ops, SafetensorsFile golden) {
+    this.ops = ops;
+    this.op = ops.deltaRule();
     this.golden = golden;
   }
 
@@ -32,7 +35,7 @@ final class DeltaRuleCheck {
     for (String name : new TreeSet<>(golden.tensors().keySet())) {
       if (name.endsWith(".beta")) {
         String prefix = name.substring(0, name.length() - "beta".length());
-        try (Workspace memory = new Workspace()) {
+        try (Workspace memory = new Workspace(ops.memory())) {
           oneCase(prefix, memory);
         }
       }
@@ -47,10 +50,14 @@ final class DeltaRuleCheck {
   private void oneCase(String c, Workspace memory) {
     GatedDeltaRule.Inputs in =
         new GatedDeltaRule.Inputs(
-            get(c + "q"), get(c + "k"), get(c + "v"), get(c + "g"), get(c + "beta"));
+            activation(memory, c + "q"),
+            activation(memory, c + "k"),
+            activation(memory, c + "v"),
+            copy(memory, c + "g"),
+            copy(memory, c + "beta"));
     GatedDeltaRule.Shape s = shape(c, in);
-    Tensor state = copy(memory, get(c + "state"));
-    Tensor out = memory.f32(in.v().shape());
+    Tensor state = copy(memory, c + "state");
+    Tensor out = memory.allocate(ops.activations(), in.v().shape());
     Tensor saved = memory.f32(op.savedFloats(s));
     op.forward(s, in, 0, state, out, saved);
     compare(c + "out", out);
@@ -63,15 +70,15 @@ final class DeltaRuleCheck {
 
   private void gradients(
       String c, GatedDeltaRule.Shape s, GatedDeltaRule.Inputs in, Tensor saved, Workspace memory) {
-    Tensor dState = copy(memory, get(c + "d_final_state"));
+    Tensor dState = copy(memory, c + "d_final_state");
     GatedDeltaRule.Inputs grads =
         new GatedDeltaRule.Inputs(
-            memory.f32(in.q().shape()),
-            memory.f32(in.k().shape()),
-            memory.f32(in.v().shape()),
+            memory.allocate(ops.activations(), in.q().shape()),
+            memory.allocate(ops.activations(), in.k().shape()),
+            memory.allocate(ops.activations(), in.v().shape()),
             memory.f32(in.g().shape()),
             memory.f32(in.beta().shape()));
-    op.backward(s, in, saved, get(c + "d_out"), dState, grads);
+    op.backward(s, in, saved, activation(memory, c + "d_out"), dState, grads);
     compare(c + "grad_q", grads.q());
     compare(c + "grad_k", grads.k());
     compare(c + "grad_v", grads.v());
@@ -83,8 +90,8 @@ final class DeltaRuleCheck {
   /** Decoding: one sequence at a time, since a step takes one token of every sequence. */
   private void steps(String c, GatedDeltaRule.Shape s, GatedDeltaRule.Inputs in, Workspace memory) {
     GatedDeltaRule.Shape one = new GatedDeltaRule.Shape(1, 1, s.heads(), s.keyDim(), s.valueDim());
-    Tensor state = copy(memory, get(c + "state"));
-    Tensor out = memory.f32(in.v().shape());
+    Tensor state = copy(memory, c + "state");
+    Tensor out = memory.allocate(ops.activations(), in.v().shape());
     for (int b = 0; b < s.batch(); b++) {
       for (int t = 0; t < s.tokens(); t++) {
         long row = (long) b * s.tokens() + t;
@@ -158,8 +165,17 @@ final class DeltaRuleCheck {
     return t;
   }
 
-  private static Tensor copy(Workspace memory, Tensor t) {
-    Tensor c = memory.f32(t.shape());
+  private Tensor copy(Workspace memory, String name) {
+    return copy(memory, name, DType.F32);
+  }
+
+  private Tensor activation(Workspace memory, String name) {
+    return copy(memory, name, ops.activations());
+  }
+
+  private Tensor copy(Workspace memory, String name, DType type) {
+    Tensor t = get(name);
+    Tensor c = memory.allocate(type, t.shape());
     c.copyFrom(t);
     return c;
   }

@@ -61,6 +61,11 @@ public final class CudaMemory implements Memory {
     return device;
   }
 
+  @Override
+  public long freeBytes() {
+    return device.freeBytes();
+  }
+
   /** Bytes handed out and not yet given back. */
   public long allocatedBytes() {
     return allocated;

@@ -62,11 +62,13 @@ public final class GoldenCheck {
     if (got.size() != want.size()) {
       throw new InputException("got " + got + ", the golden tensor is " + want);
     }
+    Tensor ours = got.onHost();
+    Tensor theirs = want.onHost();
     double difference = 0;
     double norm = 0;
-    for (long i = 0; i < want.size(); i++) {
-      double w = want.get(i);
-      double e = got.get(i) - w;
+    for (long i = 0; i < theirs.size(); i++) {
+      double w = theirs.get(i);
+      double e = ours.get(i) - w;
       difference += e * e;
       norm += w * w;
     }

@@ -72,20 +72,8 @@ final class LayerCache {
   /** Repeats {@code noise}, host memory of activations, over keys and values. */
   void fill(Tensor noise) {
     if (keys != null) {
-      repeat(noise, keys);
-      repeat(noise, values);
-    }
-  }
-
-  /** Repeats {@code block} over {@code t}, by doubling what is there. */
-  static void repeat(Tensor block, Tensor t) {
-    Tensor flat = t.view(t.size());
-    long done = Math.min(block.size(), t.size());
-    flat.rows(0, done).copyFrom(block.rows(0, done));
-    while (done < t.size()) {
-      long n = Math.min(done, t.size() - done);
-      flat.rows(done, n).copyFrom(flat.rows(0, n));
-      done += n;
+      keys.repeat(noise);
+      values.repeat(noise);
     }
   }
 

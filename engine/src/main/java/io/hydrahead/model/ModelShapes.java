@@ -93,7 +93,7 @@ public final class ModelShapes {
     for (String name : store.names()) {
       Tensor t = store.get(name);
       if (ParameterLayout.isMatrix(name, t.shape())) {
-        LayerCache.repeat(block, t);
+        t.repeat(block);
       } else {
         boolean one = name.contains("norm") || name.endsWith("gamma");
         t.fill(one ? 1f : 0.02f);

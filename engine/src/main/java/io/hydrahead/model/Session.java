@@ -2,12 +2,14 @@ package io.hydrahead.model;
 
 import io.hydrahead.ops.Ops;
 import io.hydrahead.tensor.DType;
+import io.hydrahead.tensor.InputException;
 import io.hydrahead.tensor.Tensor;
 import io.hydrahead.tensor.Workspace;
 import java.lang.foreign.Arena;
 import java.util.ArrayList;
 import java.util.HashMap;
 import java.util.List;
+import java.util.Locale;
 import java.util.Map;
 
 /**
@@ -39,6 +41,7 @@ public final class Session implements AutoCloseable {
 
   private final Tensor vocabularyLogits;
   private final Tensor logitsRow;
+  private final Sampler greedy = new Sampler(Sampler.Settings.GREEDY);
   private int position;
 
   /** The whole model at a fixed number of tokens. */
@@ -105,6 +108,7 @@ public final class Session implements AutoCloseable {
     if (capacity < 1) {
       throw new IllegalArgumentException("a session needs room for at least 1 token");
     }
+    requireMemory(model, capacity);
     this.model = model;
     this.capacity = capacity;
     memory = new Workspace(model.ops().memory());
@@ -121,6 +125,33 @@ public final class Session implements AutoCloseable {
     logitsRow = memory.f32(1, c.vocabSize());
     logits = memory.memory().host() ? logitsRow : Tensor.allocate(Arena.ofAuto(), 1, c.vocabSize());
     vocabularyLogits = logits.view(c.vocabSize());
+  }
+
+  private static void requireMemory(HybridTransformer model, int capacity) {
+    long free = model.ops().memory().freeBytes();
+    if (free == Long.MAX_VALUE) {
+      return;
+    }
+    long needed = Footprint.ofSession(model, capacity);
+    if (needed > free) {
+      int most = Footprint.largestContext(model, free);
+      throw new InputException(
+          String.format(
+              Locale.ROOT,
+              "a context of %,d tokens takes %.2f GB, %s has %.2f GB free: %s",
+              capacity,
+              needed / 1e9,
+              model.ops().memory(),
+              free / 1e9,
+              most == 0
+                  ? "not even one token fits"
+                  : String.format(Locale.ROOT, "the largest context that fits is %,d", most)));
+    }
+  }
+
+  /** Takes now all memory that reading a long prompt will need. */
+  void reserve() {
+    chain(Math.min(piece(), capacity));
   }
 
   /** Tokens read so far. */
@@ -223,6 +254,11 @@ public final class Session implements AutoCloseable {
     requireRoom(1);
     decodeChain.run(one, 0, HeadTap.NONE);
     return decodeChain.head();
+  }
+
+  /** Reads one token and returns the most likely next one; of equals the smallest. */
+  public int decodeGreedy(int id) {
+    return greedy.next(decode(id));
   }
 
   private void requireRoom(int tokens) {

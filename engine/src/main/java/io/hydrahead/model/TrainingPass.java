@@ -71,7 +71,6 @@ public final class TrainingPass implements AutoCloseable {
     Buffers.Overlay kept = new Buffers.Overlay(memory, ops.activations());
     Buffers.Overlay shared = new Buffers.Overlay(memory, ops.activations());
     position = new Position(spec, own, memory);
-    position.moveTo(0);
     inputs = new Tensor[c.layers()];
     layers = new LayerPass[c.layers()];
     gradients = new LayerPass.Gradients[c.layers()];
@@ -142,6 +141,7 @@ public final class TrainingPass implements AutoCloseable {
   }
 
   private void embed() {
+    position.moveTo(0);
     spec.ops().embedding().forward(ids, model.embedding(), inputs[0]);
   }
 
@@ -297,6 +297,7 @@ public final class TrainingPass implements AutoCloseable {
    * and returns its output [N, D].
    */
   public Tensor alignForward(int l, Tensor input) {
+    position.moveTo(0);
     layers[l].mix(input, null, model.weights(l), position, null, HeadTap.NONE);
     return layers[l].mixerOutput;
   }

@@ -5,7 +5,9 @@ import io.hydrahead.model.HybridTransformer;
 import io.hydrahead.model.ModelConfig;
 import io.hydrahead.model.TrainingPass;
 import io.hydrahead.tensor.Progress;
+import io.hydrahead.tensor.DType;
 import io.hydrahead.tensor.Tensor;
+import io.hydrahead.tensor.Workspace;
 import java.util.Arrays;
 import java.util.List;
 
@@ -26,9 +28,15 @@ final class GeneralAbility {
     double[][] rise = new double[c.layers()][c.heads()];
     int done = 0;
     int tokens = texts.getFirst().length;
-    try (TrainingPass pass = new TrainingPass(model, 1, tokens, false)) {
+    DType type = model.ops().activations();
+    try (TrainingPass pass = new TrainingPass(model, 1, tokens, false);
+        Workspace memory = new Workspace(model.ops().memory())) {
+      Tensor[] inputs = new Tensor[c.layers()];
+      for (int l = 0; l < inputs.length; l++) {
+        inputs[l] = memory.allocate(type, tokens, c.hiddenSize());
+      }
+      Tensor replacement = memory.allocate(type, tokens, c.headDim());
       for (int[] text : texts) {
-        Tensor[] inputs = new Tensor[c.layers()];
         double[][] means = new double[c.layers()][];
         pass.forward(
             text,
@@ -38,14 +46,15 @@ final class GeneralAbility {
                 means[layer] = means(o);
               }
             },
-            (layer, input, mixer) -> inputs[layer] = copy(input));
+            (layer, input, mixer) -> inputs[layer].copyFrom(input));
         double base = loss(pass, text);
         for (int l = 0; l < c.layers(); l++) {
           for (int h = 0; h < c.heads(); h++) {
             progress.throwIfCancelled();
             pass.layerInput(l).copyFrom(inputs[l]);
+            fill(replacement, means[l], h);
             pass.forwardFrom(
-                l, replace(l, h, c.headDim(), means[l]), TrainingPass.LayerObserver.NONE);
+                l, replace(l, h, replacement), TrainingPass.LayerObserver.NONE);
             rise[l][h] += (loss(pass, text) - base) / texts.size();
             progress.advance(++done, "");
           }
@@ -55,17 +64,12 @@ final class GeneralAbility {
     return rise;
   }
 
-  private static Tensor copy(Tensor t) {
-    return Tensor.of(t.toFloats(), t.shape());
-  }
-
   private static double[] means(Tensor o) {
     int width = o.size(1);
+    float[] values = o.toFloats();
     double[] mean = new double[width];
-    for (long t = 0; t < o.dim(0); t++) {
-      for (int i = 0; i < width; i++) {
-        mean[i] += o.get(t * width + i);
-      }
+    for (int i = 0; i < values.length; i++) {
+      mean[i % width] += values[i];
     }
     for (int i = 0; i < width; i++) {
       mean[i] /= o.dim(0);
@@ -73,18 +77,23 @@ final class GeneralAbility {
     return mean;
   }
 
-  private static HeadTap replace(int layer, int head, int d, double[] mean) {
+  /** Every row of {@code to} [T, d] is the mean output of a head. */
+  private static void fill(Tensor to, double[] mean, int head) {
+    int d = to.size(1);
+    float[] rows = new float[Math.toIntExact(to.size())];
+    for (int i = 0; i < rows.length; i++) {
+      rows[i] = (float) mean[head * d + i % d];
+    }
+    to.copyFrom(rows);
+  }
+
+  private static HeadTap replace(int layer, int head, Tensor replacement) {
     return new HeadTap() {
       @Override
       public void headOutputs(int l, Tensor o) {
-        if (l != layer) {
-          return;
-        }
-        long width = o.dim(1);
-        for (long t = 0; t < o.dim(0); t++) {
-          for (int i = head * d; i < (head + 1) * d; i++) {
-            o.set(t * width + i, (float) mean[i]);
-          }
+        if (l == layer) {
+          long d = replacement.dim(1);
+          o.columns(head * d, d).copyFrom(replacement);
         }
       }
     };

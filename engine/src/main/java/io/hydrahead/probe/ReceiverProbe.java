@@ -1,16 +1,13 @@
 package io.hydrahead.probe;
 
-import static java.lang.foreign.ValueLayout.JAVA_FLOAT;
-
 import io.hydrahead.model.FrozenAttention;
 import io.hydrahead.model.HeadTap;
 import io.hydrahead.model.HybridTransformer;
 import io.hydrahead.model.ModelConfig;
-import io.hydrahead.model.ParameterShapes;
 import io.hydrahead.model.TrainingPass;
+import io.hydrahead.tensor.DType;
 import io.hydrahead.tensor.Tensor;
 import io.hydrahead.tensor.Workspace;
-import java.lang.foreign.MemorySegment;
 
 /**
  * Receiver effects of all heads on one counterfactual pair:
@@ -29,7 +26,7 @@ final class ReceiverProbe implements AutoCloseable {
   private final ModelConfig config;
   private final TrainingPass pass;
   private final int rows;
-  private final Workspace memory = new Workspace();
+  private final Workspace memory;
   private final FrozenAttention frozen;
   private final Recording clean;
   private final Recording corrupted;
@@ -37,20 +34,25 @@ final class ReceiverProbe implements AutoCloseable {
   private final Tensor patchedInput;
   private final Tensor[] patchedMixers;
 
+  /** o′ − o of the answer rows, [R, H·d]; and, for each head, only that head's columns of it. */
+  private final Tensor change;
+
+  private final Tensor changeByHead;
+
   /** What is kept of a forward pass: the answer rows of every layer. */
   private static final class Recording {
     final Tensor[] inputs;
     final Tensor[] mixers;
     final Tensor[] heads;
 
-    Recording(ModelConfig c, int rows, Workspace memory) {
+    Recording(ModelConfig c, int rows, DType type, Workspace memory) {
       inputs = new Tensor[c.layers()];
       mixers = new Tensor[c.layers()];
       heads = new Tensor[c.layers()];
       for (int l = 0; l < c.layers(); l++) {
-        inputs[l] = memory.zeros(rows, c.hiddenSize());
-        mixers[l] = memory.zeros(rows, c.hiddenSize());
-        heads[l] = memory.zeros(rows, (long) c.heads() * c.headDim());
+        inputs[l] = memory.allocate(type, rows, c.hiddenSize());
+        mixers[l] = memory.allocate(type, rows, c.hiddenSize());
+        heads[l] = memory.allocate(type, rows, (long) c.heads() * c.headDim());
       }
     }
   }
@@ -61,15 +63,20 @@ final class ReceiverProbe implements AutoCloseable {
     this.rows = rows;
     config = model.config();
     pass = new TrainingPass(model, 1, tokens, false);
-    clean = new Recording(config, rows, memory);
-    corrupted = new Recording(config, rows, memory);
-    logits = memory.zeros(rows, config.vocabSize());
+    memory = new Workspace(model.ops().memory());
+    DType type = model.ops().activations();
+    clean = new Recording(config, rows, type, memory);
+    corrupted = new Recording(config, rows, type, memory);
+    logits = memory.f32(rows, config.vocabSize());
     int batch = config.heads() * rows;
     frozen = new FrozenAttention(model, batch);
-    patchedInput = memory.zeros(batch, config.hiddenSize());
+    long heads = (long) config.heads() * config.headDim();
+    change = memory.allocate(type, rows, heads);
+    changeByHead = memory.allocate(type, batch, heads);
+    patchedInput = memory.allocate(type, batch, config.hiddenSize());
     patchedMixers = new Tensor[config.layers()];
     for (int l = 0; l < patchedMixers.length; l++) {
-      patchedMixers[l] = memory.zeros(batch, config.hiddenSize());
+      patchedMixers[l] = memory.allocate(type, batch, config.hiddenSize());
     }
   }
 
@@ -96,7 +103,8 @@ final class ReceiverProbe implements AutoCloseable {
           @Override
           public void queriesAndKeys(int layer, Tensor q, Tensor k) {
             if (attention != null) {
-              RetrievalScore.score(model, pair, layer, q, k, attention[layer]);
+              RetrievalScore.score(
+                  model, pair, layer, q.onHost(), k.onHost(), attention[layer]);
             }
           }
 
@@ -113,22 +121,20 @@ final class ReceiverProbe implements AutoCloseable {
           r.mixers[layer].copyFrom(mixer.rows(from, rows));
         });
     pass.logits(from, logits);
-    return logits;
+    return logits.onHost();
   }
 
   /** All heads of a layer at once: H × R rows through the rest of the model. */
   private double[] layerEffects(CounterfactualPair pair, int layer, double m, double gap) {
     int heads = config.heads();
-    long width = config.hiddenSize();
-    Tensor o = model.parameters().get(ParameterShapes.attention(layer) + "o_proj.weight");
     for (int h = 0; h < heads; h++) {
       repeat(clean.inputs[layer], patchedInput, h);
       for (int l = layer; l < config.layers(); l++) {
         repeat(clean.mixers[l], patchedMixers[l], h);
       }
-      addDifference(o, layer, h, patchedMixers[layer].rows((long) h * rows, rows), width);
     }
-    Tensor logits = frozen.run(layer, patchedInput, patchedMixers);
+    addChanges(layer, patchedMixers[layer]);
+    Tensor logits = frozen.run(layer, patchedInput, patchedMixers).onHost();
     double[] effects = new double[heads];
     for (int h = 0; h < heads; h++) {
       effects[h] = (m - Readout.of(pair, logits, h * rows)) / gap;
@@ -137,27 +143,20 @@ final class ReceiverProbe implements AutoCloseable {
   }
 
   private void repeat(Tensor from, Tensor to, int block) {
-    MemorySegment.copy(
-        from.segment(), JAVA_FLOAT, 0, to.segment(), JAVA_FLOAT, block * from.bytes(), from.size());
+    to.rows((long) block * rows, rows).copyFrom(from);
   }
 
-  /** mixer += (o′ − o)_{head} W_oᵀ for one head's columns. */
-  private void addDifference(Tensor o, int layer, int head, Tensor mixer, long width) {
+  /** To block h of the attention outputs [H·R, D] adds (o′ − o)_h W_oᵀ, h alone changed. */
+  private void addChanges(int layer, Tensor mixers) {
+    change.copyFrom(corrupted.heads[layer]);
+    model.ops().optim().axpy(-1f, clean.heads[layer], change);
+    changeByHead.fill(0f);
     int d = config.headDim();
-    long all = (long) config.heads() * d;
-    for (int r = 0; r < rows; r++) {
-      for (int c = 0; c < width; c++) {
-        double sum = 0;
-        for (int i = 0; i < d; i++) {
-          long at = r * all + (long) head * d + i;
-          sum +=
-              (corrupted.heads[layer].get(at) - clean.heads[layer].get(at))
-                  * (double) o.get(c * all + (long) head * d + i);
-        }
-        long at = r * width + c;
-        mixer.set(at, (float) (mixer.get(at) + sum));
-      }
+    for (int h = 0; h < config.heads(); h++) {
+      Tensor columns = change.columns((long) h * d, d);
+      changeByHead.rows((long) h * rows, rows).columns((long) h * d, d).copyFrom(columns);
     }
+    model.ops().linear().forward(changeByHead, model.outputProjection(layer), mixers, true);
   }
 
   @Override

@@ -1,14 +1,12 @@
 package io.hydrahead.probe;
 
-import static java.lang.foreign.ValueLayout.JAVA_FLOAT;
-
 import io.hydrahead.model.HeadTap;
 import io.hydrahead.model.HybridTransformer;
 import io.hydrahead.model.ModelConfig;
 import io.hydrahead.model.TrainingPass;
+import io.hydrahead.tensor.DType;
 import io.hydrahead.tensor.Tensor;
 import io.hydrahead.tensor.Workspace;
-import java.lang.foreign.MemorySegment;
 
 /**
  * Sender effects on one pair (path patching one step back): head s is given its counterfactual
@@ -19,24 +17,27 @@ import java.lang.foreign.MemorySegment;
 final class SenderProbe implements AutoCloseable {
   private final ModelConfig config;
   private final TrainingPass pass;
-  private final Workspace memory = new Workspace();
+  private final Workspace memory;
   private final Tensor[] cleanHeads;
   private final Tensor[] corruptedHeads;
   private final Tensor[] cleanInputs;
   private CounterfactualPair pair;
+  private Tensor logits;
   private double cleanReadout;
   private double gap;
 
   SenderProbe(HybridTransformer model, int tokens) {
     config = model.config();
     pass = new TrainingPass(model, 1, tokens, false);
+    memory = new Workspace(model.ops().memory());
+    DType type = model.ops().activations();
     cleanHeads = new Tensor[config.layers()];
     corruptedHeads = new Tensor[config.layers()];
     cleanInputs = new Tensor[config.layers()];
     for (int l = 0; l < config.layers(); l++) {
-      cleanHeads[l] = memory.zeros(tokens, (long) config.heads() * config.headDim());
-      corruptedHeads[l] = memory.zeros(tokens, (long) config.heads() * config.headDim());
-      cleanInputs[l] = memory.zeros(tokens, config.hiddenSize());
+      cleanHeads[l] = memory.allocate(type, tokens, (long) config.heads() * config.headDim());
+      corruptedHeads[l] = memory.allocate(type, tokens, (long) config.heads() * config.headDim());
+      cleanInputs[l] = memory.allocate(type, tokens, config.hiddenSize());
     }
   }
 
@@ -100,20 +101,15 @@ final class SenderProbe implements AutoCloseable {
 
   private void copyHead(Tensor from, Tensor to, int head) {
     int d = config.headDim();
-    long row = (long) config.heads() * d;
-    long rows = to.dim(0);
-    for (long t = 0; t < rows; t++) {
-      long at = (t * row + (long) head * d) * 4;
-      MemorySegment.copy(from.segment(), JAVA_FLOAT, at, to.segment(), JAVA_FLOAT, at, d);
-    }
+    to.columns((long) head * d, d).copyFrom(from.columns((long) head * d, d));
   }
 
   private double readout() {
-    try (Workspace w = new Workspace()) {
-      Tensor logits = w.f32(pair.answerTokens(), config.vocabSize());
-      pass.logits(pair.row(0), logits);
-      return Readout.of(pair, logits, 0);
+    if (logits == null) {
+      logits = memory.f32(pair.answerTokens(), config.vocabSize());
     }
+    pass.logits(pair.row(0), logits);
+    return Readout.of(pair, logits.onHost(), 0);
   }
 
   @Override

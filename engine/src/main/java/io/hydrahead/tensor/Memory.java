@@ -21,6 +21,11 @@ public interface Memory {
    */
   Arena arena();
 
+  /** Bytes that can still be had, or {@link Long#MAX_VALUE} where nobody knows. */
+  default long freeBytes() {
+    return Long.MAX_VALUE;
+  }
+
   /** Sets every byte of {@code s}. */
   void fill(MemorySegment s, byte value);
 

@@ -492,6 +492,18 @@ public final class Tensor {
     return dense;
   }
 
+  /** Repeats the elements of {@code block}, of the same type, until all are filled. */
+  public void repeat(Tensor block) {
+    Tensor flat = view(size);
+    long done = Math.min(block.size, size);
+    flat.rows(0, done).copyFrom(block.view(block.size).rows(0, done));
+    while (done < size) { // by doubling: few copies, also from a device to itself
+      long n = Math.min(done, size - done);
+      flat.rows(done, n).copyFrom(flat.rows(0, n));
+      done += n;
+    }
+  }
+
   /** All elements as float32. */
   public float[] toFloats() {
     Tensor host = memory.host() ? this : onHost();

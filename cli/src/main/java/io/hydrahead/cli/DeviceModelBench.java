@@ -1,0 +1,222 @@
+package io.hydrahead.cli;
+
+import io.hydrahead.cuda.CudaDevice;
+import io.hydrahead.cuda.CudaMemory;
+import io.hydrahead.model.Footprint;
+import io.hydrahead.model.HybridTransformer;
+import io.hydrahead.model.ModelConfig;
+import io.hydrahead.model.ParameterStore;
+import io.hydrahead.model.Session;
+import io.hydrahead.model.TrainingPass;
+import io.hydrahead.ops.Ops;
+import io.hydrahead.tensor.InputException;
+import io.hydrahead.train.AdamW;
+import java.util.Arrays;
+import java.util.Map;
+import java.util.Random;
+
+/**
+ * Times a whole model on a device. FLOPs a token, as ANCHORS counts them: forward 2 a matrix weight
+ * with the LM head, 2·d·T for each full head over T tokens and 6·d² + 8·64·d for each linear head;
+ * training three times that, recomputation not counted. Bytes of a decoded token: every matrix
+ * once, keys and values of the context, and the recurrent states read and written.
+ */
+final class DeviceModelBench {
+  /** Sizes of a training step. */
+  record Training(int rows, int microRows, boolean recompute) {}
+
+  private final HybridTransformer model;
+  private final ModelConfig config;
+  private final Ops ops;
+  private final DeviceFigures figures;
+  private final String name;
+  private final double seconds;
+
+  DeviceModelBench(
+      HybridTransformer model, DeviceFigures figures, String name, double seconds) {
+    this.model = model;
+    this.config = model.config();
+    this.ops = model.ops();
+    this.figures = figures;
+    this.name = name;
+    this.seconds = seconds;
+  }
+
+  /** One token at a time behind {@code context} tokens that were never read. */
+  void decode(int context) {
+    try (Session session = model.newSession(context + 4096)) {
+      session.pretend(context);
+      int next = session.decodeGreedy(1);
+      double ms =
+          median(
+              4,
+              4000,
+              () -> session.decodeGreedy(next));
+      double d = config.headDim();
+      double keyValues = 2.0 * d * ops.activations().bytes() * keptKvHeads() * context;
+      double states = 2.0 * 4 * d * d * linearHeads();
+      double flops =
+          2.0 * matrixWeights()
+              + 4.0 * d * model.plan().fullCount() * context
+              + 8.0 * linearHeads() * d * d;
+      figures.add(
+          "decode " + name,
+          "" + context,
+          1,
+          ms,
+          flops,
+          matrixBytes() + keyValues + states,
+          Map.of("context", context, "memory_bytes", used()));
+    }
+  }
+
+  /** A text of {@code tokens} tokens in pieces; logits of the last row only. */
+  void prefill(int tokens) {
+    int[] ids = ids(tokens);
+    long before = used();
+    try (Session session = model.newSession(tokens)) {
+      double ms =
+          median(
+              1,
+              200,
+              () -> {
+                session.reset();
+                session.prefill(ids);
+              });
+      double head = 2.0 * config.vocabSize() * config.hiddenSize();
+      Footprint planned =
+          Footprint.ofInference(
+              config, model.plan(), model.style(), ops.activations(), tokens);
+      figures.add(
+          "prefill " + name,
+          "" + tokens,
+          tokens,
+          ms,
+          forwardFlops(tokens) * tokens - head * (tokens - 1),
+          0,
+          Map.of(
+              "session_bytes",
+              used() - before,
+              "planned_session_bytes",
+              planned.session(),
+              "memory_bytes",
+              used(),
+              "planned_bytes",
+              planned.total()));
+    }
+  }
+
+  /** Whole steps: every micro-batch forward and backward, then AdamW with clipping. */
+  void train(int tokens, Training t) {
+    if (t.rows % t.microRows != 0) {
+      throw new InputException("--micro-rows must divide --batch, " + t.rows);
+    }
+    int[] ids = ids(t.microRows * tokens);
+    int[] targets = ids(t.microRows * tokens);
+    float[] weights = new float[ids.length];
+    Arrays.fill(weights, 1f);
+    long rows = (long) t.rows * tokens;
+    TrainingPass.Options options = new TrainingPass.Options(true, t.recompute);
+    try (TrainingPass pass = new TrainingPass(model, t.microRows, tokens, options);
+        ParameterStore grads = model.parameters().zerosLike();
+        AdamW adamW =
+            new AdamW(
+                ops.optim(),
+                AdamW.Settings.DEFAULT,
+                model.parameters(),
+                grads,
+                parameter -> true)) {
+      long[] step = {0};
+      double[] loss = {0};
+      double ms =
+          median(
+              3,
+              200,
+              () -> {
+                grads.clear();
+                for (int i = 0; i < t.rows / t.microRows; i++) {
+                  pass.nextTokenStep(ids, targets, weights, 1f / rows, grads);
+                }
+                adamW.step(++step[0], 1e-5);
+                loss[0] = pass.takeCrossEntropy() / rows;
+              });
+      figures.add(
+          "train " + name,
+          t.rows + "×" + tokens,
+          rows,
+          ms,
+          3 * forwardFlops(tokens) * rows,
+          0,
+          Map.of(
+              "loss",
+              loss[0],
+              "micro_rows",
+              t.microRows,
+              "recompute",
+              t.recompute,
+              "memory_bytes",
+              used()));
+    }
+  }
+
+  private double forwardFlops(int tokens) {
+    double d = config.headDim();
+    return 2.0 * matrixWeights()
+        + 2.0 * d * model.plan().fullCount() * tokens
+        + linearHeads() * (6 * d * d + 8 * 64 * d);
+  }
+
+  private int linearHeads() {
+    return config.layers() * config.heads() - model.plan().fullCount();
+  }
+
+  private int keptKvHeads() {
+    int kept = 0;
+    for (int l = 0; l < config.layers(); l++) {
+      kept += model.plan().keptKvHeads(l, config.kvHeads()).length;
+    }
+    return kept;
+  }
+
+  /** Weights that take part in a product: without a look-up embedding, with the LM head. */
+  private double matrixWeights() {
+    return model.parameters().names().stream()
+        .filter(name -> model.parameters().get(name).rank() == 2)
+        .filter(name -> config.tiedEmbeddings() || !name.contains("embed_tokens"))
+        .mapToDouble(name -> model.parameters().get(name).size())
+        .sum();
+  }
+
+  private double matrixBytes() {
+    return matrixWeights() * ops.activations().bytes();
+  }
+
+  private long used() {
+    return ((CudaMemory) ops.memory()).allocatedBytes();
+  }
+
+  private int[] ids(int n) {
+    return new Random(n).ints(n, 0, config.vocabSize()).toArray();
+  }
+
+  /** Median milliseconds of {@code work}, which waits for the device itself, after warming up. */
+  private double median(int warm, int most, Runnable work) {
+    CudaDevice device = DeviceCeilings.device(ops);
+    for (int i = 0; i < warm; i++) {
+      work.run();
+    }
+    device.synchronize();
+    double[] ms = new double[most];
+    int n = 0;
+    long end = System.nanoTime() + (long) (seconds * 1e9);
+    while (n < most && (n < 2 || System.nanoTime() < end)) {
+      long from = System.nanoTime();
+      work.run();
+      device.synchronize();
+      ms[n++] = (System.nanoTime() - from) / 1e6;
+    }
+    double[] sorted = Arrays.copyOf(ms, n);
+    Arrays.sort(sorted);
+    return sorted[n / 2];
+  }
+}
