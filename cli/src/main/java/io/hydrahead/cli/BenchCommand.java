@@ -222,8 +222,7 @@ final class BenchCommand implements Callable<Integer> {
     DType weights = what == What.TRAIN ? DType.F32 : ops.activations();
     try (HybridTransformer model =
         ModelShapes.random(config, plan.plan(config), style, weights, ops)) {
-      DeviceModelBench bench =
-          new DeviceModelBench(model, figures, shape + " " + plan, seconds);
+      DeviceModelBench bench = new DeviceModelBench(model, figures, shape + " " + plan, seconds);
       for (TokenCount context : contexts) {
         int tokens = Math.toIntExact(context.tokens());
         common.progress().begin(what + " " + plan + " " + context, 1, "figure");

@@ -19,7 +19,15 @@ final class DeviceFigures {
   private final ArrayNode array;
   private final Table table =
       new Table(
-          "what", "tokens", "ms", "µs/token", "tokens/s", "TFLOP/s", "GB/s", "MFU", "of GEMM",
+          "what",
+          "tokens",
+          "ms",
+          "µs/token",
+          "tokens/s",
+          "TFLOP/s",
+          "GB/s",
+          "MFU",
+          "of GEMM",
           "of copy");
 
   DeviceFigures(DeviceCeilings ceilings, ArrayNode array) {

@@ -32,8 +32,7 @@ final class DeviceModelBench {
   private final String name;
   private final double seconds;
 
-  DeviceModelBench(
-      HybridTransformer model, DeviceFigures figures, String name, double seconds) {
+  DeviceModelBench(HybridTransformer model, DeviceFigures figures, String name, double seconds) {
     this.model = model;
     this.config = model.config();
     this.ops = model.ops();
@@ -47,11 +46,7 @@ final class DeviceModelBench {
     try (Session session = model.newSession(context + 4096)) {
       session.pretend(context);
       int next = session.decodeGreedy(1);
-      double ms =
-          median(
-              4,
-              4000,
-              () -> session.decodeGreedy(next));
+      double ms = median(4, 4000, () -> session.decodeGreedy(next));
       double d = config.headDim();
       double keyValues = 2.0 * d * ops.activations().bytes() * keptKvHeads() * context;
       double states = 2.0 * 4 * d * d * linearHeads();
@@ -85,8 +80,7 @@ final class DeviceModelBench {
               });
       double head = 2.0 * config.vocabSize() * config.hiddenSize();
       Footprint planned =
-          Footprint.ofInference(
-              config, model.plan(), model.style(), ops.activations(), tokens);
+          Footprint.ofInference(config, model.plan(), model.style(), ops.activations(), tokens);
       figures.add(
           "prefill " + name,
           "" + tokens,

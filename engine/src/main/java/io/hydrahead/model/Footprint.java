@@ -59,23 +59,7 @@ public record Footprint(long weights, long session) {
   private static Ops dry(DryMemory memory, DType type) {
     Placement placement = new Placement(memory, type, true, Graphs.IMMEDIATE, () -> {});
     return new Ops(
-        null,
-        "dry run",
-        false,
-        placement,
-        null,
-        null,
-        null,
-        null,
-        null,
-        null,
-        null,
-        null,
-        null,
-        null,
-        null,
-        null,
-        null,
-        null);
+        null, "dry run", false, placement, null, null, null, null, null, null, null, null, null,
+        null, null, null, null, null);
   }
 }

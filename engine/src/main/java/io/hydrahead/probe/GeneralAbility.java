@@ -4,8 +4,8 @@ import io.hydrahead.model.HeadTap;
 import io.hydrahead.model.HybridTransformer;
 import io.hydrahead.model.ModelConfig;
 import io.hydrahead.model.TrainingPass;
-import io.hydrahead.tensor.Progress;
 import io.hydrahead.tensor.DType;
+import io.hydrahead.tensor.Progress;
 import io.hydrahead.tensor.Tensor;
 import io.hydrahead.tensor.Workspace;
 import java.util.Arrays;
@@ -53,8 +53,7 @@ final class GeneralAbility {
             progress.throwIfCancelled();
             pass.layerInput(l).copyFrom(inputs[l]);
             fill(replacement, means[l], h);
-            pass.forwardFrom(
-                l, replace(l, h, replacement), TrainingPass.LayerObserver.NONE);
+            pass.forwardFrom(l, replace(l, h, replacement), TrainingPass.LayerObserver.NONE);
             rise[l][h] += (loss(pass, text) - base) / texts.size();
             progress.advance(++done, "");
           }

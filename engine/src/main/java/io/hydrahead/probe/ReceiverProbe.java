@@ -103,8 +103,7 @@ final class ReceiverProbe implements AutoCloseable {
           @Override
           public void queriesAndKeys(int layer, Tensor q, Tensor k) {
             if (attention != null) {
-              RetrievalScore.score(
-                  model, pair, layer, q.onHost(), k.onHost(), attention[layer]);
+              RetrievalScore.score(model, pair, layer, q.onHost(), k.onHost(), attention[layer]);
             }
           }
 

@@ -32,8 +32,7 @@ class FootprintTest {
   void aTransformerNeedsItsKeysAndValues() {
     ModelConfig c = ModelShapes.get("qwen3-1.7b");
     Footprint f =
-        Footprint.ofInference(
-            c, HeadPlan.allFull(28, 16), Style.VANILLA, DType.BF16, 1 << 19);
+        Footprint.ofInference(c, HeadPlan.allFull(28, 16), Style.VANILLA, DType.BF16, 1 << 19);
     assertThat(f.total()).isBetween(62_000_000_000L, 66_000_000_000L);
   }
 }
