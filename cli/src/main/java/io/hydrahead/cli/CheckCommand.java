@@ -5,6 +5,7 @@ import io.hydrahead.model.GoldenCheck;
 import io.hydrahead.model.GoldenCheck.Deviation;
 import io.hydrahead.model.ModelFiles;
 import io.hydrahead.ops.Ops;
+import io.hydrahead.tensor.DType;
 import io.hydrahead.tensor.InputException;
 import java.io.PrintWriter;
 import java.nio.file.Path;
@@ -46,9 +47,8 @@ final class CheckCommand implements Callable<Integer> {
   @Option(
       names = "--tolerance",
       paramLabel = "X",
-      defaultValue = "1e-4",
-      description = "Largest relative L2 allowed (default: ${DEFAULT-VALUE}).")
-  private double tolerance;
+      description = "Largest relative L2 allowed (default: 1e-4; 2e-2 in bf16 on a GPU).")
+  private Double tolerance;
 
   @Option(
       names = "--op",
@@ -61,7 +61,7 @@ final class CheckCommand implements Callable<Integer> {
 
   @Override
   public Integer call() {
-    if (!(tolerance >= 0)) {
+    if (tolerance != null && !(tolerance >= 0)) {
       throw new InputException("--tolerance must be 0 or more, not " + tolerance);
     }
     if (paths.size() != (op == null ? 2 : 1)) {
@@ -84,7 +84,10 @@ final class CheckCommand implements Callable<Integer> {
 
   private List<Deviation> model(Path folder, Path goldenFile) {
     try (SafetensorsFile golden = SafetensorsFile.open(goldenFile);
-        LoadedModel loaded = LoadedModel.open(folder, common, ModelFiles.LoadOptions.FLOAT32)) {
+        LoadedModel loaded =
+            LoadedModel.open(
+                folder, common, ModelFiles.LoadOptions.FLOAT32, LoadedModel.type(common))) {
+      setTolerance(loaded.ops());
       return GoldenCheck.run(loaded.model(), golden.tensors().keySet(), golden::get);
     }
   }
@@ -94,8 +97,15 @@ final class CheckCommand implements Callable<Integer> {
       throw new InputException("--op " + op + " is unknown; known is gated-delta");
     }
     try (SafetensorsFile golden = SafetensorsFile.open(goldenFile);
-        Ops ops = LoadedModel.ops(common)) {
+        Ops ops = LoadedModel.ops(common, LoadedModel.type(common))) {
+      setTolerance(ops);
       return new DeltaRuleCheck(ops, golden).run();
+    }
+  }
+
+  private void setTolerance(Ops ops) {
+    if (tolerance == null) {
+      tolerance = ops.activations() == DType.BF16 ? 2e-2 : 1e-4;
     }
   }
 

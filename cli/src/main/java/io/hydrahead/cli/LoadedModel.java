@@ -16,8 +16,15 @@ record LoadedModel(HybridTransformer model, Ops ops) implements AutoCloseable {
         folder, common, float32 ? ModelFiles.LoadOptions.FLOAT32 : ModelFiles.LoadOptions.STORED);
   }
 
+  /** Loads {@code folder}; a GPU computes in float32 where {@code options} do. */
   static LoadedModel open(Path folder, CommonOptions common, ModelFiles.LoadOptions options) {
-    Ops ops = ops(common, options.float32() ? DType.F32 : DType.BF16);
+    return open(folder, common, options, options.float32() ? DType.F32 : DType.BF16);
+  }
+
+  /** Like the others, with the type in which a GPU computes; the CPU does so in float32. */
+  static LoadedModel open(
+      Path folder, CommonOptions common, ModelFiles.LoadOptions options, DType activations) {
+    Ops ops = ops(common, activations);
     boolean ready = false;
     try {
       LoadedModel m = new LoadedModel(HybridTransformer.load(folder, ops, options), ops);
@@ -35,7 +42,12 @@ record LoadedModel(HybridTransformer model, Ops ops) implements AutoCloseable {
     return ops(common, common.dtype() == CommonOptions.DataType.F32 ? DType.F32 : DType.BF16);
   }
 
-  private static Ops ops(CommonOptions common, DType activations) {
+  /** The type that {@code --dtype} names; float32, which is exact, where it was not given. */
+  static DType type(CommonOptions common) {
+    return common.dtype() == CommonOptions.DataType.BF16 ? DType.BF16 : DType.F32;
+  }
+
+  static Ops ops(CommonOptions common, DType activations) {
     return common.device().ops(common, activations);
   }
 

@@ -4,6 +4,7 @@ import io.hydrahead.checkpoint.AtomicFile;
 import io.hydrahead.data.TaskStyle;
 import io.hydrahead.data.TextCodec;
 import io.hydrahead.model.ModelConfig;
+import io.hydrahead.model.ModelFiles;
 import io.hydrahead.plan.HeadScores;
 import io.hydrahead.probe.CounterfactualPair;
 import io.hydrahead.probe.HeadProbe;
@@ -131,7 +132,8 @@ final class ProbeCommand implements Callable<Integer> {
         general ? Texts.rows(codec, text, Math.min(512, tokens), 4, common.seed()) : List.of();
     ProbeOptions options = new ProbeOptions(threshold, minimumGap, senderPairs, rounds, general);
     ProbeResult result;
-    try (LoadedModel loaded = LoadedModel.open(folder, common)) {
+    try (LoadedModel loaded =
+        LoadedModel.open(folder, common, ModelFiles.LoadOptions.STORED, LoadedModel.type(common))) {
       result = new HeadProbe(loaded.model(), options, common.progress()).run(made, plain);
     }
     HeadScores scores = result.toHeadScores(details(tokens));

@@ -1,6 +1,7 @@
 package io.hydrahead.cli;
 
 import io.hydrahead.json.Json;
+import io.hydrahead.model.Footprint;
 import io.hydrahead.model.HeadPlan;
 import io.hydrahead.model.ModelConfig;
 import io.hydrahead.model.Style;
@@ -59,16 +60,29 @@ record Summary(ModelConfig config, HeadPlan plan, Style style) {
   void printMemory(PrintWriter out) {
     MemoryPlan own = memory(plan, style);
     MemoryPlan full = memory(allFull(), Style.VANILLA);
-    Table t = new Table("memory a sequence", "keys+values", "state", "total", "all heads full");
+    Table t =
+        new Table(
+            "memory a sequence",
+            "keys+values",
+            "state",
+            "total",
+            "all heads full",
+            "GPU, bf16, with weights");
     for (int n : MemoryPlan.LENGTHS) {
       t.row(
           TokenCount.format(n),
           Table.bytes(own.kvBytes(n)),
           Table.bytes(own.stateBytes()),
           Table.bytes(own.cacheBytes(n)),
-          Table.bytes(full.cacheBytes(n)));
+          Table.bytes(full.cacheBytes(n)),
+          Table.bytes(onDevice(n).total()));
     }
     t.print(out);
+  }
+
+  /** What a GPU holds to read and continue {@code tokens} tokens. */
+  private Footprint onDevice(int tokens) {
+    return Footprint.ofInference(config, plan, style, DType.BF16, tokens);
   }
 
   /** Plan and memory fields of a JSON report. */
@@ -85,7 +99,8 @@ record Summary(ModelConfig config, HeadPlan plan, Style style) {
           .addObject()
           .put("tokens", n)
           .put("key_value_bytes", own.kvBytes(n))
-          .put("state_bytes", own.stateBytes());
+          .put("state_bytes", own.stateBytes())
+          .put("device_bytes", onDevice(n).total());
     }
   }
 }
