@@ -3,28 +3,18 @@
 // CHUNK sorted tokens and then chunk after chunk.
 //
 // Rows have `width` elements; -DALIGNED=<whether all rows start at multiples of 16 bytes and `width`
-// fills vectors> -DTABLE_BF16=<whether the table is bf16>
+// fills vectors> -DPARAM_BF16=<whether the table is bf16>
 #include "common.cuh"
 
 #ifndef ALIGNED
 #define ALIGNED 1
 #endif
-#ifndef TABLE_BF16
-#define TABLE_BF16 BF16
-#endif
-
-#if TABLE_BF16
-typedef bf16 entry;
-#else
-typedef float entry;
-#endif
-
 constexpr int BLOCK = 256;
 constexpr int V = ALIGNED ? VECTOR<elem> : 1;
 
 // An id outside the vocabulary gives NaN.
 extern "C" __global__ void __launch_bounds__(BLOCK)
-    embedding_forward(int n, int width, int vocabulary, const int* ids, const entry* table,
+    embedding_forward(int n, int width, int vocabulary, const int* ids, const param* table,
                       elem* out, long long out_stride) {
   unsigned vectors = width / V;
   unsigned count = n * vectors;

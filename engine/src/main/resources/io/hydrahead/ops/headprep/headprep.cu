@@ -326,3 +326,27 @@ extern "C" __global__ void __launch_bounds__(BLOCK)
     store_part(at, p);
   }
 }
+
+// cos(p f_i) and sin(p f_i), each times `scaling`, at the positions p = *position + t of `tokens`
+// rows, from float64 angles.
+extern "C" __global__ void __launch_bounds__(BLOCK)
+    rotary_angles(int tokens, int half, const int* position, const double* frequencies,
+                  double scaling, float* cos_table, float* sin_table) {
+  for (int i = blockIdx.x * BLOCK + threadIdx.x; i < tokens * half; i += gridDim.x * BLOCK) {
+    int t = i / half;
+    double angle = (double)(*position + t) * frequencies[i - t * half];
+    double sine;
+    double cosine;
+    sincos(angle, &sine, &cosine);
+    cos_table[i] = (float)(cosine * scaling);
+    sin_table[i] = (float)(sine * scaling);
+  }
+}
+
+// log_a(p + a) at the 1-based positions p = *position + t + 1 (HypeNet, arXiv:2601.22156).
+extern "C" __global__ void __launch_bounds__(BLOCK)
+    length_scale(int tokens, const int* position, double base, float* scale) {
+  for (int t = blockIdx.x * BLOCK + threadIdx.x; t < tokens; t += gridDim.x * BLOCK) {
+    scale[t] = (float)(log((double)(*position + t + 1) + base) / log(base));
+  }
+}

@@ -6,39 +6,8 @@
 constexpr int BLOCK = 256;
 constexpr int V = 4;
 
-// Elements that share one entry of `kinds`; parameters start at multiples of it.
-constexpr int SEGMENT = 64;
-
-// What is done with a segment.
-constexpr unsigned char FROZEN = 0;
-constexpr unsigned char DECAYED = 2;  // 1: trained without weight decay
-
-// The numbers of one step, written by adamw_numbers.
-struct Numbers {
-  float scale;  // factor of the gradients: clipping
-  float rate;   // lr / (1 - beta1^step)
-  float root;   // 1 / sqrt(1 - beta2^step)
-  float shrink; // 1 - lr * weight decay
-};
-
-// One thread. `norm` is written: the square root of the sum of squares; null sum: no clipping. The
-// step counter goes up by one, from 0 before the first step.
-extern "C" __global__ void adamw_numbers(const float* lr, int* step, const double* squares,
-                                         double beta1, double beta2, double decay, double clip,
-                                         double* norm, Numbers* numbers) {
-  int t = *step + 1;
-  *step = t;
-  double length = squares == nullptr ? 0 : sqrt(*squares);
-  if (norm != nullptr) {
-    *norm = length;
-  }
-  numbers->scale = clip > 0 && length > clip ? (float)(clip / length) : 1.f;
-  numbers->rate = (float)(*lr / (1 - pow(beta1, (double)t)));
-  numbers->root = (float)(1 / sqrt(1 - pow(beta2, (double)t)));
-  numbers->shrink = (float)(1 - *lr * decay);
-}
-
-struct Betas {
+// What does not change from step to step.
+struct Rule {
   float beta1;
   float beta2;
   float rest1;  // 1 - beta1, rounded once
@@ -46,35 +15,51 @@ struct Betas {
   float eps;
 };
 
-DEVICE void update(const Numbers& s, const Betas& b, bool decayed, float g, float& p, float& m,
-                   float& v) {
+// The numbers of one step.
+struct Step {
+  float scale;   // factor of the gradients: clipping
+  float shrink;  // 1 - lr * weight decay
+  float rate;    // lr / (1 - beta1^t)
+  float root;    // 1 / sqrt(1 - beta2^t)
+};
+
+DEVICE void update(const Step& s, const Rule& r, float g, float& p, float& m, float& v) {
   g *= s.scale;
-  m = fmaf(b.rest1, g, b.beta1 * m);
-  v = fmaf(b.rest2 * g, g, b.beta2 * v);
-  float step = m / fmaf(sqrtf(v), s.root, b.eps);
-  p = fmaf(-s.rate, step, decayed ? s.shrink * p : p);
+  m = fmaf(r.rest1, g, r.beta1 * m);
+  v = fmaf(r.rest2 * g, g, r.beta2 * v);
+  p = fmaf(-s.rate, m / fmaf(sqrtf(v), s.root, r.eps), s.shrink * p);
 }
 
-// kinds[i / SEGMENT] says what is done with element i; null: everything is trained and decays by
-// numbers->shrink. `copy`, unless null, gets the new parameters in bf16.
+// rates: lr, rate and root; squares: of all gradients that are clipped together, to the norm `clip`
+// unless that is 0. `working`, unless null, gets the new parameters in bf16. Nothing happens when
+// squares is not finite. All arrays start at multiples of 16 bytes (working: 8) if `aligned`.
 extern "C" __global__ void __launch_bounds__(BLOCK)
-    adamw(long long n, float* param, const float* grad, float* mean, float* square, bf16* copy,
-          const unsigned char* kinds, float beta1, float beta2, float rest1, float rest2, float eps,
-          const Numbers* numbers) {
-  Numbers s = *numbers;
-  Betas betas = {beta1, beta2, rest1, rest2, eps};
+    adamw(long long n, float* param, const float* grad, float* mean, float* square, bf16* working,
+          const float* rates, const double* squares, double clip, float decay, float beta1,
+          float beta2, float rest1, float rest2, float eps, int aligned) {
+  __shared__ Step step;
+  if (threadIdx.x == 0) {
+    double norm = sqrt(*squares);
+    step.scale = clip > 0 && norm > clip ? (float)(clip / norm) : 1.f;
+    step.shrink = (float)(1 - (double)rates[0] * decay);
+    step.rate = isfinite(norm) ? rates[1] : -1.f;
+    step.root = rates[2];
+  }
+  __syncthreads();
+  Step s = step;
+  if (s.rate < 0) {
+    return;
+  }
+  Rule rule = {beta1, beta2, rest1, rest2, eps};
   long long stride = (long long)gridDim.x * BLOCK * V;
   for (long long i = ((long long)blockIdx.x * BLOCK + threadIdx.x) * V; i < n; i += stride) {
-    unsigned char kind = kinds == nullptr ? DECAYED : kinds[i / SEGMENT];
-    if (kind == FROZEN) {
-      continue;
-    }
     float p[V];
     float g[V];
     float m[V];
     float v[V];
     int count = n - i < V ? (int)(n - i) : V;
-    if (count == V) {
+    bool whole = aligned && count == V;
+    if (whole) {
       load(param + i, p);
       load(grad + i, g);
       load(mean + i, m);
@@ -87,46 +72,44 @@ extern "C" __global__ void __launch_bounds__(BLOCK)
     }
 #pragma unroll
     for (int k = 0; k < V; k++) {
-      update(s, betas, kind == DECAYED, g[k], p[k], m[k], v[k]);
+      update(s, rule, g[k], p[k], m[k], v[k]);
     }
-    if (count == V) {
+    if (whole) {
       store(param + i, p);
       store(mean + i, m);
       store(square + i, v);
-      if (copy != nullptr) {
-        store(copy + i, p);
+      if (working != nullptr) {
+        store(working + i, p);
       }
     } else {
       store_some(param + i, count, p);
       store_some(mean + i, count, m);
       store_some(square + i, count, v);
-      if (copy != nullptr) {
-        store_some(copy + i, count, p);
+      if (working != nullptr) {
+        store_some(working + i, count, p);
       }
     }
   }
 }
 
-// partials[block] = sum of x^2 in float64 over what the block walks; frozen segments are left out.
+// partials[block] = sum of x^2 in float64 over what the block walks.
 extern "C" __global__ void __launch_bounds__(BLOCK)
-    squares(long long n, const float* x, const unsigned char* kinds, double* partials) {
+    squares(long long n, const elem* x, double* partials, int aligned) {
+  constexpr int W = VECTOR<elem>;
   __shared__ double shared[BLOCK / 32];
-  long long stride = (long long)gridDim.x * BLOCK * V;
+  long long stride = (long long)gridDim.x * BLOCK * W;
   double sum = 0;
 #pragma unroll 4
-  for (long long i = ((long long)blockIdx.x * BLOCK + threadIdx.x) * V; i < n; i += stride) {
-    float v[V];
-    int count = n - i < V ? (int)(n - i) : V;
-    if (kinds != nullptr && kinds[i / SEGMENT] == FROZEN) {
-      count = 0;
-    }
-    if (count == V) {
+  for (long long i = ((long long)blockIdx.x * BLOCK + threadIdx.x) * W; i < n; i += stride) {
+    float v[W];
+    int count = n - i < W ? (int)(n - i) : W;
+    if (aligned && count == W) {
       load(x + i, v);
     } else {
       load_some(x + i, count, v);
     }
 #pragma unroll
-    for (int k = 0; k < V; k++) {
+    for (int k = 0; k < W; k++) {
       sum = fma((double)v[k], (double)v[k], sum);
     }
   }
@@ -136,7 +119,7 @@ extern "C" __global__ void __launch_bounds__(BLOCK)
   }
 }
 
-// *sum = the sum of partials, in a fixed order. One block.
+// *sum += the sum of partials, in a fixed order. One block.
 extern "C" __global__ void __launch_bounds__(BLOCK)
     squares_sum(int count, const double* partials, double* sum) {
   __shared__ double shared[BLOCK / 32];
@@ -146,7 +129,7 @@ extern "C" __global__ void __launch_bounds__(BLOCK)
   }
   total = block_sum(total, shared);
   if (threadIdx.x == 0) {
-    *sum = total;
+    *sum += total;
   }
 }
 
@@ -158,7 +141,8 @@ DEVICE void each(long long n, int aligned, F f) {
   constexpr int W = VECTOR<T>;
   long long stride = (long long)gridDim.x * BLOCK * W;
   for (long long i = ((long long)blockIdx.x * BLOCK + threadIdx.x) * W; i < n; i += stride) {
-    f(i, aligned && n - i >= W ? W : n - i < W ? (int)(n - i) : W, aligned && n - i >= W);
+    int count = n - i < W ? (int)(n - i) : W;
+    f(i, count, aligned && count == W);
   }
 }
 
