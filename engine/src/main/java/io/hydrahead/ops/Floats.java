@@ -10,9 +10,19 @@ import io.hydrahead.tensor.Tensor;
 public final class Floats {
   private Floats() {}
 
-  /** Address of a dense host tensor's first element; 0 for null. */
+  /**
+   * Address of a tensor's first element, which must be dense float32 in the host's memory; 0 for
+   * null.
+   */
   public static long address(Tensor t) {
-    return t == null ? 0 : t.hostAddress();
+    if (t == null) {
+      return 0;
+    }
+    if (t.dtype() != DType.F32) {
+      throw new IllegalArgumentException(
+          "operations of the processor work in float32, not on " + t);
+    }
+    return t.hostAddress();
   }
 
   public static float get(long address) {

@@ -14,6 +14,23 @@ public final class TensorChecks {
     }
   }
 
+  /** Requires a tensor of {@code size} elements of a type that activations have: F32 or BF16. */
+  public static void activations(String name, Tensor t, long size) {
+    boolean known = t.dtype() == DType.F32 || t.dtype() == DType.BF16;
+    if (!known || t.size() != size) {
+      throw new IllegalArgumentException(
+          name + " must be " + size + " elements of F32 or BF16, not " + t);
+    }
+  }
+
+  /** Requires {@code size} elements of the same type as {@code like}. */
+  public static void same(String name, Tensor t, long size, Tensor like) {
+    if (t.dtype() != like.dtype() || t.size() != size) {
+      throw new IllegalArgumentException(
+          name + " must be " + size + " elements of " + like.dtype() + ", not " + t);
+    }
+  }
+
   /** Like {@link #floats}, but null will do. */
   public static void floatsOrNull(String name, Tensor t, long size) {
     if (t != null) {

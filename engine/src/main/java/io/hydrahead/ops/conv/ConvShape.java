@@ -10,9 +10,9 @@ final class ConvShape {
   /** Returns the kernel length k. */
   static int check(int batch, int tokens, Tensor x, Tensor w, Tensor y) {
     long rows = (long) batch * tokens;
-    TensorChecks.floats("x", x, rows * w.dim(0));
-    TensorChecks.floats("w", w, w.size());
-    TensorChecks.floats("y", y, x.size());
+    TensorChecks.activations("x", x, rows * w.dim(0));
+    TensorChecks.activations("w", w, w.size());
+    TensorChecks.same("y", y, x.size(), x);
     if (w.rank() != 2 || w.dim(1) < 1) {
       throw new IllegalArgumentException("w must be [channels, kernel], not " + w);
     }

@@ -103,7 +103,7 @@ public final class CpuShortConv implements ShortConv {
   public synchronized void backward(
       int batch, int tokens, Tensor x, Tensor w, Tensor dy, Tensor dx, Tensor dw) {
     prepare(batch, tokens, x, w, dy);
-    TensorChecks.floats("dx", dx, x.size());
+    TensorChecks.same("dx", dx, x.size(), x);
     TensorChecks.floats("dw", dw, w.size());
     this.dx = dx;
     sums = partials.zeros(slices * w.size());

@@ -36,7 +36,7 @@ public final class ReferenceShortConv implements ShortConv {
   @Override
   public void backward(int batch, int tokens, Tensor x, Tensor w, Tensor dy, Tensor dx, Tensor dw) {
     int k = ConvShape.check(batch, tokens, x, w, dy);
-    TensorChecks.floats("dx", dx, x.size());
+    TensorChecks.same("dx", dx, x.size(), x);
     TensorChecks.floats("dw", dw, w.size());
     int channels = w.size(0);
     for (int c = 0; c < channels; c++) {

@@ -10,8 +10,8 @@ final class DecayShape {
   /** Returns the number of heads h. */
   static int check(Tensor a, Tensor b, Tensor aLog, Tensor dtBias, Tensor g, Tensor beta) {
     int h = a.size(-1);
-    TensorChecks.floats("a", a, a.size());
-    TensorChecks.floats("b", b, a.size());
+    TensorChecks.activations("a", a, a.size());
+    TensorChecks.same("b", b, a.size(), a);
     TensorChecks.floats("A_log", aLog, h);
     TensorChecks.floats("dt_bias", dtBias, h);
     TensorChecks.floats("g", g, a.size());
@@ -31,8 +31,8 @@ final class DecayShape {
       Tensor dALog,
       Tensor dDtBias) {
     int h = check(a, b, aLog, dtBias, dg, dBeta);
-    TensorChecks.floats("da", da, a.size());
-    TensorChecks.floats("db", db, a.size());
+    TensorChecks.same("da", da, a.size(), a);
+    TensorChecks.same("db", db, a.size(), a);
     TensorChecks.floats("dA_log", dALog, h);
     TensorChecks.floats("d dt_bias", dDtBias, h);
     return h;

@@ -50,7 +50,7 @@ public final class CpuEmbedding implements Embedding {
   }
 
   private void forwardSlice(int slice) {
-    long from = Floats.address(table);
+    long from = table.hostAddress();
     long to = Floats.address(rows);
     int end = (int) Slices.first(slice + 1, slices, n);
     for (int r = (int) Slices.first(slice, slices, n); r < end; r++) {

@@ -22,13 +22,13 @@ final class FusionShape {
       Tensor rstd) {
     long row = (long) heads.length * headDim;
     long rows = row == 0 ? 0 : o.size() / row;
-    TensorChecks.floats("o", o, rows * row);
+    TensorChecks.activations("o", o, rows * row);
     if (s.gate()) {
-      TensorChecks.floats("z", z, o.size());
+      TensorChecks.same("z", z, o.size(), o);
       TensorChecks.floatsOrNull("bias", bias, row);
     }
     int all = rows == 0 || headDim == 0 ? 0 : Math.toIntExact(wide.size() / rows / headDim);
-    TensorChecks.floats("the layer's side", wide, rows * all * headDim);
+    TensorChecks.same("the layer's side", wide, rows * all * headDim, o);
     for (int head : heads) {
       if (head < 0 || rows > 0 && head >= all) {
         throw new IllegalArgumentException("head " + head + " of a layer with " + all + " heads");
@@ -64,9 +64,9 @@ final class FusionShape {
     if (s.norm()) {
       TensorChecks.floats("rstd", rstd, (long) rows * heads.length);
     }
-    TensorChecks.floats("dO", dO, o.size());
+    TensorChecks.same("dO", dO, o.size(), o);
     if (s.gate()) {
-      TensorChecks.floats("dZ", dZ, o.size());
+      TensorChecks.same("dZ", dZ, o.size(), o);
       TensorChecks.floatsOrNull("dBias", dBias, (long) heads.length * headDim);
     }
     if (s.gamma()) {

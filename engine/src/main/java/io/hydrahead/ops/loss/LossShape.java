@@ -22,7 +22,7 @@ final class LossShape {
       Tensor gradScale,
       Tensor dStudent,
       Tensor sum) {
-    TensorChecks.floats("teacher", teacher, student.size());
+    TensorChecks.same("teacher", teacher, student.size(), student);
     return checkCommon(student, weights, gradScale, dStudent, sum);
   }
 
@@ -39,10 +39,10 @@ final class LossShape {
   private static int checkCommon(
       Tensor logits, Tensor weights, Tensor gradScale, Tensor dLogits, Tensor sum) {
     int n = TensorChecks.rows(logits);
-    TensorChecks.floats("logits", logits, logits.size());
+    TensorChecks.activations("logits", logits, logits.size());
     TensorChecks.floats("weights", weights, n);
-    TensorChecks.floatsOrNull("the gradient of logits", dLogits, logits.size());
     if (dLogits != null) {
+      TensorChecks.same("the gradient of logits", dLogits, logits.size(), logits);
       TensorChecks.scalar("gradScale", gradScale, DType.F32);
     }
     TensorChecks.scalar("sum", sum, DType.F64);

@@ -9,9 +9,9 @@ final class NormShape {
 
   static int check(Tensor x, Tensor w, Tensor y, Tensor rstd) {
     int c = x.size(-1);
-    TensorChecks.floats("x", x, x.size());
+    TensorChecks.activations("x", x, x.size());
     TensorChecks.weights("w", w, c);
-    TensorChecks.floats("y", y, x.size());
+    TensorChecks.same("y", y, x.size(), x);
     TensorChecks.floatsOrNull("rstd", rstd, TensorChecks.rows(x));
     return c;
   }
@@ -19,21 +19,21 @@ final class NormShape {
   static int checkBackward(Tensor x, Tensor w, Tensor rstd, Tensor dy, Tensor dx, Tensor dw) {
     int c = check(x, w, dy, rstd);
     TensorChecks.floats("rstd", rstd, TensorChecks.rows(x));
-    TensorChecks.floats("dx", dx, x.size());
+    TensorChecks.same("dx", dx, x.size(), x);
     TensorChecks.floats("dw", dw, c);
     return c;
   }
 
   static int checkL2(Tensor x, Tensor y, Tensor rnorm) {
-    TensorChecks.floats("x", x, x.size());
-    TensorChecks.floats("y", y, x.size());
+    TensorChecks.activations("x", x, x.size());
+    TensorChecks.same("y", y, x.size(), x);
     TensorChecks.floatsOrNull("rnorm", rnorm, TensorChecks.rows(x));
     return x.size(-1);
   }
 
   static int checkL2Backward(Tensor y, Tensor rnorm, Tensor dy, Tensor dx) {
     TensorChecks.floats("rnorm", rnorm, TensorChecks.rows(y));
-    TensorChecks.floats("dx", dx, y.size());
+    TensorChecks.same("dx", dx, y.size(), y);
     return checkL2(y, dy, rnorm);
   }
 }

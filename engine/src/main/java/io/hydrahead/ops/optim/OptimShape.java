@@ -10,7 +10,8 @@ final class OptimShape {
 
   static long check(
       Tensor param, Tensor grad, Tensor m, Tensor v, Tensor working, Tensor rates, Tensor squares) {
-    long size = check("param", param);
+    long size = param.size();
+    TensorChecks.floats("param", param, size);
     TensorChecks.floats("grad", grad, size);
     TensorChecks.floats("m", m, size);
     TensorChecks.floats("v", v, size);
@@ -24,12 +25,12 @@ final class OptimShape {
   }
 
   static long check(String name, Tensor x) {
-    TensorChecks.floats(name, x, x.size());
+    TensorChecks.activations(name, x, x.size());
     return x.size();
   }
 
   static long check(Tensor x, Tensor y) {
-    TensorChecks.floats("y", y, x.size());
+    TensorChecks.same("y", y, x.size(), x);
     return check("x", x);
   }
 }

@@ -18,7 +18,7 @@ final class RotaryShape {
       throw new IllegalArgumentException(
           "x is " + x + ", not whole sequences of " + tokens + " rows of " + heads + "·" + headDim);
     }
-    TensorChecks.floats("x", x, x.size());
+    TensorChecks.activations("x", x, x.size());
     TensorChecks.floats("cos", cos, (long) tokens * headDim / 2);
     TensorChecks.floats("sin", sin, (long) tokens * headDim / 2);
     return Math.toIntExact(rows);

@@ -9,15 +9,15 @@ final class SwiGluShape {
 
   /** Returns the number of elements. */
   static long check(Tensor gate, Tensor up, Tensor out) {
-    TensorChecks.floats("gate", gate, gate.size());
-    TensorChecks.floats("up", up, gate.size());
-    TensorChecks.floats("out", out, gate.size());
+    TensorChecks.activations("gate", gate, gate.size());
+    TensorChecks.same("up", up, gate.size(), gate);
+    TensorChecks.same("out", out, gate.size(), gate);
     return gate.size();
   }
 
   static long checkBackward(Tensor gate, Tensor up, Tensor dOut, Tensor dGate, Tensor dUp) {
-    TensorChecks.floats("dGate", dGate, gate.size());
-    TensorChecks.floats("dUp", dUp, gate.size());
+    TensorChecks.same("dGate", dGate, gate.size(), gate);
+    TensorChecks.same("dUp", dUp, gate.size(), gate);
     return check(gate, up, dOut);
   }
 }

@@ -1,0 +1,136 @@
+package io.hydrahead.ops.conv;
+
+import static io.hydrahead.ops.CudaRows.aligned;
+import static io.hydrahead.ops.CudaRows.stride;
+
+import io.hydrahead.cuda.CudaDevice;
+import io.hydrahead.cuda.LaunchArguments;
+import io.hydrahead.ops.CudaRows;
+import io.hydrahead.ops.CudaScratch;
+import io.hydrahead.ops.CudaVariants;
+import io.hydrahead.ops.TensorChecks;
+import io.hydrahead.tensor.Tensor;
+
+/** {@link ShortConv} on a GPU, in float32 or bf16; the state is float32. */
+public final class CudaShortConv implements ShortConv {
+  private static final int BLOCK = 64;
+
+  /** Tokens of a run; a constant of the kernels too. */
+  private static final int RUN = 32;
+
+  /** Blocks a multiprocessor; in the backward pass rows of blocks leave one partial dw each. */
+  private static final int BLOCKS = 32;
+
+  private record Sites(
+      LaunchArguments forward,
+      LaunchArguments state,
+      LaunchArguments backward,
+      LaunchArguments weight) {}
+
+  private final CudaVariants<Sites> variants;
+  private final CudaScratch scratch;
+  private final int multiprocessors;
+
+  public CudaShortConv(CudaDevice device, CudaScratch scratch) {
+    variants =
+        new CudaVariants<>(
+            device,
+            CudaShortConv.class,
+            "conv.cu",
+            "KERNEL",
+            m ->
+                new Sites(
+                    m.kernel("short_conv_forward").arguments(),
+                    m.kernel("short_conv_state").arguments(),
+                    m.kernel("short_conv_backward").arguments(),
+                    m.kernel("short_conv_weight").arguments()));
+    this.scratch = scratch;
+    multiprocessors = device.multiprocessors();
+  }
+
+  private static boolean vectors(Tensor x, int channels) {
+    return channels % CudaRows.vector(x.dtype()) == 0 && aligned(x, channels);
+  }
+
+  /** Blocks side by side that hold all channels. */
+  private static int columns(Tensor x, int channels, boolean vectors) {
+    int each = BLOCK * (vectors ? CudaRows.vector(x.dtype()) : 1);
+    return (channels + each - 1) / each;
+  }
+
+  private int runs(int batch, int tokens, int columns) {
+    int runs = batch * ((tokens + RUN - 1) / RUN);
+    return Math.min(runs, Math.max(1, BLOCKS * multiprocessors / Math.max(1, columns)));
+  }
+
+  @Override
+  public void forward(int batch, int tokens, Tensor x, Tensor w, Tensor state, Tensor y) {
+    int k = ConvShape.check(batch, tokens, x, w, y);
+    ConvShape.checkState(batch, w, state);
+    int channels = w.size(0);
+    boolean vectors = vectors(x, channels) && aligned(y, channels);
+    int columns = columns(x, channels, vectors);
+    Sites sites = variants.get(k, x.dtype(), w.dtype(), vectors);
+    sites
+        .forward
+        .begin()
+        .integer(batch)
+        .integer(tokens)
+        .integer(channels)
+        .pointer(x)
+        .wide(stride(x, channels))
+        .pointer(w)
+        .pointer(state)
+        .pointer(y)
+        .wide(stride(y, channels))
+        .launch(columns, runs(batch, tokens, columns), 1, BLOCK, 0);
+    if (k > 1) {
+      sites
+          .state
+          .begin()
+          .integer(batch)
+          .integer(tokens)
+          .integer(channels)
+          .pointer(x)
+          .wide(stride(x, channels))
+          .pointer(state)
+          .launch((batch * channels + BLOCK - 1) / BLOCK, BLOCK, 0);
+    }
+  }
+
+  @Override
+  public void backward(int batch, int tokens, Tensor x, Tensor w, Tensor dy, Tensor dx, Tensor dw) {
+    int k = ConvShape.check(batch, tokens, x, w, dy);
+    TensorChecks.same("dx", dx, x.size(), x);
+    TensorChecks.floats("dw", dw, w.size());
+    int channels = w.size(0);
+    boolean vectors = vectors(x, channels) && aligned(dy, channels) && aligned(dx, channels);
+    int columns = columns(x, channels, vectors);
+    int slices = runs(batch, tokens, columns);
+    long partials = scratch.bytes(4L * slices * w.size());
+    Sites sites = variants.get(k, x.dtype(), w.dtype(), vectors);
+    sites
+        .backward
+        .begin()
+        .integer(batch)
+        .integer(tokens)
+        .integer(channels)
+        .pointer(x)
+        .wide(stride(x, channels))
+        .pointer(w)
+        .pointer(dy)
+        .wide(stride(dy, channels))
+        .pointer(dx)
+        .wide(stride(dx, channels))
+        .address(partials)
+        .launch(columns, slices, 1, BLOCK, 0);
+    sites
+        .weight
+        .begin()
+        .address(partials)
+        .integer(slices)
+        .integer(channels)
+        .pointer(dw)
+        .launch((int) ((w.size() + 31) / 32), 1024, 0);
+  }
+}

@@ -1,0 +1,103 @@
+package io.hydrahead.ops.loss;
+
+import static io.hydrahead.ops.CudaRows.aligned;
+import static io.hydrahead.ops.CudaRows.stride;
+
+import io.hydrahead.cuda.CudaDevice;
+import io.hydrahead.cuda.LaunchArguments;
+import io.hydrahead.ops.CudaRows;
+import io.hydrahead.ops.CudaScratch;
+import io.hydrahead.ops.CudaVariants;
+import io.hydrahead.tensor.Tensor;
+
+/**
+ * {@link TokenLoss} on a GPU, logits in float32 or bf16. A target beyond the vocabulary leaves its
+ * row out.
+ */
+public final class CudaTokenLoss implements TokenLoss {
+  private static final int BLOCK = 256; // of one row
+
+  private record Sites(
+      LaunchArguments crossEntropy, LaunchArguments distillation, LaunchArguments sum) {}
+
+  private final CudaVariants<Sites> variants;
+  private final CudaScratch scratch;
+
+  public CudaTokenLoss(CudaDevice device, CudaScratch scratch) {
+    variants =
+        new CudaVariants<>(
+            device,
+            CudaTokenLoss.class,
+            "loss.cu",
+            "WIDTH",
+            m ->
+                new Sites(
+                    m.kernel("cross_entropy").arguments(),
+                    m.kernel("distillation").arguments(),
+                    m.kernel("loss_sum").arguments()));
+    this.scratch = scratch;
+  }
+
+  private Sites sites(int v, Tensor logits, boolean aligned) {
+    return variants.get(v, logits.dtype(), v % CudaRows.vector(logits.dtype()) == 0 && aligned);
+  }
+
+  private static void addUp(Sites sites, int n, long losses, Tensor sum) {
+    sites.sum.begin().integer(n).address(losses).pointer(sum).launch(1, 1024, 0);
+  }
+
+  @Override
+  public void crossEntropy(
+      Tensor logits, Tensor targets, Tensor weights, Tensor gradScale, Tensor dLogits, Tensor sum) {
+    int n = LossShape.check(logits, targets, weights, gradScale, dLogits, sum);
+    int v = logits.size(-1);
+    long losses = scratch.bytes(8L * n);
+    Sites sites = sites(v, logits, aligned(logits, v) && aligned(dLogits, v));
+    sites
+        .crossEntropy
+        .begin()
+        .pointer(logits)
+        .wide(stride(logits, v))
+        .pointer(targets)
+        .pointer(weights)
+        .pointerOrNull(dLogits == null ? null : gradScale)
+        .pointerOrNull(dLogits)
+        .wide(dLogits == null ? 0 : stride(dLogits, v))
+        .address(losses)
+        .launch(n, BLOCK, 0);
+    addUp(sites, n, losses, sum);
+  }
+
+  @Override
+  public void kl(
+      Tensor teacher,
+      Tensor student,
+      Tensor weights,
+      Tensor gradScale,
+      Tensor dStudent,
+      Tensor sum) {
+    int n = LossShape.checkKl(teacher, student, weights, gradScale, dStudent, sum);
+    int v = student.size(-1);
+    long losses = scratch.bytes(8L * n);
+    boolean aligned = aligned(teacher, v) && aligned(student, v) && aligned(dStudent, v);
+    Sites sites = sites(v, student, aligned);
+    sites
+        .distillation
+        .begin()
+        .pointer(teacher)
+        .wide(stride(teacher, v))
+        .pointer(student)
+        .wide(stride(student, v))
+        .address(0) // no targets
+        .pointer(weights)
+        .pointerOrNull(dStudent == null ? null : gradScale)
+        .address(0)
+        .pointerOrNull(dStudent)
+        .wide(dStudent == null ? 0 : stride(dStudent, v))
+        .integer(1) // added
+        .address(losses)
+        .address(0)
+        .launch(n, BLOCK, 0);
+    addUp(sites, n, losses, sum);
+  }
+}

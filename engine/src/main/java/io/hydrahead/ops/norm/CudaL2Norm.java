@@ -1,0 +1,65 @@
+package io.hydrahead.ops.norm;
+
+import static io.hydrahead.ops.CudaRows.aligned;
+import static io.hydrahead.ops.CudaRows.stride;
+import static io.hydrahead.ops.norm.CudaNormKernels.BLOCK;
+
+import io.hydrahead.cuda.CudaDevice;
+import io.hydrahead.ops.CudaRows;
+import io.hydrahead.ops.CudaVariants;
+import io.hydrahead.ops.TensorChecks;
+import io.hydrahead.tensor.Tensor;
+
+/** {@link L2Norm} on a GPU, in float32 or bf16. Rows may be column slices. */
+public final class CudaL2Norm implements L2Norm {
+  private final CudaVariants<CudaNormKernels> variants;
+  private final int multiprocessors;
+
+  public CudaL2Norm(CudaDevice device) {
+    variants = CudaNormKernels.variants(device);
+    multiprocessors = device.multiprocessors();
+  }
+
+  private CudaNormKernels kernels(int d, Tensor x, boolean aligned) {
+    return variants.get(d, x.dtype(), d % CudaRows.vector(x.dtype()) == 0 && aligned);
+  }
+
+  private int blocks(int rows) {
+    return Math.min(rows, CudaNormKernels.BLOCKS * multiprocessors);
+  }
+
+  @Override
+  public void forward(Tensor x, float eps, Tensor y, Tensor rnorm) {
+    int d = NormShape.checkL2(x, y, rnorm);
+    int n = TensorChecks.rows(x);
+    kernels(d, x, aligned(x, d) && aligned(y, d))
+        .l2()
+        .begin()
+        .integer(n)
+        .pointer(x)
+        .wide(stride(x, d))
+        .real(eps)
+        .pointer(y)
+        .wide(stride(y, d))
+        .pointerOrNull(rnorm)
+        .launch(blocks(n), BLOCK, 0);
+  }
+
+  @Override
+  public void backward(Tensor y, Tensor rnorm, Tensor dy, Tensor dx) {
+    int d = NormShape.checkL2Backward(y, rnorm, dy, dx);
+    int n = TensorChecks.rows(y);
+    kernels(d, y, aligned(y, d) && aligned(dy, d) && aligned(dx, d))
+        .l2Backward()
+        .begin()
+        .integer(n)
+        .pointer(y)
+        .wide(stride(y, d))
+        .pointer(rnorm)
+        .pointer(dy)
+        .wide(stride(dy, d))
+        .pointer(dx)
+        .wide(stride(dx, d))
+        .launch(blocks(n), BLOCK, 0);
+  }
+}
