@@ -19,10 +19,13 @@ public final class Floats {
       return 0;
     }
     if (t.dtype() != DType.F32) {
-      throw new IllegalArgumentException(
-          "operations of the processor work in float32, not on " + t);
+      throw notFloats(t);
     }
     return t.hostAddress();
+  }
+
+  private static IllegalArgumentException notFloats(Tensor t) {
+    return new IllegalArgumentException("operations of the processor take float32, not " + t);
   }
 
   public static float get(long address) {

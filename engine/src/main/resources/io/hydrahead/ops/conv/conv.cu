@@ -3,6 +3,9 @@
 // registers.
 //
 // -DKERNEL=<K> -DALIGNED=<whether all rows start at multiples of 16 bytes and channels fill vectors>
+//
+// nvrtc: -DBF16=1 -DKERNEL=4 -DPARAM_BF16=1
+// nvrtc: -DBF16=0 -DKERNEL=1 -DALIGNED=0
 #include "common.cuh"
 
 #ifndef KERNEL

@@ -1,6 +1,9 @@
 // Log-decay and write strength of GDN heads: g = -exp(A_log) softplus(a + dt_bias) and
 // beta = beta_max sigmoid(b). a, b and their gradients are column slices of elements; g, beta [n,
 // heads] and their gradients are float32.
+//
+// nvrtc: -DBF16=1
+// nvrtc: -DBF16=0
 #include "common.cuh"
 
 constexpr int BLOCK = 256;

@@ -4,6 +4,9 @@
 //
 // Rows have `width` elements; -DALIGNED=<whether all rows start at multiples of 16 bytes and `width`
 // fills vectors> -DPARAM_BF16=<whether the table is bf16>
+//
+// nvrtc: -DBF16=1 -DPARAM_BF16=1
+// nvrtc: -DBF16=0 -DALIGNED=0
 #include "common.cuh"
 
 #ifndef ALIGNED

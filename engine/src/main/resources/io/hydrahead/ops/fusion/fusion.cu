@@ -4,6 +4,10 @@
 // several rows, so that what a lane sums over rows always belongs to the same columns.
 //
 // -DHEAD_DIM=<d> -DALIGNED=<whether all rows and the bias start at multiples of 16 bytes>
+//
+// nvrtc: -DBF16=1 -DHEAD_DIM=128
+// nvrtc: -DBF16=1 -DHEAD_DIM=32
+// nvrtc: -DBF16=0 -DHEAD_DIM=33 -DALIGNED=0
 #include "common.cuh"
 
 #ifndef HEAD_DIM

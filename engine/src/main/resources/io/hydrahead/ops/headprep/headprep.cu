@@ -3,6 +3,10 @@
 // the same columns of the first and of the second half, which is what the rotary embedding pairs.
 //
 // -DHEAD_DIM=<d> -DALIGNED=<whether all rows, w and the tables start at multiples of 16 bytes>
+//
+// nvrtc: -DBF16=1 -DHEAD_DIM=128
+// nvrtc: -DBF16=1 -DHEAD_DIM=32
+// nvrtc: -DBF16=0 -DHEAD_DIM=34 -DALIGNED=0
 #include "common.cuh"
 
 #ifndef HEAD_DIM

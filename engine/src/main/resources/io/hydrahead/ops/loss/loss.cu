@@ -3,6 +3,10 @@
 // running maxima and sums of exponentials, then backwards, from what the caches still hold.
 //
 // -DWIDTH=<vocabulary> -DALIGNED=<whether all rows start at multiples of 16 bytes>
+//
+// nvrtc: -DBF16=1 -DWIDTH=8192
+// nvrtc: -DBF16=1 -DWIDTH=151936
+// nvrtc: -DBF16=0 -DWIDTH=33 -DALIGNED=0
 #include "common.cuh"
 
 #ifndef WIDTH

@@ -3,6 +3,10 @@
 // walked with the grid as stride, so any number of blocks of BLOCK threads is right.
 //
 // -DWIDTH=<row length> -DALIGNED=<whether all rows and w start at multiples of 16 bytes>
+//
+// nvrtc: -DBF16=1 -DWIDTH=384
+// nvrtc: -DBF16=1 -DWIDTH=2048
+// nvrtc: -DBF16=0 -DWIDTH=207 -DALIGNED=0
 #include "common.cuh"
 
 #ifndef WIDTH

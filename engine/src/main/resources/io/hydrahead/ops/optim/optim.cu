@@ -1,6 +1,9 @@
 // AdamW (Loshchilov and Hutter, arXiv:1711.05101) over a whole allocation of parameters, the norm of
 // its gradients, and sums of flat arrays. Everything of an optimiser step is float32; numbers that
 // change from step to step are read from device memory, so that a recorded step can be replayed.
+//
+// nvrtc: -DBF16=1
+// nvrtc: -DBF16=0
 #include "common.cuh"
 
 constexpr int BLOCK = 256;

@@ -2,6 +2,9 @@
 // elements: gate and up may be the two halves of a packed product.
 //
 // -DWIDTH=<row length> -DALIGNED=<whether all rows start at multiples of 16 bytes>
+//
+// nvrtc: -DBF16=1 -DWIDTH=6144
+// nvrtc: -DBF16=0 -DWIDTH=5 -DALIGNED=0
 #include "common.cuh"
 
 #ifndef WIDTH
