@@ -358,6 +358,38 @@ HOPPER_FN void wgmma(float (&d)[N / 2], u32 a0, u32 a1, u32 a2, u32 a3, u64 b, i
   WgmmaShape<N>::template rs<TransB>(d, a0, a1, a2, a3, b, accumulate);
 }
 
+template <int N> struct WgmmaFirst;
+
+#define HOPPER_O4(i) "=f"(d[i]), "=f"(d[i + 1]), "=f"(d[i + 2]), "=f"(d[i + 3])
+#define HOPPER_O8(i) HOPPER_O4(i), HOPPER_O4(i + 4)
+#define HOPPER_O16(i) HOPPER_O8(i), HOPPER_O8(i + 8)
+#define HOPPER_O32(i) HOPPER_O16(i), HOPPER_O16(i + 16)
+
+#define HOPPER_WGMMA_FIRST(N, LIST, OPERANDS, X0, X1, X2, X3)                                                             \
+  template <> struct WgmmaFirst<N> {                                                                                      \
+    template <int TransA, int TransB> static HOPPER_FN void ss(float (&d)[N / 2], u64 a, u64 b) {                         \
+      asm volatile("wgmma.mma_async.sync.aligned.m64n" #N "k16.f32.bf16.bf16 {" LIST "}, " X0 ", " X1                      \
+                   ", 0, 1, 1, " X2 ", " X3 ";\n"                                                                         \
+                   : OPERANDS                                                                                             \
+                   : "l"(a), "l"(b), "n"(TransA), "n"(TransB));                                                           \
+    }                                                                                                                     \
+  };
+
+#define HOPPER_OUT32 HOPPER_O16(0)
+HOPPER_WGMMA_FIRST(32, HOPPER_R0, HOPPER_OUT32, "%16", "%17", "%18", "%19")
+#define HOPPER_OUT64 HOPPER_O32(0)
+HOPPER_WGMMA_FIRST(64, HOPPER_R0 ", " HOPPER_R1, HOPPER_OUT64, "%32", "%33", "%34", "%35")
+#define HOPPER_OUT128 HOPPER_O32(0), HOPPER_O32(32)
+HOPPER_WGMMA_FIRST(128, HOPPER_R0 ", " HOPPER_R1 ", " HOPPER_R2 ", " HOPPER_R3, HOPPER_OUT128, "%64", "%65", "%66", "%67")
+
+/**
+ * D = A B: the first product of a sum. That D is output only tells the compiler that what the registers held before is
+ * dead; with accumulate = 0 it may serialise wgmma (ptxas C7515) where other code writes them in between.
+ */
+template <int N, int TransA = 0, int TransB = 0> HOPPER_FN void wgmmaFirst(float (&d)[N / 2], u64 a, u64 b) {
+  WgmmaFirst<N>::template ss<TransA, TransB>(d, a, b);
+}
+
 // ---------------------------------------------------------------- sm_80 and newer
 
 /** 16 bytes to shared memory; zeros instead of what lies beyond `bytes` (0 or 16). */
@@ -435,6 +467,20 @@ HOPPER_FN float exp2Fast(float x) {
   float r;
   asm("ex2.approx.ftz.f32 %0, %1;" : "=f"(r) : "f"(x));
   return r;
+}
+
+/**
+ * Lanes of four that hold 16 columns of a row as accumulators do, packed in pairs (lane q: columns 2q, 2q + 1 in `a`,
+ * 8 + 2q, 9 + 2q in `b`), exchange them: lane q gets columns 4q ... 4q + 3, so that a quad stores 32 contiguous bytes.
+ */
+HOPPER_FN void quadRow(u32 &a, u32 &b) {
+  int lane = threadIdx.x % 4;
+  u32 other = __shfl_xor_sync(0xffffffffu, lane < 2 ? b : a, 2);
+  u32 low = lane < 2 ? a : other;
+  u32 high = lane < 2 ? other : b;
+  other = __shfl_xor_sync(0xffffffffu, lane % 2 ? low : high, 1);
+  a = lane % 2 ? other : low;
+  b = lane % 2 ? high : other;
 }
 
 } // namespace hopper

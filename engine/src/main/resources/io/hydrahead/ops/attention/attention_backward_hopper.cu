@@ -1,0 +1,495 @@
+// Backward pass of causal attention over a list of heads, bf16, on Hopper's wgmma and TMA (sm_90a).
+// Letters and formulas as in attention_backward.cu; head dim d (-DHEAD_DIM) is 32, 64 or 128.
+//
+// A block owns KEYS keys of one KV head and goes through the rows of all its query heads, ROWS a
+// step. Two score warpgroups, 64 keys each, compute S^T = k q^T and dP^T = v dO^T and keep dk and dv in
+// registers; P^T and dS^T pass from accumulators to operands without leaving them. dS^T also goes
+// through shared memory to the third warpgroup, which computes dq = dS k, adds it to float32 sums in
+// device memory, and loads the next steps by TMA. As in FlashAttention-3 the work lies along the keys
+// and dq is summed outside; that a warpgroup of its own does so, and that the next S is issued before the
+// step ends, keeps the tensor cores busy while others take exponentials.
+//
+// With -DDETERMINISTIC=1 the blocks add to a dq tile in the order of their keys: each waits for its turn.
+// Blocks that come first in that order have smaller block indices, so they are resident or done.
+#define BF16 1
+#include "common.cuh"
+#include "hopper.cuh"
+
+using namespace hopper;
+
+#ifndef DETERMINISTIC
+#define DETERMINISTIC 1
+#endif
+#ifndef STAGES
+#define STAGES 3
+#endif
+
+constexpr int D = HEAD_DIM;
+constexpr int KEYS = 128;
+constexpr int ROWS = D > 64 ? 64 : 128;
+constexpr int DS_STAGES = 2;
+constexpr int ROW_BYTES = D >= 64 ? 128 : 64;  // of a tile in shared memory
+constexpr int PANEL = ROW_BYTES / 2;           // columns of a tile
+constexpr int PANELS = D / PANEL;
+constexpr Swizzle SWIZZLE = D >= 64 ? SWIZZLE_128 : SWIZZLE_64;
+constexpr int TILES = ROWS / 64;  // of dq
+constexpr int THREADS = 384;
+#ifndef EARLY
+#define EARLY 0  // dP^T is computed beside S^T, not after it: more registers
+#endif
+#ifndef SCORE_REGISTERS
+#define SCORE_REGISTERS 208
+#endif
+#ifndef DQ_REGISTERS
+#define DQ_REGISTERS (512 - 2 * SCORE_REGISTERS)
+#endif
+
+static_assert(D == 32 || D == 64 || D == 128, "head dim");
+static_assert(STAGES >= 3, "a stage is loaded while one is in use and one has been announced");
+
+struct Shared {
+  unsigned char k[PANELS][KEYS][ROW_BYTES];
+  unsigned char v[PANELS][KEYS][ROW_BYTES];
+  unsigned char q[STAGES][PANELS][ROWS][ROW_BYTES];
+  unsigned char dO[STAGES][PANELS][ROWS][ROW_BYTES];
+  unsigned char dS[DS_STAGES][TILES][KEYS][128];  // dS^T: rows are keys
+  float lse2[STAGES][ROWS];
+  float delta[STAGES][ROWS];
+  u64 kv_full;
+  u64 q_full[STAGES];
+  u64 dO_full[STAGES];
+  u64 dS_full[DS_STAGES];
+  u64 dS_empty[DS_STAGES];
+  // What the loading thread knows: the next step to load; of loaded ones the block of rows and the dq tile.
+  struct {
+    int step;
+    int rows;
+    int h;
+  } next;
+  int rows[STAGES];
+  int tile[STAGES];
+};
+
+// 16 along K of a K-major operand, step s.
+DEVICE u64 along_row(u64 tile, int s, int rows) {
+  constexpr int STEPS = ROW_BYTES / 32;
+  return wgmmaAdvance(tile, s / STEPS * rows * ROW_BYTES + s % STEPS * 32);
+}
+
+// Product c of the sum d.
+template <int N, int TransA = 0, int TransB = 0>
+DEVICE void product(float (&d)[N / 2], int c, u64 a, u64 b) {
+  if (c == 0) {
+    wgmmaFirst<N, TransA, TransB>(d, a, b);
+  } else {
+    wgmma<N, TransA, TransB>(d, a, b, 1);
+  }
+}
+
+// The work of a block: its query heads in ascending order, in each the blocks of rows from the diagonal to
+// the last, or back with `down`.
+struct Work {
+  int b;
+  int kv;
+  int block;  // of keys
+  int blocks;
+  int from;  // first block of rows
+  int end;
+  bool down;
+  int steps;
+};
+
+DEVICE void add4(float* to, float a, float b, float c, float d) {
+  asm volatile("red.relaxed.gpu.global.add.v4.f32 [%0], {%1, %2, %3, %4};" ::"l"(to), "f"(a),
+               "f"(b), "f"(c), "f"(d)
+               : "memory");
+}
+
+DEVICE int load_acquire(const int* p) {
+  int v;
+  asm volatile("ld.acquire.gpu.global.s32 %0, [%1];" : "=r"(v) : "l"(p) : "memory");
+  return v;
+}
+
+DEVICE void add_release(int* p) {
+  asm volatile("red.release.gpu.global.add.s32 [%0], 1;" ::"l"(p) : "memory");
+}
+
+// Loads step `s.next`, if there is one, and goes on to the one after. One thread.
+DEVICE void load_step(Shared& s, const TensorMap& q, const TensorMap& dO, const float* lse2,
+                      const float* delta, const int* kv_of, int heads, int padded, const Work& w) {
+  int stage = s.next.step % STAGES;
+  int t = s.next.rows * ROWS;
+  int h = s.next.h;
+  int head = w.b * heads + h;
+  s.rows[stage] = s.next.rows;
+  s.tile[stage] = head * w.end + s.next.rows;
+  long long stats = (long long)head * padded + t;
+  mbarrierArriveExpect(&s.q_full[stage], ROWS * (2 * D + 4));
+  for (int p = 0; p < PANELS; p++) {
+    tmaLoad(s.q[stage][p], &q, &s.q_full[stage], p * PANEL, t, h, w.b);
+  }
+  bulkLoad(s.lse2[stage], lse2 + stats, ROWS * 4, &s.q_full[stage]);
+  mbarrierArriveExpect(&s.dO_full[stage], ROWS * (2 * D + 4));
+  for (int p = 0; p < PANELS; p++) {
+    tmaLoad(s.dO[stage][p], &dO, &s.dO_full[stage], p * PANEL, t, h, w.b);
+  }
+  bulkLoad(s.delta[stage], delta + stats, ROWS * 4, &s.dO_full[stage]);
+  s.next.step++;
+  s.next.rows += w.down ? -1 : 1;
+  if (s.next.rows < w.from || s.next.rows == w.end) {
+    s.next.rows = w.down ? w.end - 1 : w.from;
+    do {
+      s.next.h++;
+    } while (s.next.h < heads && kv_of[s.next.h] != w.kv);
+  }
+}
+
+// The third warpgroup: dq and all loads.
+DEVICE void query_gradients(Shared& s, const TensorMap& q, const TensorMap& dO, const float* lse2,
+                            const float* delta, float* dq_sum, int* turns, const int* kv_of,
+                            int heads, int padded, const Work& w) {
+  int thread = threadIdx.x % 128;
+  u64 keys = wgmmaDescriptor(s.k, KEYS * ROW_BYTES, 8 * ROW_BYTES, SWIZZLE);
+  dq_sum += 4 * thread;
+#if DETERMINISTIC
+  int turn = -1;
+#endif
+  for (int i = 0; i < w.steps; i++) {
+    int stage = i % DS_STAGES;
+    mbarrierWait(&s.dS_full[stage], i / DS_STAGES % 2);
+    float dq[TILES][D / 2];
+    u64 weights = wgmmaColumns128(s.dS[stage], 0);
+    wgmmaFence();
+#pragma unroll
+    for (int r = 0; r < TILES; r++) {
+#pragma unroll
+      for (int c = 0; c < KEYS / 16; c++) {
+        product<D, 1, 1>(dq[r], c, wgmmaAdvance(weights, r * KEYS * 128 + c * 16 * 128),
+                         wgmmaAdvance(keys, c * 16 * ROW_BYTES));
+      }
+    }
+    wgmmaCommit();
+    int tile = s.tile[i % STAGES];
+#if DETERMINISTIC
+    int last = min(w.blocks - 1, ((s.rows[i % STAGES] + 1) * ROWS - 1) / KEYS);
+    int before = w.down ? w.block : last - w.block;  // blocks whose turn comes first
+#endif
+    // That dS is there means that all score warps are done with the step before, whose stage is free.
+    if (thread == 0 && i + STAGES - 1 < w.steps) {
+      load_step(s, q, dO, lse2, delta, kv_of, heads, padded, w);
+    }
+    __syncwarp();
+#if DETERMINISTIC
+    if (turn >= 0) {
+      namedBarrierSync(1, 128);
+      if (thread == 0) {
+        __threadfence();
+        add_release(turns + turn);
+      }
+    }
+    turn = tile;
+    if (thread == 0 && before > 0) {
+      while (load_acquire(turns + turn) != before) {
+      }
+    }
+    __syncwarp();
+    namedBarrierSync(1, 128);
+#endif
+    wgmmaWait<0>();
+#pragma unroll
+    for (int r = 0; r < TILES; r++) {
+      wgmmaPin(dq[r]);
+    }
+    if (thread % 32 == 0) {
+      mbarrierArrive(&s.dS_empty[stage]);
+    }
+    float* to = dq_sum + (long long)tile * (ROWS * D);
+#pragma unroll
+    for (int r = 0; r < TILES; r++) {
+#pragma unroll
+      for (int j = 0; j < D / 8; j++) {
+        const float* x = dq[r] + 4 * j;
+        float* at = to + (r * (D / 8) + j) * 512;
+#if DETERMINISTIC
+        if (before == 0) {
+          *reinterpret_cast<float4*>(at) = make_float4(x[0], x[1], x[2], x[3]);
+        } else {
+          add4(at, x[0], x[1], x[2], x[3]);
+        }
+#else
+        add4(at, x[0], x[1], x[2], x[3]);
+#endif
+      }
+    }
+  }
+#if DETERMINISTIC
+  if (turn >= 0) {
+    namedBarrierSync(1, 128);
+    if (thread == 0) {
+      __threadfence();
+      add_release(turns + turn);
+    }
+  }
+#endif
+}
+
+// scale c [64, d] to rows first ... of a matrix of `rows` rows.
+DEVICE void store_rows(bf16* to, long long stride, int first, int rows, float scale,
+                       const float (&c)[D / 2]) {
+  int lane = threadIdx.x % 32;
+#pragma unroll
+  for (int half = 0; half < 2; half++) {
+    int r = first + threadIdx.x % 128 / 32 * 16 + lane / 4 + half * 8;
+#pragma unroll
+    for (int j = 0; j < D / 2; j += 8) {
+      const float* x = c + j + 2 * half;
+      u32 a = pack_bf16(scale * x[0], scale * x[1]);
+      u32 b = pack_bf16(scale * x[4], scale * x[5]);
+      quadRow(a, b);
+      if (r < rows) {
+        *reinterpret_cast<uint2*>(to + r * stride + j * 2 + lane % 4 * 4) = make_uint2(a, b);
+      }
+    }
+  }
+}
+
+// A score warpgroup: dk and dv of 64 keys.
+DEVICE void key_gradients(Shared& s, bf16* dk, bf16* dv, long long kv_token, int T, float scale,
+                          const Work& w) {
+  int lane = threadIdx.x % 32;
+  int warp = threadIdx.x / 32 % 4;
+  int group = threadIdx.x / 128;
+  float scale2 = scale * LOG2E;
+  int own = w.block * KEYS + group * 64;
+  int key = own + warp * 16 + lane / 4;  // and eight further
+
+  u64 keys = wgmmaDescriptor(s.k[0][group * 64], 16, 8 * ROW_BYTES, SWIZZLE);
+  u64 values = wgmmaDescriptor(s.v[0][group * 64], 16, 8 * ROW_BYTES, SWIZZLE);
+  u32 dS_row = group * 64 + warp * 16 + lane % 16;
+  u32 dS_at = sharedAddress(s.dS) + dS_row * 128;
+
+  float dk_sum[D / 2];
+  float dv_sum[D / 2];
+#pragma unroll
+  for (int i = 0; i < D / 2; i++) {
+    dk_sum[i] = 0;
+    dv_sum[i] = 0;
+  }
+  wgmmaPin(dk_sum);  // zero before the first wgmma is under way
+  wgmmaPin(dv_sum);
+  if (w.steps > 0) {
+    mbarrierWait(&s.kv_full, 0);
+  }
+  for (int i = 0; i < w.steps; i++) {
+    int stage = i % STAGES;
+    mbarrierWait(&s.q_full[stage], i / STAGES % 2);
+    float scores[ROWS / 2];
+    {
+      u64 rows = wgmmaDescriptor(s.q[stage], 16, 8 * ROW_BYTES, SWIZZLE);
+      wgmmaFence();
+#pragma unroll
+      for (int c = 0; c < D / 16; c++) {
+        product<ROWS>(scores, c, along_row(keys, c, KEYS), along_row(rows, c, ROWS));
+      }
+      wgmmaCommit();
+    }
+    float dS[ROWS / 2];
+    auto multiply_values = [&]() {
+      mbarrierWait(&s.dO_full[stage], i / STAGES % 2);
+      u64 rows = wgmmaDescriptor(s.dO[stage], 16, 8 * ROW_BYTES, SWIZZLE);
+      wgmmaFence();
+#pragma unroll
+      for (int c = 0; c < D / 16; c++) {
+        product<ROWS>(dS, c, along_row(values, c, KEYS), along_row(rows, c, ROWS));
+      }
+      wgmmaCommit();
+    };
+    if (EARLY) {
+      multiply_values();
+      wgmmaWait<1>();
+    } else {
+      wgmmaWait<0>();
+    }
+    wgmmaPin(scores);
+    int t = s.rows[stage] * ROWS;
+    if (t < own + 63) {
+      float hidden = __int_as_float(0xff800000);
+      int row = t + lane % 4 * 2 - key;
+#pragma unroll
+      for (int j = 0; j < ROWS / 8; j++) {
+        scores[4 * j] = row + 8 * j < 0 ? hidden : scores[4 * j];
+        scores[4 * j + 1] = row + 8 * j + 1 < 0 ? hidden : scores[4 * j + 1];
+        scores[4 * j + 2] = row + 8 * j < 8 ? hidden : scores[4 * j + 2];
+        scores[4 * j + 3] = row + 8 * j + 1 < 8 ? hidden : scores[4 * j + 3];
+      }
+    }
+    u32 p[ROWS / 4];  // P^T as an operand
+    const float* lse2 = s.lse2[stage] + lane % 4 * 2;
+#pragma unroll
+    for (int j = 0; j < ROWS / 8; j++) {
+      float2 x = *reinterpret_cast<const float2*>(lse2 + 8 * j);
+      p[2 * j] = pack_bf16(exp2_fast(fmaf(scores[4 * j], scale2, -x.x)),
+                           exp2_fast(fmaf(scores[4 * j + 1], scale2, -x.y)));
+      p[2 * j + 1] = pack_bf16(exp2_fast(fmaf(scores[4 * j + 2], scale2, -x.x)),
+                               exp2_fast(fmaf(scores[4 * j + 3], scale2, -x.y)));
+    }
+    if (!EARLY) {
+      multiply_values();
+    }
+    {
+      u64 rows = wgmmaDescriptor(s.dO[stage], ROWS * ROW_BYTES, 8 * ROW_BYTES, SWIZZLE);
+      wgmmaFence();
+#pragma unroll
+      for (int c = 0; c < ROWS / 16; c++) {
+        wgmma<D, 1>(dv_sum, p[4 * c], p[4 * c + 1], p[4 * c + 2], p[4 * c + 3],
+                    wgmmaAdvance(rows, c * 16 * ROW_BYTES), 1);
+      }
+      wgmmaCommit();
+    }
+#if V2
+    wgmmaWait<0>();
+#else
+    wgmmaWait<1>();  // dP
+#endif
+    wgmmaPin(dS);
+    u32 g[ROWS / 4];  // dS^T as an operand
+    const float* delta = s.delta[stage] + lane % 4 * 2;
+#pragma unroll
+    for (int j = 0; j < ROWS / 8; j++) {
+      float2 x = *reinterpret_cast<const float2*>(delta + 8 * j);
+      g[2 * j] = pack_bf16(low_bf16(p[2 * j]) * (dS[4 * j] - x.x),
+                           high_bf16(p[2 * j]) * (dS[4 * j + 1] - x.y));
+      g[2 * j + 1] = pack_bf16(low_bf16(p[2 * j + 1]) * (dS[4 * j + 2] - x.x),
+                               high_bf16(p[2 * j + 1]) * (dS[4 * j + 3] - x.y));
+    }
+    int dS_stage = i % DS_STAGES;
+    mbarrierWait(&s.dS_empty[dS_stage], i / DS_STAGES % 2 ^ 1);
+#pragma unroll
+    for (int c = 0; c < ROWS / 16; c++) {
+      u32 unit = c % 4 * 2 + lane / 16;
+      stmatrix4(dS_at + (dS_stage * TILES + c / 4) * (KEYS * 128) + ((unit ^ dS_row % 8) << 4),
+                g[4 * c], g[4 * c + 1], g[4 * c + 2], g[4 * c + 3]);
+    }
+    fenceProxyAsync();
+    __syncwarp();
+    if (lane == 0) {
+      mbarrierArrive(&s.dS_full[dS_stage]);
+    }
+    {
+      u64 rows = wgmmaDescriptor(s.q[stage], ROWS * ROW_BYTES, 8 * ROW_BYTES, SWIZZLE);
+      wgmmaFence();
+#pragma unroll
+      for (int c = 0; c < ROWS / 16; c++) {
+        wgmma<D, 1>(dk_sum, g[4 * c], g[4 * c + 1], g[4 * c + 2], g[4 * c + 3],
+                    wgmmaAdvance(rows, c * 16 * ROW_BYTES), 1);
+      }
+      wgmmaCommit();
+    }
+#if !V2
+    wgmmaWait<0>();
+#endif
+  }
+  wgmmaWait<0>();
+  wgmmaPin(dk_sum);
+  wgmmaPin(dv_sum);
+  store_rows(dk, kv_token, own, T, scale, dk_sum);
+  store_rows(dv, kv_token, own, T, 1.f, dv_sum);
+}
+
+// Maps: q, dO [B, h, T, d], k, v [B, g, T, d], boxes of PANEL columns and ROWS or KEYS rows.
+// dq_sum: a tile of ROWS x d float32 for each (b, h, block of rows), in the order of the accumulators,
+// which attention_backward_finish undoes; zeros at entry unless DETERMINISTIC. turns: an int for each
+// tile, zeros at entry. Grid: blocks of keys x g x B; `together` KV heads are worked on side by side.
+// With `down` blocks go from the last rows to the diagonal and those of the first keys (the longest) come
+// first, else from the diagonal on and those of the last keys first.
+extern "C" __global__ void __launch_bounds__(THREADS, 1)
+    attention_backward_hopper(const __grid_constant__ TensorMap q,
+                              const __grid_constant__ TensorMap k,
+                              const __grid_constant__ TensorMap v,
+                              const __grid_constant__ TensorMap dO,
+                              const float* __restrict__ lse2, const float* __restrict__ delta,
+                              float* __restrict__ dq_sum, int* __restrict__ turns,
+                              bf16* __restrict__ dk, bf16* __restrict__ dv,
+                              const int* __restrict__ kv_of, int heads, int kv_heads, int batch,
+                              int T, int padded, long long kv_batch, long long kv_head,
+                              long long kv_token, int together, int down, float scale) {
+#if defined(__CUDA_ARCH_FEAT_SM90_ALL)
+  extern __shared__ __align__(1024) unsigned char memory[];
+  Shared& s = *reinterpret_cast<Shared*>(memory);
+  Work w;
+  w.blocks = ceil_div(T, KEYS);
+  int units = kv_heads * batch;
+  int row = blockIdx.x / (together * w.blocks) * together;  // first of the units side by side
+  int width = min(together, units - row);
+  int index = blockIdx.x - row * w.blocks;
+  int unit = row + index % width;
+  w.block = down ? index / width : w.blocks - 1 - index / width;
+  w.b = unit / kv_heads;
+  w.kv = unit % kv_heads;
+  w.from = w.block * KEYS / ROWS;
+  w.end = ceil_div(T, ROWS);
+  w.down = down != 0;
+  w.steps = 0;
+  for (int h = 0; h < heads; h++) {
+    w.steps += kv_of[h] == w.kv ? w.end - w.from : 0;
+  }
+  if (threadIdx.x == 256) {
+    mbarrierInit(&s.kv_full, 1);
+    for (int i = 0; i < STAGES; i++) {
+      mbarrierInit(&s.q_full[i], 1);
+      mbarrierInit(&s.dO_full[i], 1);
+    }
+    for (int i = 0; i < DS_STAGES; i++) {
+      mbarrierInit(&s.dS_full[i], 8);
+      mbarrierInit(&s.dS_empty[i], 4);
+    }
+    fenceBarrierInit();
+    if (w.steps > 0) {
+      mbarrierArriveExpect(&s.kv_full, 2 * KEYS * 2 * D);
+      for (int p = 0; p < PANELS; p++) {
+        tmaLoad(s.k[p], &k, &s.kv_full, p * PANEL, w.block * KEYS, w.kv, w.b);
+        tmaLoad(s.v[p], &v, &s.kv_full, p * PANEL, w.block * KEYS, w.kv, w.b);
+      }
+      s.next.step = 0;
+      s.next.rows = w.down ? w.end - 1 : w.from;
+      s.next.h = 0;
+      while (kv_of[s.next.h] != w.kv) {
+        s.next.h++;
+      }
+      for (int i = 0; i < min(STAGES - 1, w.steps); i++) {
+        load_step(s, q, dO, lse2, delta, kv_of, heads, padded, w);
+      }
+    }
+  }
+  __syncthreads();
+  if (threadIdx.x >= 256) {
+    registersDecrease<DQ_REGISTERS>();
+    query_gradients(s, q, dO, lse2, delta, dq_sum, turns, kv_of, heads, padded, w);
+  } else {
+    registersIncrease<SCORE_REGISTERS>();
+    long long at = w.b * kv_batch + w.kv * kv_head;
+    key_gradients(s, dk + at, dv + at, kv_token, T, scale, w);
+  }
+#endif
+}
+
+// dq [B*T, h*d] = scale dq_sum in bf16. Grid (ceil(T / 64), h, B), 128 threads.
+extern "C" __global__ void __launch_bounds__(128)
+    attention_backward_finish(const float* __restrict__ dq_sum, bf16* __restrict__ dq, int T,
+                              long long dq_row, float scale) {
+  long long tiles = (long long)ceil_div(T, ROWS) * TILES;
+  long long tile = ((long long)blockIdx.z * gridDim.y + blockIdx.y) * tiles + blockIdx.x;
+  const float* from = dq_sum + tile * (64 * D) + 4 * threadIdx.x;
+  float x[D / 2];
+#pragma unroll
+  for (int j = 0; j < D / 8; j++) {
+    float4 v = *reinterpret_cast<const float4*>(from + j * 512);
+    x[4 * j] = v.x;
+    x[4 * j + 1] = v.y;
+    x[4 * j + 2] = v.z;
+    x[4 * j + 3] = v.w;
+  }
+  store_rows(dq + (long long)blockIdx.z * T * dq_row + blockIdx.y * D, dq_row, blockIdx.x * 64, T,
+             scale, x);
+}
