@@ -365,7 +365,7 @@ template <int N> struct WgmmaFirst;
 #define HOPPER_O16(i) HOPPER_O8(i), HOPPER_O8(i + 8)
 #define HOPPER_O32(i) HOPPER_O16(i), HOPPER_O16(i + 16)
 
-#define HOPPER_WGMMA_FIRST(N, LIST, OPERANDS, X0, X1, X2, X3)                                                             \
+#define HOPPER_WGMMA_FIRST(N, LIST, OPERANDS, X0, X1, X2, X3, X4, X5)                                                     \
   template <> struct WgmmaFirst<N> {                                                                                      \
     template <int TransA, int TransB> static HOPPER_FN void ss(float (&d)[N / 2], u64 a, u64 b) {                         \
       asm volatile("wgmma.mma_async.sync.aligned.m64n" #N "k16.f32.bf16.bf16 {" LIST "}, " X0 ", " X1                      \
@@ -373,14 +373,20 @@ template <int N> struct WgmmaFirst;
                    : OPERANDS                                                                                             \
                    : "l"(a), "l"(b), "n"(TransA), "n"(TransB));                                                           \
     }                                                                                                                     \
+    template <int TransB> static HOPPER_FN void rs(float (&d)[N / 2], u32 a0, u32 a1, u32 a2, u32 a3, u64 b) {            \
+      asm volatile("wgmma.mma_async.sync.aligned.m64n" #N "k16.f32.bf16.bf16 {" LIST "}, {" X0 ", " X1 ", " X2 ", " X3     \
+                   "}, " X4 ", 0, 1, 1, " X5 ";\n"                                                                        \
+                   : OPERANDS                                                                                             \
+                   : "r"(a0), "r"(a1), "r"(a2), "r"(a3), "l"(b), "n"(TransB));                                            \
+    }                                                                                                                     \
   };
 
 #define HOPPER_OUT32 HOPPER_O16(0)
-HOPPER_WGMMA_FIRST(32, HOPPER_R0, HOPPER_OUT32, "%16", "%17", "%18", "%19")
+HOPPER_WGMMA_FIRST(32, HOPPER_R0, HOPPER_OUT32, "%16", "%17", "%18", "%19", "%20", "%21")
 #define HOPPER_OUT64 HOPPER_O32(0)
-HOPPER_WGMMA_FIRST(64, HOPPER_R0 ", " HOPPER_R1, HOPPER_OUT64, "%32", "%33", "%34", "%35")
+HOPPER_WGMMA_FIRST(64, HOPPER_R0 ", " HOPPER_R1, HOPPER_OUT64, "%32", "%33", "%34", "%35", "%36", "%37")
 #define HOPPER_OUT128 HOPPER_O32(0), HOPPER_O32(32)
-HOPPER_WGMMA_FIRST(128, HOPPER_R0 ", " HOPPER_R1 ", " HOPPER_R2 ", " HOPPER_R3, HOPPER_OUT128, "%64", "%65", "%66", "%67")
+HOPPER_WGMMA_FIRST(128, HOPPER_R0 ", " HOPPER_R1 ", " HOPPER_R2 ", " HOPPER_R3, HOPPER_OUT128, "%64", "%65", "%66", "%67", "%68", "%69")
 
 /**
  * D = A B: the first product of a sum. That D is output only tells the compiler that what the registers held before is
@@ -388,6 +394,12 @@ HOPPER_WGMMA_FIRST(128, HOPPER_R0 ", " HOPPER_R1 ", " HOPPER_R2 ", " HOPPER_R3, 
  */
 template <int N, int TransA = 0, int TransB = 0> HOPPER_FN void wgmmaFirst(float (&d)[N / 2], u64 a, u64 b) {
   WgmmaFirst<N>::template ss<TransA, TransB>(d, a, b);
+}
+
+/** D = A B with A in registers. */
+template <int N, int TransB = 0>
+HOPPER_FN void wgmmaFirst(float (&d)[N / 2], u32 a0, u32 a1, u32 a2, u32 a3, u64 b) {
+  WgmmaFirst<N>::template rs<TransB>(d, a0, a1, a2, a3, b);
 }
 
 // ---------------------------------------------------------------- sm_80 and newer

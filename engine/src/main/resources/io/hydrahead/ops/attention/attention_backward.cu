@@ -4,10 +4,10 @@
 // B batch, T tokens, h query heads, g KV heads, d head dim (-DHEAD_DIM, a multiple of 16). With
 // P = exp(scale q k^T - lse) and dS = P (dO v^T - delta):
 //   dv = P^T dO, dk = scale dS^T q, dq = scale dS k.
-// Rows of q, dO, dq are [B*T, h*d] with a row stride; k, v, dk, dv lie at b kv_batch + g kv_head +
-// t kv_token. lse2, delta [B, h, padded] come from attention_backward_rows. The structure follows
-// FlashAttention-2; S is computed transposed where keys are the rows, so that P^T and dS^T pass from
-// the accumulators of one product to the operand of the next without leaving the registers.
+// q, dO, dq are rows [B*T, h*d], k, v, dk, dv [B*T, g*d], each with a row stride of its own; lse2, delta
+// [B, h, padded] come from attention_backward_rows. The structure follows FlashAttention-2; S is
+// computed transposed where keys are the rows, so that P^T and dS^T pass from the accumulators of one
+// product to the operand of the next without leaving the registers.
 #define BF16 1
 #include "common.cuh"
 #include "hopper.cuh"
@@ -181,14 +181,15 @@ extern "C" __global__ void __launch_bounds__(WARPS * 32)
                             const float* __restrict__ lse2, const float* __restrict__ delta,
                             bf16* __restrict__ dk, bf16* __restrict__ dv,
                             const int* __restrict__ kv_of, int heads, int T, int padded,
-                            long long q_row, long long dO_row, long long kv_batch,
-                            long long kv_head, long long kv_token, float scale) {
+                            long long q_row, long long k_row, long long v_row, long long dO_row,
+                            long long dk_row, long long dv_row, float scale) {
   extern __shared__ __align__(16) unsigned char memory[];
   Shared& shared = *reinterpret_cast<Shared*>(memory);
   int lane = threadIdx.x % 32;
   int warp = threadIdx.x / 32;
   int first = blockIdx.x * OWN;
-  long long kv = blockIdx.z * kv_batch + blockIdx.y * kv_head;
+  long long row = (long long)blockIdx.z * T;
+  int column = blockIdx.y * D;
   auto next_head = [&](int h) {
     do {
       h++;
@@ -196,7 +197,6 @@ extern "C" __global__ void __launch_bounds__(WARPS * 32)
     return h;
   };
   auto load = [&](int stage, int h, int t) {
-    long long row = (long long)blockIdx.z * T;
     long long stats = ((long long)blockIdx.z * heads + h) * padded;
     load_queries(shared.stages[stage], q + row * q_row + h * D, dO + row * dO_row + h * D, q_row,
                  dO_row, lse2 + stats, delta + stats, t, T);
@@ -207,8 +207,8 @@ extern "C" __global__ void __launch_bounds__(WARPS * 32)
   int start = first / TILE * TILE;
   int h = next_head(-1);
   int t = start;
-  load_rows<OWN>(shared.a, k + kv, kv_token, first, T);
-  load_rows<OWN>(shared.b, v + kv, kv_token, first, T);
+  load_rows<OWN>(shared.a, k + row * k_row + column, k_row, first, T);
+  load_rows<OWN>(shared.b, v + row * v_row + column, v_row, first, T);
   if (h < heads) {
     load(0, h, t);
   }
@@ -276,8 +276,8 @@ extern "C" __global__ void __launch_bounds__(WARPS * 32)
   }
 #pragma unroll
   for (int f = 0; f < FRAGMENTS; f++) {
-    store_rows(dk + kv, kv_token, own_first + f * 16, T, scale, dk_sum[f]);
-    store_rows(dv + kv, kv_token, own_first + f * 16, T, 1.f, dv_sum[f]);
+    store_rows(dk + row * dk_row + column, dk_row, own_first + f * 16, T, scale, dk_sum[f]);
+    store_rows(dv + row * dv_row + column, dv_row, own_first + f * 16, T, 1.f, dv_sum[f]);
   }
 }
 
@@ -287,9 +287,9 @@ extern "C" __global__ void __launch_bounds__(WARPS * 32)
                                const bf16* __restrict__ v, const bf16* __restrict__ dO,
                                const float* __restrict__ lse2, const float* __restrict__ delta,
                                bf16* __restrict__ dq, const int* __restrict__ kv_of, int heads,
-                               int T, int padded, long long q_row, long long dO_row,
-                               long long dq_row, long long kv_batch, long long kv_head,
-                               long long kv_token, float scale) {
+                               int T, int padded, long long q_row,
+                               long long k_row, long long v_row, long long dO_row,
+                               long long dq_row, float scale) {
   extern __shared__ __align__(16) unsigned char memory[];
   Shared& shared = *reinterpret_cast<Shared*>(memory);
   int lane = threadIdx.x % 32;
@@ -298,10 +298,10 @@ extern "C" __global__ void __launch_bounds__(WARPS * 32)
   int h = blockIdx.y;
   long long row = (long long)blockIdx.z * T;
   long long stats = ((long long)blockIdx.z * heads + h) * padded;
-  long long kv = blockIdx.z * kv_batch + kv_of[h] * kv_head;
+  int column = kv_of[h] * D;
   auto load = [&](int stage, int t) {
-    load_rows<TILE>(shared.stages[stage].a, k + kv, kv_token, t, T);
-    load_rows<TILE>(shared.stages[stage].b, v + kv, kv_token, t, T);
+    load_rows<TILE>(shared.stages[stage].a, k + row * k_row + column, k_row, t, T);
+    load_rows<TILE>(shared.stages[stage].b, v + row * v_row + column, v_row, t, T);
   };
 
   load_rows<OWN>(shared.a, q + row * q_row + h * D, q_row, first, T);

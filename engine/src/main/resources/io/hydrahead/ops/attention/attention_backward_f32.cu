@@ -136,16 +136,16 @@ extern "C" __global__ void __launch_bounds__(SIDE* SIDE)
                             const float* __restrict__ lse2, const float* __restrict__ delta,
                             float* __restrict__ dk, float* __restrict__ dv,
                             const int* __restrict__ kv_of, int heads, int T, int padded,
-                            long long q_row, long long dO_row, long long kv_batch,
-                            long long kv_head, long long kv_token, float scale) {
+                            long long q_row, long long k_row, long long v_row, long long dO_row,
+                            long long dk_row, long long dv_row, float scale) {
   extern __shared__ __align__(16) unsigned char memory[];
   Shared& s = *reinterpret_cast<Shared*>(memory);
   int first = blockIdx.x * OWN;
   long long row = (long long)blockIdx.z * T;
-  long long kv = blockIdx.z * kv_batch + blockIdx.y * kv_head;
+  int column = blockIdx.y * D;
   float scale2 = scale * LOG2E;
-  load_rows<OWN>(s.own_a, k + kv, kv_token, first, T);
-  load_rows<OWN>(s.own_b, v + kv, kv_token, first, T);
+  load_rows<OWN>(s.own_a, k + row * k_row + column, k_row, first, T);
+  load_rows<OWN>(s.own_b, v + row * v_row + column, v_row, first, T);
   float dk_sum[I][C][4] = {};
   float dv_sum[I][C][4] = {};
   for (int h = 0; h < heads; h++) {
@@ -180,8 +180,8 @@ extern "C" __global__ void __launch_bounds__(SIDE* SIDE)
       sums(dk_sum, s.dS, s.a);
     }
   }
-  store_rows(dk + kv, kv_token, first, T, scale, dk_sum);
-  store_rows(dv + kv, kv_token, first, T, 1.f, dv_sum);
+  store_rows(dk + row * dk_row + column, dk_row, first, T, scale, dk_sum);
+  store_rows(dv + row * dv_row + column, dv_row, first, T, 1.f, dv_sum);
 }
 
 // dq of OWN rows of one head. Grid (ceil(T / OWN), h, B), 256 threads, sizeof(Shared) bytes.
@@ -190,16 +190,16 @@ extern "C" __global__ void __launch_bounds__(SIDE* SIDE)
                                const float* __restrict__ v, const float* __restrict__ dO,
                                const float* __restrict__ lse2, const float* __restrict__ delta,
                                float* __restrict__ dq, const int* __restrict__ kv_of, int heads,
-                               int T, int padded, long long q_row, long long dO_row,
-                               long long dq_row, long long kv_batch, long long kv_head,
-                               long long kv_token, float scale) {
+                               int T, int padded, long long q_row,
+                               long long k_row, long long v_row, long long dO_row,
+                               long long dq_row, float scale) {
   extern __shared__ __align__(16) unsigned char memory[];
   Shared& s = *reinterpret_cast<Shared*>(memory);
   int first = (gridDim.x - 1 - blockIdx.x) * OWN;  // the longest rows first
   int h = blockIdx.y;
   long long row = (long long)blockIdx.z * T;
   long long stats = ((long long)blockIdx.z * heads + h) * padded;
-  long long kv = blockIdx.z * kv_batch + kv_of[h] * kv_head;
+  int column = kv_of[h] * D;
   float scale2 = scale * LOG2E;
   load_rows<OWN>(s.own_a, q + row * q_row + h * D, q_row, first, T);
   load_rows<OWN>(s.own_b, dO + row * dO_row + h * D, dO_row, first, T);
@@ -214,8 +214,8 @@ extern "C" __global__ void __launch_bounds__(SIDE* SIDE)
   int end = min(first + OWN, T);
   for (int t = 0; t < end; t += STREAM) {
     __syncthreads();
-    load_rows<STREAM>(s.a, k + kv, kv_token, t, T);
-    load_rows<STREAM>(s.b, v + kv, kv_token, t, T);
+    load_rows<STREAM>(s.a, k + row * k_row + column, k_row, t, T);
+    load_rows<STREAM>(s.b, v + row * v_row + column, v_row, t, T);
     __syncthreads();
     float p[I][J];
     float dS[I][J];

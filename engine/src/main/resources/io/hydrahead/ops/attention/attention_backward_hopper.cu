@@ -25,27 +25,47 @@ using namespace hopper;
 #endif
 
 constexpr int D = HEAD_DIM;
-constexpr int KEYS = 128;
-constexpr int ROWS = D > 64 ? 64 : 128;
+#ifndef GROUPS
+#define GROUPS (HEAD_DIM == 32 ? 3 : 2)  // of score warps
+#endif
+#ifndef ROWS
+#define ROWS (HEAD_DIM == 64 ? 128 : 64)  // of queries a step
+#endif
+constexpr int KEYS = 64 * GROUPS;
 constexpr int DS_STAGES = 2;
 constexpr int ROW_BYTES = D >= 64 ? 128 : 64;  // of a tile in shared memory
 constexpr int PANEL = ROW_BYTES / 2;           // columns of a tile
 constexpr int PANELS = D / PANEL;
 constexpr Swizzle SWIZZLE = D >= 64 ? SWIZZLE_128 : SWIZZLE_64;
 constexpr int TILES = ROWS / 64;  // of dq
-constexpr int THREADS = 384;
-#ifndef EARLY
-#define EARLY 0  // dP^T is computed beside S^T, not after it: more registers
+constexpr int THREADS = 128 * (GROUPS + 1);
+#ifndef KEPT
+#define KEPT (HEAD_DIM == 32)  // keys and values stay in registers as operands
 #endif
+// Registers a thread: those of the score warpgroups and of the third together may not exceed what all
+// threads get at launch.
 #ifndef SCORE_REGISTERS
-#define SCORE_REGISTERS 208
+#define SCORE_REGISTERS (GROUPS == 2 ? 208 : 144)
 #endif
 #ifndef DQ_REGISTERS
-#define DQ_REGISTERS (512 - 2 * SCORE_REGISTERS)
+#define DQ_REGISTERS ((GROUPS == 2 ? 504 : 512) - GROUPS * SCORE_REGISTERS)
 #endif
 
 static_assert(D == 32 || D == 64 || D == 128, "head dim");
 static_assert(STAGES >= 3, "a stage is loaded while one is in use and one has been announced");
+
+// The work of a block: its query heads in ascending order, in each the blocks of rows from the diagonal to
+// the last, or back with `down`.
+struct Work {
+  int b;
+  int kv;
+  int block;  // of keys
+  int blocks;
+  int from;  // first block of rows
+  int end;
+  bool down;
+  int steps;
+};
 
 struct Shared {
   unsigned char k[PANELS][KEYS][ROW_BYTES];
@@ -60,6 +80,7 @@ struct Shared {
   u64 dO_full[STAGES];
   u64 dS_full[DS_STAGES];
   u64 dS_empty[DS_STAGES];
+  Work work;  // read here rather than kept in registers
   // What the loading thread knows: the next step to load; of loaded ones the block of rows and the dq tile.
   struct {
     int step;
@@ -86,18 +107,31 @@ DEVICE void product(float (&d)[N / 2], int c, u64 a, u64 b) {
   }
 }
 
-// The work of a block: its query heads in ascending order, in each the blocks of rows from the diagonal to
-// the last, or back with `down`.
-struct Work {
-  int b;
-  int kv;
-  int block;  // of keys
-  int blocks;
-  int from;  // first block of rows
-  int end;
-  bool down;
-  int steps;
-};
+// Product c of the sum d, with the operand of 64 keys of step c in registers (KEPT) or in shared memory.
+DEVICE void row_product(float (&d)[ROWS / 2], int c, const u32 (&kept)[4], u64 tile, u64 b) {
+#if KEPT
+  if (c == 0) {
+    wgmmaFirst<ROWS>(d, kept[0], kept[1], kept[2], kept[3], b);
+  } else {
+    wgmma<ROWS>(d, kept[0], kept[1], kept[2], kept[3], b, 1);
+  }
+#else
+  product<ROWS>(d, c, along_row(tile, c, KEYS), b);
+#endif
+}
+
+// The operands of all steps of 16 rows a warp.
+DEVICE void keep(u32 (&kept)[D / 16][4], const unsigned char (*rows)[ROW_BYTES]) {
+#if KEPT
+  int lane = threadIdx.x % 32;
+  int row = threadIdx.x / 32 % 4 * 16 + lane % 16;
+#pragma unroll
+  for (int c = 0; c < D / 16; c++) {
+    u32 unit = (2 * c + lane / 16) ^ (ROW_BYTES == 128 ? row % 8 : row / 2 % 4);
+    ldmatrix4(kept[c][0], kept[c][1], kept[c][2], kept[c][3], sharedAddress(rows[row] + 16 * unit));
+  }
+#endif
+}
 
 DEVICE void add4(float* to, float a, float b, float c, float d) {
   asm volatile("red.relaxed.gpu.global.add.v4.f32 [%0], {%1, %2, %3, %4};" ::"l"(to), "f"(a),
@@ -148,69 +182,60 @@ DEVICE void load_step(Shared& s, const TensorMap& q, const TensorMap& dO, const 
 // The third warpgroup: dq and all loads.
 DEVICE void query_gradients(Shared& s, const TensorMap& q, const TensorMap& dO, const float* lse2,
                             const float* delta, float* dq_sum, int* turns, const int* kv_of,
-                            int heads, int padded, const Work& w) {
+                            int heads, int padded) {
+  const Work& w = s.work;
   int thread = threadIdx.x % 128;
   u64 keys = wgmmaDescriptor(s.k, KEYS * ROW_BYTES, 8 * ROW_BYTES, SWIZZLE);
   dq_sum += 4 * thread;
-#if DETERMINISTIC
-  int turn = -1;
-#endif
   for (int i = 0; i < w.steps; i++) {
     int stage = i % DS_STAGES;
-    mbarrierWait(&s.dS_full[stage], i / DS_STAGES % 2);
-    float dq[TILES][D / 2];
-    u64 weights = wgmmaColumns128(s.dS[stage], 0);
-    wgmmaFence();
-#pragma unroll
-    for (int r = 0; r < TILES; r++) {
-#pragma unroll
-      for (int c = 0; c < KEYS / 16; c++) {
-        product<D, 1, 1>(dq[r], c, wgmmaAdvance(weights, r * KEYS * 128 + c * 16 * 128),
-                         wgmmaAdvance(keys, c * 16 * ROW_BYTES));
-      }
-    }
-    wgmmaCommit();
+    mbarrierWait(&s.q_full[i % STAGES], i / STAGES % 2);  // and so what the loading thread noted
     int tile = s.tile[i % STAGES];
 #if DETERMINISTIC
     int last = min(w.blocks - 1, ((s.rows[i % STAGES] + 1) * ROWS - 1) / KEYS);
     int before = w.down ? w.block : last - w.block;  // blocks whose turn comes first
-#endif
-    // That dS is there means that all score warps are done with the step before, whose stage is free.
-    if (thread == 0 && i + STAGES - 1 < w.steps) {
-      load_step(s, q, dO, lse2, delta, kv_of, heads, padded, w);
-    }
-    __syncwarp();
-#if DETERMINISTIC
-    if (turn >= 0) {
-      namedBarrierSync(1, 128);
-      if (thread == 0) {
-        __threadfence();
-        add_release(turns + turn);
-      }
-    }
-    turn = tile;
-    if (thread == 0 && before > 0) {
-      while (load_acquire(turns + turn) != before) {
+    if (thread == 64) {
+      while (load_acquire(turns + tile) != before) {
       }
     }
     __syncwarp();
-    namedBarrierSync(1, 128);
 #endif
-    wgmmaWait<0>();
-#pragma unroll
-    for (int r = 0; r < TILES; r++) {
-      wgmmaPin(dq[r]);
-    }
-    if (thread % 32 == 0) {
-      mbarrierArrive(&s.dS_empty[stage]);
-    }
+    mbarrierWait(&s.dS_full[stage], i / DS_STAGES % 2);
+    u64 weights = wgmmaColumns128(s.dS[stage], 0);
     float* to = dq_sum + (long long)tile * (ROWS * D);
 #pragma unroll
-    for (int r = 0; r < TILES; r++) {
+    for (int part = 0; part < TILES * PANELS; part++) {
+      float dq[PANEL / 2];
+      __syncwarp();  // keeps the compiler from overlapping parts, for which there are no registers
+      wgmmaFence();
 #pragma unroll
-      for (int j = 0; j < D / 8; j++) {
-        const float* x = dq[r] + 4 * j;
-        float* at = to + (r * (D / 8) + j) * 512;
+      for (int c = 0; c < KEYS / 16; c++) {
+        product<PANEL, 1, 1>(
+            dq, c, wgmmaAdvance(weights, part / PANELS * KEYS * 128 + c * 16 * 128),
+            wgmmaAdvance(keys, part % PANELS * KEYS * ROW_BYTES + c * 16 * ROW_BYTES));
+      }
+      wgmmaCommit();
+      if (part == 0) {
+        // That dS is there means that all score warps are done with the step before, whose stage is free.
+        if (thread == 0 && i + STAGES - 1 < w.steps) {
+          load_step(s, q, dO, lse2, delta, kv_of, heads, padded, w);
+        }
+        __syncwarp();
+      }
+#if DETERMINISTIC
+      if (part == 0) {
+        namedBarrierSync(1, 128);  // the turn has come
+      }
+#endif
+      wgmmaWait<0>();
+      wgmmaPin(dq);
+      if (part == TILES * PANELS - 1 && thread % 32 == 0) {
+        mbarrierArrive(&s.dS_empty[stage]);
+      }
+#pragma unroll
+      for (int j = 0; j < PANEL / 8; j++) {
+        const float* x = dq + 4 * j;
+        float* at = to + (part * (PANEL / 8) + j) * 512;
 #if DETERMINISTIC
         if (before == 0) {
           *reinterpret_cast<float4*>(at) = make_float4(x[0], x[1], x[2], x[3]);
@@ -222,16 +247,14 @@ DEVICE void query_gradients(Shared& s, const TensorMap& q, const TensorMap& dO, 
 #endif
       }
     }
-  }
 #if DETERMINISTIC
-  if (turn >= 0) {
-    namedBarrierSync(1, 128);
-    if (thread == 0) {
-      __threadfence();
-      add_release(turns + turn);
+    namedBarrierSync(2, 128);
+    if (thread == 32) {  // not the one that loads, nor the one that waits for turns
+      add_release(turns + tile);
     }
-  }
+    __syncwarp();
 #endif
+  }
 }
 
 // scale c [64, d] to rows first ... of a matrix of `rows` rows.
@@ -254,14 +277,23 @@ DEVICE void store_rows(bf16* to, long long stride, int first, int rows, float sc
   }
 }
 
+// What this warp has written to shared memory is there for wgmma. The count of `bar` is in warps.
+DEVICE void announce(u64* bar) {
+  fenceProxyAsync();
+  __syncwarp();
+  if (threadIdx.x % 32 == 0) {
+    mbarrierArrive(bar);
+  }
+}
+
 // A score warpgroup: dk and dv of 64 keys.
-DEVICE void key_gradients(Shared& s, bf16* dk, bf16* dv, long long kv_token, int T, float scale,
-                          const Work& w) {
+DEVICE void key_gradients(Shared& s, bf16* dk, bf16* dv, long long dk_row, long long dv_row, int T,
+                          float scale, float scale2) {
   int lane = threadIdx.x % 32;
   int warp = threadIdx.x / 32 % 4;
   int group = threadIdx.x / 128;
-  float scale2 = scale * LOG2E;
-  int own = w.block * KEYS + group * 64;
+  int steps = s.work.steps;
+  int own = s.work.block * KEYS + group * 64;
   int key = own + warp * 16 + lane / 4;  // and eight further
 
   u64 keys = wgmmaDescriptor(s.k[0][group * 64], 16, 8 * ROW_BYTES, SWIZZLE);
@@ -269,6 +301,8 @@ DEVICE void key_gradients(Shared& s, bf16* dk, bf16* dv, long long kv_token, int
   u32 dS_row = group * 64 + warp * 16 + lane % 16;
   u32 dS_at = sharedAddress(s.dS) + dS_row * 128;
 
+  u32 key_rows[D / 16][4];
+  u32 value_rows[D / 16][4];
   float dk_sum[D / 2];
   float dv_sum[D / 2];
 #pragma unroll
@@ -278,41 +312,38 @@ DEVICE void key_gradients(Shared& s, bf16* dk, bf16* dv, long long kv_token, int
   }
   wgmmaPin(dk_sum);  // zero before the first wgmma is under way
   wgmmaPin(dv_sum);
-  if (w.steps > 0) {
+  if (steps > 0) {
     mbarrierWait(&s.kv_full, 0);
+    keep(key_rows, s.k[0] + group * 64);
+    keep(value_rows, s.v[0] + group * 64);
   }
-  for (int i = 0; i < w.steps; i++) {
+  for (int i = 0; i < steps; i++) {
     int stage = i % STAGES;
     mbarrierWait(&s.q_full[stage], i / STAGES % 2);
+    int t = s.rows[stage] * ROWS;
+    int dS_stage = i % DS_STAGES;
+    u32 dS_to = dS_at + dS_stage * (TILES * KEYS * 128);
+    if (t + ROWS <= own) {  // all rows come before the keys
+      mbarrierWait(&s.dS_empty[dS_stage], i / DS_STAGES % 2 ^ 1);
+#pragma unroll
+      for (int c = 0; c < ROWS / 16; c++) {
+        stmatrix4(dS_to + c / 4 * (KEYS * 128) + (((c % 4 * 2 + lane / 16) ^ dS_row % 8) << 4), 0, 0, 0, 0);
+      }
+      announce(&s.dS_full[dS_stage]);
+      continue;
+    }
     float scores[ROWS / 2];
     {
       u64 rows = wgmmaDescriptor(s.q[stage], 16, 8 * ROW_BYTES, SWIZZLE);
       wgmmaFence();
 #pragma unroll
       for (int c = 0; c < D / 16; c++) {
-        product<ROWS>(scores, c, along_row(keys, c, KEYS), along_row(rows, c, ROWS));
+        row_product(scores, c, key_rows[c], keys, along_row(rows, c, ROWS));
       }
       wgmmaCommit();
     }
-    float dS[ROWS / 2];
-    auto multiply_values = [&]() {
-      mbarrierWait(&s.dO_full[stage], i / STAGES % 2);
-      u64 rows = wgmmaDescriptor(s.dO[stage], 16, 8 * ROW_BYTES, SWIZZLE);
-      wgmmaFence();
-#pragma unroll
-      for (int c = 0; c < D / 16; c++) {
-        product<ROWS>(dS, c, along_row(values, c, KEYS), along_row(rows, c, ROWS));
-      }
-      wgmmaCommit();
-    };
-    if (EARLY) {
-      multiply_values();
-      wgmmaWait<1>();
-    } else {
-      wgmmaWait<0>();
-    }
+    wgmmaWait<0>();
     wgmmaPin(scores);
-    int t = s.rows[stage] * ROWS;
     if (t < own + 63) {
       float hidden = __int_as_float(0xff800000);
       int row = t + lane % 4 * 2 - key;
@@ -334,8 +365,16 @@ DEVICE void key_gradients(Shared& s, bf16* dk, bf16* dv, long long kv_token, int
       p[2 * j + 1] = pack_bf16(exp2_fast(fmaf(scores[4 * j + 2], scale2, -x.x)),
                                exp2_fast(fmaf(scores[4 * j + 3], scale2, -x.y)));
     }
-    if (!EARLY) {
-      multiply_values();
+    float dS[ROWS / 2];
+    mbarrierWait(&s.dO_full[stage], i / STAGES % 2);
+    {
+      u64 rows = wgmmaDescriptor(s.dO[stage], 16, 8 * ROW_BYTES, SWIZZLE);
+      wgmmaFence();
+#pragma unroll
+      for (int c = 0; c < D / 16; c++) {
+        row_product(dS, c, value_rows[c], values, along_row(rows, c, ROWS));
+      }
+      wgmmaCommit();
     }
     {
       u64 rows = wgmmaDescriptor(s.dO[stage], ROWS * ROW_BYTES, 8 * ROW_BYTES, SWIZZLE);
@@ -347,11 +386,7 @@ DEVICE void key_gradients(Shared& s, bf16* dk, bf16* dv, long long kv_token, int
       }
       wgmmaCommit();
     }
-#if V2
-    wgmmaWait<0>();
-#else
     wgmmaWait<1>();  // dP
-#endif
     wgmmaPin(dS);
     u32 g[ROWS / 4];  // dS^T as an operand
     const float* delta = s.delta[stage] + lane % 4 * 2;
@@ -363,19 +398,13 @@ DEVICE void key_gradients(Shared& s, bf16* dk, bf16* dv, long long kv_token, int
       g[2 * j + 1] = pack_bf16(low_bf16(p[2 * j + 1]) * (dS[4 * j + 2] - x.x),
                                high_bf16(p[2 * j + 1]) * (dS[4 * j + 3] - x.y));
     }
-    int dS_stage = i % DS_STAGES;
     mbarrierWait(&s.dS_empty[dS_stage], i / DS_STAGES % 2 ^ 1);
 #pragma unroll
     for (int c = 0; c < ROWS / 16; c++) {
-      u32 unit = c % 4 * 2 + lane / 16;
-      stmatrix4(dS_at + (dS_stage * TILES + c / 4) * (KEYS * 128) + ((unit ^ dS_row % 8) << 4),
+      stmatrix4(dS_to + c / 4 * (KEYS * 128) + (((c % 4 * 2 + lane / 16) ^ dS_row % 8) << 4),
                 g[4 * c], g[4 * c + 1], g[4 * c + 2], g[4 * c + 3]);
     }
-    fenceProxyAsync();
-    __syncwarp();
-    if (lane == 0) {
-      mbarrierArrive(&s.dS_full[dS_stage]);
-    }
+    announce(&s.dS_full[dS_stage]);
     {
       u64 rows = wgmmaDescriptor(s.q[stage], ROWS * ROW_BYTES, 8 * ROW_BYTES, SWIZZLE);
       wgmmaFence();
@@ -386,15 +415,15 @@ DEVICE void key_gradients(Shared& s, bf16* dk, bf16* dv, long long kv_token, int
       }
       wgmmaCommit();
     }
-#if !V2
     wgmmaWait<0>();
-#endif
   }
-  wgmmaWait<0>();
   wgmmaPin(dk_sum);
   wgmmaPin(dv_sum);
-  store_rows(dk, kv_token, own, T, scale, dk_sum);
-  store_rows(dv, kv_token, own, T, 1.f, dv_sum);
+  own = s.work.block * KEYS + group * 64;
+  long long row = (long long)s.work.b * T;
+  int column = s.work.kv * D;
+  store_rows(dk + row * dk_row + column, dk_row, own, T, scale, dk_sum);
+  store_rows(dv + row * dv_row + column, dv_row, own, T, 1.f, dv_sum);
 }
 
 // Maps: q, dO [B, h, T, d], k, v [B, g, T, d], boxes of PANEL columns and ROWS or KEYS rows.
@@ -412,8 +441,8 @@ extern "C" __global__ void __launch_bounds__(THREADS, 1)
                               float* __restrict__ dq_sum, int* __restrict__ turns,
                               bf16* __restrict__ dk, bf16* __restrict__ dv,
                               const int* __restrict__ kv_of, int heads, int kv_heads, int batch,
-                              int T, int padded, long long kv_batch, long long kv_head,
-                              long long kv_token, int together, int down, float scale) {
+                              int T, int padded, long long dk_row, long long dv_row,
+                              int together, int down, float scale, float scale2) {
 #if defined(__CUDA_ARCH_FEAT_SM90_ALL)
   extern __shared__ __align__(1024) unsigned char memory[];
   Shared& s = *reinterpret_cast<Shared*>(memory);
@@ -434,17 +463,18 @@ extern "C" __global__ void __launch_bounds__(THREADS, 1)
   for (int h = 0; h < heads; h++) {
     w.steps += kv_of[h] == w.kv ? w.end - w.from : 0;
   }
-  if (threadIdx.x == 256) {
+  if (threadIdx.x == GROUPS * 128) {
     mbarrierInit(&s.kv_full, 1);
     for (int i = 0; i < STAGES; i++) {
       mbarrierInit(&s.q_full[i], 1);
       mbarrierInit(&s.dO_full[i], 1);
     }
     for (int i = 0; i < DS_STAGES; i++) {
-      mbarrierInit(&s.dS_full[i], 8);
+      mbarrierInit(&s.dS_full[i], 4 * GROUPS);
       mbarrierInit(&s.dS_empty[i], 4);
     }
     fenceBarrierInit();
+    s.work = w;
     if (w.steps > 0) {
       mbarrierArriveExpect(&s.kv_full, 2 * KEYS * 2 * D);
       for (int p = 0; p < PANELS; p++) {
@@ -463,13 +493,12 @@ extern "C" __global__ void __launch_bounds__(THREADS, 1)
     }
   }
   __syncthreads();
-  if (threadIdx.x >= 256) {
+  if (threadIdx.x >= GROUPS * 128) {
     registersDecrease<DQ_REGISTERS>();
-    query_gradients(s, q, dO, lse2, delta, dq_sum, turns, kv_of, heads, padded, w);
+    query_gradients(s, q, dO, lse2, delta, dq_sum, turns, kv_of, heads, padded);
   } else {
     registersIncrease<SCORE_REGISTERS>();
-    long long at = w.b * kv_batch + w.kv * kv_head;
-    key_gradients(s, dk + at, dv + at, kv_token, T, scale, w);
+    key_gradients(s, dk, dv, dk_row, dv_row, T, scale, scale2);
   }
 #endif
 }
