@@ -1,0 +1,228 @@
+package io.hydrahead.model;
+
+import static org.assertj.core.api.Assertions.assertThat;
+import static org.assertj.core.api.Assertions.within;
+
+import io.hydrahead.cuda.CudaDevice;
+import io.hydrahead.ops.CudaOptions;
+import io.hydrahead.ops.Ops;
+import io.hydrahead.ops.OpsFactory;
+import io.hydrahead.ops.OpsOptions;
+import io.hydrahead.tensor.DType;
+import io.hydrahead.tensor.InputException;
+import io.hydrahead.tensor.Tensor;
+import io.hydrahead.train.AdamW;
+import java.util.Arrays;
+import java.util.Random;
+import java.util.function.IntFunction;
+import java.util.stream.Stream;
+import org.junit.jupiter.api.AfterAll;
+import org.junit.jupiter.api.Assumptions;
+import org.junit.jupiter.api.BeforeAll;
+import org.junit.jupiter.api.Tag;
+import org.junit.jupiter.api.Test;
+import org.junit.jupiter.params.ParameterizedTest;
+import org.junit.jupiter.params.provider.Arguments;
+import org.junit.jupiter.params.provider.MethodSource;
+
+/** Whole models on a GPU against the same models on the CPU. */
+@Tag("gpu")
+class CudaModelTest {
+  private static final int VOCABULARY = 97;
+  private static Ops cpu;
+  private static Ops float32;
+  private static Ops bf16;
+
+  @BeforeAll
+  static void open() {
+    try {
+      float32 = OpsFactory.cuda(CudaDevice.open(0), new CudaOptions(0, DType.F32, false, 2));
+      bf16 = OpsFactory.cuda(CudaDevice.open(0), new CudaOptions(0, DType.BF16, false, 2));
+    } catch (InputException e) {
+      if ("required".equals(System.getProperty("hydrahead.gpu"))) {
+        throw e;
+      }
+      Assumptions.abort("no GPU here: " + e.getMessage());
+    }
+    cpu = OpsFactory.cpu(OpsOptions.defaults());
+  }
+
+  @AfterAll
+  static void close() {
+    for (Ops ops : new Ops[] {cpu, float32, bf16}) {
+      if (ops != null) {
+        ops.close();
+      }
+    }
+  }
+
+  static Stream<Arguments> models() {
+    return HybridTransformerTest.models();
+  }
+
+  private static HybridTransformer model(HeadPlan plan, Style style, Ops ops) {
+    return TestModels.random(TestModels.config(), plan, style, ops, 7);
+  }
+
+  @ParameterizedTest(name = "{0}")
+  @MethodSource("models")
+  void lossAndGradientsInFloat32(String name, HeadPlan plan, Style style) {
+    compareGradients(plan, style, float32, 1e-4, 2e-4);
+  }
+
+  @ParameterizedTest(name = "{0}")
+  @MethodSource("models")
+  void lossAndGradientsInBf16(String name, HeadPlan plan, Style style) {
+    compareGradients(plan, style, bf16, 2e-2, 8e-2);
+  }
+
+  private static void compareGradients(
+      HeadPlan plan, Style style, Ops ops, double lossTolerance, double tolerance) {
+    int[] ids = ids(2 * 150, 3);
+    try (HybridTransformer here = model(plan, style, cpu);
+        HybridTransformer there = model(plan, style, ops);
+        ParameterStore expected = here.parameters().zerosLike();
+        ParameterStore actual = there.parameters().zerosLike()) {
+      double want = gradients(here, ids, false, expected);
+      double got = gradients(there, ids, false, actual);
+      assertThat(got).as("loss").isCloseTo(want, within(lossTolerance * want));
+      assertGradients(actual, expected, tolerance);
+      actual.clear();
+      gradients(there, ids, true, actual);
+      assertGradients(actual, expected, tolerance);
+    }
+  }
+
+  private static double gradients(
+      HybridTransformer m, int[] ids, boolean recompute, ParameterStore grads) {
+    try (TrainingPass pass =
+        new TrainingPass(m, 2, ids.length / 2, new TrainingPass.Options(true, recompute))) {
+      pass.forward(ids);
+      double loss = pass.nextTokenLoss(shifted(ids), ones(ids.length), 1f / ids.length, grads);
+      pass.backward(grads);
+      return loss;
+    }
+  }
+
+  private static void assertGradients(
+      ParameterStore actual, ParameterStore expected, double tolerance) {
+    for (String parameter : expected.names()) {
+      assertThat(GoldenCheck.relativeL2(actual.get(parameter), expected.get(parameter)))
+          .as(parameter)
+          .isLessThan(tolerance);
+    }
+  }
+
+  @ParameterizedTest(name = "{0}")
+  @MethodSource("models")
+  void piecesAndDecodingGiveTheLogitsOfTheCpu(String name, HeadPlan plan, Style style) {
+    int[] ids = ids(200, 17);
+    try (HybridTransformer here = model(plan, style, cpu);
+        HybridTransformer there = model(plan, style, float32)) {
+      Tensor want = read(here, ids, new int[] {200});
+      assertThat(GoldenCheck.relativeL2(read(there, ids, new int[] {200}), want)).isLessThan(1e-4);
+      assertThat(GoldenCheck.relativeL2(read(there, ids, new int[] {70, 71, 180, 200}), want))
+          .isLessThan(1e-4);
+      assertThat(GoldenCheck.relativeL2(read(there, ids, new int[] {150}), want)).isLessThan(1e-4);
+    }
+  }
+
+  /** Logits of all tokens: prefill up to each of {@code ends}, then one by one. */
+  private static Tensor read(HybridTransformer m, int[] ids, int[] ends) {
+    float[] all = new float[ids.length * VOCABULARY];
+    try (Session s = m.newSession(ids.length)) {
+      int from = 0;
+      for (int to : ends) {
+        int base = from;
+        s.prefill(
+            Arrays.copyOfRange(ids, from, to),
+            (row, t) ->
+                System.arraycopy(t.toFloats(), 0, all, (base + row) * VOCABULARY, (int) t.size()));
+        from = to;
+      }
+      for (; from < ids.length; from++) {
+        float[] logits = s.decode(ids[from]).toFloats();
+        System.arraycopy(logits, 0, all, from * VOCABULARY, VOCABULARY);
+      }
+    }
+    return Tensor.of(all, all.length);
+  }
+
+  @Test
+  void rewindForgetsExactly() {
+    try (HybridTransformer m = model(TestModels.headWise(), Style.HYDRAHEAD, bf16);
+        Session s = m.newSession(100)) {
+      s.prefill(ids(64, 31));
+      Session.Mark mark = s.mark();
+      float[] first = s.prefill(new int[] {1, 2, 3}).toFloats();
+      s.decode(5);
+      s.rewind(mark);
+      assertThat(s.prefill(new int[] {1, 2, 3}).toFloats()).containsExactly(first);
+    }
+  }
+
+  /** The same 50 steps; a recorded step is replayed from the third on. */
+  @Test
+  void trainingCurvesAgree() {
+    double[] here = curve(cpu, 50);
+    double[] exact = curve(float32, 50);
+    double[] rounded = curve(bf16, 50);
+    assertThat(here[49]).isLessThan(0.8 * here[0]);
+    for (int i = 0; i < 50; i++) {
+      assertThat(exact[i]).as("float32, step %d", i).isCloseTo(here[i], within(1e-3 * here[i]));
+      assertThat(rounded[i]).as("bf16, step %d", i).isCloseTo(here[i], within(3e-2 * here[i]));
+    }
+  }
+
+  private static double[] curve(Ops ops, int steps) {
+    double[] losses = new double[steps];
+    try (HybridTransformer m = model(TestModels.headWise(), Style.HYDRAHEAD, ops);
+        ParameterStore grads = m.parameters().zerosLike();
+        TrainingPass pass = new TrainingPass(m, 2, 70, true);
+        AdamW adamW =
+            new AdamW(ops.optim(), AdamW.Settings.DEFAULT, m.parameters(), grads, n -> true)) {
+      IntFunction<int[]> text = i -> repeating(140, i);
+      for (int i = 0; i < steps; i++) {
+        grads.clear();
+        int[] ids = text.apply(i);
+        pass.nextTokenStep(ids, shifted(ids), ones(140), 1f / 140, grads);
+        adamW.step(i + 1, 3e-3);
+        losses[i] = pass.takeCrossEntropy() / 138;
+      }
+    }
+    return losses;
+  }
+
+  /** A text that counts on by steps of its own, so that there is something to learn. */
+  private static int[] repeating(int n, int seed) {
+    Random random = new Random(seed);
+    int[] ids = new int[n];
+    for (int row = 0; row < 2; row++) {
+      int step = 1 + random.nextInt(3);
+      int at = random.nextInt(VOCABULARY);
+      for (int i = 0; i < n / 2; i++) {
+        ids[row * n / 2 + i] = (at + i * step) % VOCABULARY;
+      }
+    }
+    return ids;
+  }
+
+  private static int[] ids(int n, long seed) {
+    return new Random(seed).ints(n, 0, VOCABULARY).toArray();
+  }
+
+  private static int[] shifted(int[] ids) {
+    int t = ids.length / 2;
+    int[] targets = new int[ids.length];
+    for (int i = 0; i < ids.length; i++) {
+      targets[i] = i % t == t - 1 ? -1 : ids[i + 1];
+    }
+    return targets;
+  }
+
+  private static float[] ones(int n) {
+    float[] w = new float[n];
+    Arrays.fill(w, 1f);
+    return w;
+  }
+}
