@@ -3,19 +3,19 @@ package io.hydrahead.ops;
 import io.hydrahead.cuda.CudaDevice;
 import io.hydrahead.cuda.CudaGraph;
 import io.hydrahead.ops.attention.CausalAttention;
-import io.hydrahead.ops.conv.ShortConv;
-import io.hydrahead.ops.decay.DecayGate;
+import io.hydrahead.ops.conv.CudaShortConv;
+import io.hydrahead.ops.decay.CudaDecayGate;
 import io.hydrahead.ops.deltarule.GatedDeltaRule;
-import io.hydrahead.ops.embedding.Embedding;
-import io.hydrahead.ops.fusion.HeadFusion;
+import io.hydrahead.ops.embedding.CudaEmbedding;
+import io.hydrahead.ops.fusion.CudaHeadFusion;
 import io.hydrahead.ops.gemm.CudaLinear;
-import io.hydrahead.ops.headprep.HeadPrep;
-import io.hydrahead.ops.loss.TokenLoss;
-import io.hydrahead.ops.norm.L2Norm;
-import io.hydrahead.ops.norm.RmsNorm;
-import io.hydrahead.ops.optim.Optim;
-import io.hydrahead.ops.rotary.Rotary;
-import io.hydrahead.ops.swiglu.SwiGlu;
+import io.hydrahead.ops.headprep.CudaHeadPrep;
+import io.hydrahead.ops.loss.CudaTokenLoss;
+import io.hydrahead.ops.norm.CudaL2Norm;
+import io.hydrahead.ops.norm.CudaRmsNorm;
+import io.hydrahead.ops.optim.CudaOptim;
+import io.hydrahead.ops.rotary.CudaRotary;
+import io.hydrahead.ops.swiglu.CudaSwiGlu;
 import io.hydrahead.tensor.ComputePool;
 import io.hydrahead.tensor.DType;
 import java.lang.reflect.Proxy;
@@ -28,13 +28,14 @@ final class CudaOps {
   /** The operations of {@code device}, which closing them closes. */
   static Ops of(CudaDevice device, CudaOptions options) {
     CudaLinear linear = new CudaLinear(device);
+    CudaScratch scratch = new CudaScratch(device);
     Placement placement =
         new Placement(
             device.memory(),
             options.activations(),
             true,
             work -> new Recorded(CudaGraph.record(device, work)),
-            () -> close(device, List.of(linear)));
+            () -> close(device, List.of(linear, scratch)));
     return new Ops(
         new ComputePool(options.threads()),
         describe(device, options),
@@ -43,17 +44,17 @@ final class CudaOps {
         linear,
         missing(CausalAttention.class),
         missing(GatedDeltaRule.class),
-        missing(RmsNorm.class),
-        missing(L2Norm.class),
-        missing(Rotary.class),
-        missing(HeadPrep.class),
-        missing(SwiGlu.class),
-        missing(HeadFusion.class),
-        missing(ShortConv.class),
-        missing(DecayGate.class),
-        missing(TokenLoss.class),
-        missing(Embedding.class),
-        missing(Optim.class));
+        new CudaRmsNorm(device, scratch),
+        new CudaL2Norm(device),
+        new CudaRotary(device),
+        new CudaHeadPrep(device, scratch),
+        new CudaSwiGlu(device),
+        new CudaHeadFusion(device, scratch),
+        new CudaShortConv(device, scratch),
+        new CudaDecayGate(device, scratch),
+        new CudaTokenLoss(device, scratch),
+        new CudaEmbedding(device, scratch),
+        new CudaOptim(device, scratch));
   }
 
   /** Stands in for a room that has no CUDA backend yet. */
