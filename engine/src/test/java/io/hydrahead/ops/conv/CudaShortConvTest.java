@@ -1,0 +1,57 @@
+package io.hydrahead.ops.conv;
+
+import static io.hydrahead.ops.OpsTesting.copy;
+import static io.hydrahead.ops.OpsTesting.nan;
+
+import io.hydrahead.ops.CudaOpsTesting;
+import io.hydrahead.ops.OpsTesting;
+import io.hydrahead.tensor.DType;
+import io.hydrahead.tensor.Tensor;
+import org.junit.jupiter.params.ParameterizedTest;
+import org.junit.jupiter.params.provider.MethodSource;
+
+class CudaShortConvTest extends CudaOpsTesting {
+  private final ShortConv reference = new ReferenceShortConv();
+
+  @ParameterizedTest
+  @MethodSource("forms")
+  void agreesWithTheReference(Form f) {
+    for (int batch : new int[] {1, 3}) {
+      for (int tokens : new int[] {1, 2, 13, 207}) {
+        for (int channels : new int[] {1, 33, 96}) {
+          for (int k : new int[] {1, 2, 4}) {
+            compare(f, batch, tokens, channels, k);
+          }
+        }
+      }
+    }
+  }
+
+  private void compare(Form f, int batch, int tokens, int channels, int k) {
+    final String what = f + ", batch " + batch + ", tokens " + tokens + ", k " + k;
+    final ShortConv cuda = new CudaShortConv(device(), scratch());
+    long rows = (long) batch * tokens;
+    final Tensor x = values(f, 1, rows, channels);
+    final Tensor w = values(f, 1, channels, k);
+    final Tensor dy = values(f, 1, rows, channels);
+    final Tensor dw = OpsTesting.random(random, 1, channels, k);
+    final Tensor cudaDw = upload(copy(dw));
+    final Tensor state = OpsTesting.random(random, 1, batch, k - 1, channels);
+    final Tensor cudaState = upload(copy(state));
+    Tensor y = nan(rows, channels);
+    Tensor dx = nan(rows, channels);
+    reference.forward(batch, tokens, x, w, state, y);
+    reference.backward(batch, tokens, x, w, dy, dx, dw);
+
+    final Tensor cudaX = matrix(f, x);
+    final Tensor cudaW = upload(w, channels % 2 == 0 ? f.type() : DType.F32);
+    Tensor cudaY = unwritten(f, rows, channels);
+    cuda.forward(batch, tokens, cudaX, cudaW, cudaState, cudaY);
+    assertClose(what + " y", cudaY, y, f.stored(1e-6));
+    assertClose(what + " state", cudaState, state, 0);
+    Tensor cudaDx = unwritten(f, rows, channels);
+    cuda.backward(batch, tokens, cudaX, cudaW, matrix(f, dy), cudaDx, cudaDw);
+    assertClose(what + " dx", cudaDx, dx, f.stored(1e-6));
+    assertClose(what + " dw", cudaDw, dw, 3e-6);
+  }
+}
