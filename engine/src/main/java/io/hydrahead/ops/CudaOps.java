@@ -27,15 +27,16 @@ final class CudaOps {
 
   /** The operations of {@code device}, which closing them closes. */
   static Ops of(CudaDevice device, CudaOptions options) {
-    CudaLinear linear = new CudaLinear(device);
     CudaScratch scratch = new CudaScratch(device);
+    CudaLinear linear = new CudaLinear(device);
+    CudaHeadFusion fusion = new CudaHeadFusion(device, scratch);
     Placement placement =
         new Placement(
             device.memory(),
             options.activations(),
             true,
             work -> new Recorded(CudaGraph.record(device, work)),
-            () -> close(device, List.of(linear, scratch)));
+            () -> close(device, List.of(linear, fusion, scratch)));
     return new Ops(
         new ComputePool(options.threads()),
         describe(device, options),
@@ -49,7 +50,7 @@ final class CudaOps {
         new CudaRotary(device),
         new CudaHeadPrep(device, scratch),
         new CudaSwiGlu(device),
-        new CudaHeadFusion(device, scratch),
+        fusion,
         new CudaShortConv(device, scratch),
         new CudaDecayGate(device, scratch),
         new CudaTokenLoss(device, scratch),

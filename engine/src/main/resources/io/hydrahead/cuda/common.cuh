@@ -369,6 +369,25 @@ DEVICE float sigmoid(float x) { return reciprocal_fast(1.f + exp_fast(-x)); }
 DEVICE float softplus(float x) { return fmaxf(x, 0.f) + log1pf(expf(-fabsf(x))); }
 
 // ---------------------------------------------------------------------------------------------
+// Overlap of a kernel's end with the next one's beginning, of which older chips know nothing. A kernel
+// that is launched with LaunchArguments.overlapPrevious() must call wait_for_previous() in every thread
+// before it reads anything that a kernel before it may have written, or writes anything.
+
+// The next kernel may start as soon as every block has called this or ended. Harmless in any kernel.
+DEVICE void start_next() {
+#if __CUDA_ARCH__ >= 900
+  asm volatile("griddepcontrol.launch_dependents;" ::: "memory");
+#endif
+}
+
+// Until all kernels before this one have ended and their writes can be seen.
+DEVICE void wait_for_previous() {
+#if __CUDA_ARCH__ >= 900
+  asm volatile("griddepcontrol.wait;" ::: "memory");
+#endif
+}
+
+// ---------------------------------------------------------------------------------------------
 
 template <class T>
 DEVICE T ceil_div(T a, T b) {

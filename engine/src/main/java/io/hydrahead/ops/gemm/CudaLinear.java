@@ -1,6 +1,7 @@
 package io.hydrahead.ops.gemm;
 
 import io.hydrahead.cuda.CudaDevice;
+import io.hydrahead.cuda.CudaModule;
 import io.hydrahead.cuda.LaunchArguments;
 import io.hydrahead.tensor.DType;
 import io.hydrahead.tensor.Tensor;
@@ -22,10 +23,38 @@ public final class CudaLinear implements Linear, AutoCloseable {
   /** Elements of W that are converted at once. */
   private static final long CONVERTED = 1 << 24;
 
+  /** Of {@code Shared} in {@code gemv_stream.cu}: the ring, the sums, the barriers. */
+  private static final int STREAM_BYTES = 3 * 16 * (1024 + 32) * 2 + 2 * 8 * 128 * 4 + 2 * 3 * 8;
+
+  /** Tiles a multiprocessor from which on plain loads are faster than streaming. */
+  private static final int MANY_TILES = 16;
+
+  /** Ways to multiply few rows. */
+  private enum Gemv {
+    /** {@code gemv.cu}; few blocks must each keep more loads on their way. */
+    FEW(512, 0),
+    MANY(256, 0),
+    /** {@code gemv_stream.cu}. */
+    STREAM(288, STREAM_BYTES),
+    /**
+     * The same, reading W before the kernel ahead has ended: in recorded steps, which do not write
+     * the weights just before they use them.
+     */
+    STREAM_EARLY(288, STREAM_BYTES);
+
+    final int threads;
+    final int sharedBytes;
+
+    Gemv(int threads, int sharedBytes) {
+      this.threads = threads;
+      this.sharedBytes = sharedBytes;
+    }
+  }
+
   private final CudaDevice device;
 
-  /** Two block sizes by two output types. */
-  private final LaunchArguments[] gemv = new LaunchArguments[4];
+  /** By kind and output type. */
+  private final LaunchArguments[] gemv = new LaunchArguments[2 * Gemv.values().length];
 
   private Arena arena;
   private Tensor scratch;
@@ -148,9 +177,15 @@ public final class CudaLinear implements Linear, AutoCloseable {
 
   private void gemv(Tensor x, Tensor w, Tensor y, boolean accumulate) {
     int tiles = (w.size(0) + TILE - 1) / TILE;
-    boolean many = tiles >= 2 * device.multiprocessors();
-    int warps = many ? 8 : 16; // few blocks must each keep more loads on their way
-    gemvArguments(warps, y.dtype())
+    int multiprocessors = device.multiprocessors();
+    Gemv kind;
+    if (device.capability() >= 90 && tiles <= MANY_TILES * multiprocessors) {
+      kind = device.capturing() ? Gemv.STREAM_EARLY : Gemv.STREAM;
+    } else {
+      kind = tiles >= 2 * multiprocessors ? Gemv.MANY : Gemv.FEW;
+    }
+    LaunchArguments arguments = arguments(kind, y.dtype());
+    arguments
         .begin()
         .pointer(x)
         .wide(x.rowStride())
@@ -161,23 +196,23 @@ public final class CudaLinear implements Linear, AutoCloseable {
         .integer(x.size(0))
         .integer(w.size(0))
         .integer(x.size(1))
-        .integer(accumulate ? 1 : 0)
-        .launch(tiles, 32 * warps, 0);
+        .integer(accumulate ? 1 : 0);
+    int blocks = kind.sharedBytes == 0 ? tiles : Math.min(tiles, multiprocessors);
+    arguments.launch(blocks, kind.threads, kind.sharedBytes);
   }
 
-  private LaunchArguments gemvArguments(int warps, DType out) {
-    int at = (warps == 8 ? 0 : 2) + (out == DType.BF16 ? 0 : 1);
+  private LaunchArguments arguments(Gemv kind, DType out) {
+    int at = 2 * kind.ordinal() + (out == DType.BF16 ? 0 : 1);
     if (gemv[at] == null) {
-      LaunchArguments arguments =
-          device
-              .module(
-                  CudaLinear.class,
-                  "gemv.cu",
-                  "-DWARPS=" + warps,
-                  "-DOUT_BF16=" + (out == DType.BF16 ? 1 : 0))
-              .kernel("gemv")
-              .arguments();
-      gemv[at] = device.capability() >= 90 ? arguments.overlapPrevious() : arguments;
+      String type = "-DOUT_BF16=" + (out == DType.BF16 ? 1 : 0);
+      CudaModule module =
+          kind.sharedBytes == 0
+              ? device.module(CudaLinear.class, "gemv.cu", "-DWARPS=" + kind.threads / 32, type)
+              : device.module(CudaLinear.class, "gemv_stream.cu", type);
+      gemv[at] = module.kernel(kind.sharedBytes == 0 ? "gemv" : "gemv_stream").arguments();
+      if (kind == Gemv.STREAM_EARLY) {
+        gemv[at].overlapPrevious();
+      }
     }
     return gemv[at];
   }

@@ -7,19 +7,12 @@
 // as W and x agree on it, so a lane takes 8 adjacent k of a row in one 16-byte load and hands them to
 // two mma in the order in which they come.
 //
-// Launched so that it may start before the kernel ahead has ended: W does not depend on that one, so
-// its first lines are called into the L2 cache before the wait. (Into registers would be too early:
-// should the kernel ahead write W, what was fetched into the cache is still kept up to date.)
-//
 // nvrtc: -DWARPS=8 -DOUT_BF16=1
 // nvrtc: -DWARPS=16 -DOUT_BF16=0
 #include "common.cuh"
 
 #ifndef UNROLL
 #define UNROLL 4
-#endif
-#ifndef EARLY
-#define EARLY 1
 #endif
 
 #if OUT_BF16
@@ -40,8 +33,6 @@ DEVICE uint4 load_stream(const bf16* p) {
   return v;
 }
 
-DEVICE void prefetch(const bf16* p) { asm volatile("prefetch.global.L2 [%0];" ::"l"(p)); }
-
 // c += a b with a [16, 16] (rows lane/4 and lane/4 + 8), b [16, 8] (column lane/4).
 DEVICE void mma(float (&c)[4], unsigned a0, unsigned a1, unsigned a2, unsigned a3, unsigned b0,
                 unsigned b1) {
@@ -49,18 +40,6 @@ DEVICE void mma(float (&c)[4], unsigned a0, unsigned a1, unsigned a2, unsigned a
       "{%8, %9}, {%0, %1, %2, %3};"
       : "+f"(c[0]), "+f"(c[1]), "+f"(c[2]), "+f"(c[3])
       : "r"(a0), "r"(a1), "r"(a2), "r"(a3), "r"(b0), "r"(b1));
-}
-
-DEVICE void start_next() {
-#if __CUDA_ARCH__ >= 900
-  asm volatile("griddepcontrol.launch_dependents;" ::: "memory");
-#endif
-}
-
-DEVICE void wait_for_previous() {
-#if __CUDA_ARCH__ >= 900
-  asm volatile("griddepcontrol.wait;" ::: "memory");
-#endif
 }
 
 extern "C" __global__ void __launch_bounds__(WARPS * 32)
@@ -74,19 +53,6 @@ extern "C" __global__ void __launch_bounds__(WARPS * 32)
   int ahead = lane % 4 * 8;  // of the lane's k before those of the warp's step
   const bf16* w0 = w + min(first + row, m - 1) * w_stride + ahead;
   const bf16* w1 = w + min(first + row + 8, m - 1) * w_stride + ahead;
-
-  start_next();
-#if EARLY
-#pragma unroll
-  for (int u = 0; u < EARLY * UNROLL; u++) {
-    int at = warp * STEP + u * SPAN;
-    if (at + ahead < k) {
-      prefetch(w0 + at);
-      prefetch(w1 + at);
-    }
-  }
-#endif
-  wait_for_previous();
 
   const bf16* x0 = x + row * x_stride + ahead;
   bool has_row = row < n;
