@@ -5,7 +5,7 @@ import io.hydrahead.cuda.CudaGraph;
 import io.hydrahead.ops.attention.CausalAttention;
 import io.hydrahead.ops.conv.CudaShortConv;
 import io.hydrahead.ops.decay.CudaDecayGate;
-import io.hydrahead.ops.deltarule.GatedDeltaRule;
+import io.hydrahead.ops.deltarule.CudaGatedDeltaRule;
 import io.hydrahead.ops.embedding.CudaEmbedding;
 import io.hydrahead.ops.fusion.CudaHeadFusion;
 import io.hydrahead.ops.gemm.CudaLinear;
@@ -28,6 +28,7 @@ final class CudaOps {
   /** The operations of {@code device}, which closing them closes. */
   static Ops of(CudaDevice device, CudaOptions options) {
     CudaScratch scratch = new CudaScratch(device);
+    CudaGatedDeltaRule deltaRule = new CudaGatedDeltaRule(device, scratch, options.activations());
     CudaLinear linear = new CudaLinear(device);
     CudaHeadFusion fusion = new CudaHeadFusion(device, scratch);
     Placement placement =
@@ -36,7 +37,7 @@ final class CudaOps {
             options.activations(),
             true,
             work -> new Recorded(CudaGraph.record(device, work)),
-            () -> close(device, List.of(linear, fusion, scratch)));
+            () -> close(device, List.of(linear, deltaRule, fusion, scratch)));
     return new Ops(
         new ComputePool(options.threads()),
         describe(device, options),
@@ -44,7 +45,7 @@ final class CudaOps {
         placement,
         linear,
         missing(CausalAttention.class),
-        missing(GatedDeltaRule.class),
+        deltaRule,
         new CudaRmsNorm(device, scratch),
         new CudaL2Norm(device),
         new CudaRotary(device),

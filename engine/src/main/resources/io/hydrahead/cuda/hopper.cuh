@@ -308,6 +308,7 @@ template <int N> struct WgmmaShape;
 #define HOPPER_R6 "%96, %97, %98, %99, %100, %101, %102, %103, %104, %105, %106, %107, %108, %109, %110, %111"
 #define HOPPER_R7 "%112, %113, %114, %115, %116, %117, %118, %119, %120, %121, %122, %123, %124, %125, %126, %127"
 #define HOPPER_H0 "%0, %1, %2, %3, %4, %5, %6, %7"
+#define HOPPER_H1 "%16, %17, %18, %19, %20, %21, %22, %23"
 #define HOPPER_D4(i) "+f"(d[i]), "+f"(d[i + 1]), "+f"(d[i + 2]), "+f"(d[i + 3])
 #define HOPPER_D8(i) HOPPER_D4(i), HOPPER_D4(i + 4)
 #define HOPPER_D16(i) HOPPER_D8(i), HOPPER_D8(i + 8)
@@ -335,6 +336,8 @@ template <int N> struct WgmmaShape;
 HOPPER_WGMMA(16, HOPPER_H0, HOPPER_ACC16, "%8", "%9", "%10", "%11", "%12", "%13", "%14")
 #define HOPPER_ACC32 HOPPER_D16(0)
 HOPPER_WGMMA(32, HOPPER_R0, HOPPER_ACC32, "%16", "%17", "%18", "%19", "%20", "%21", "%22")
+#define HOPPER_ACC48 HOPPER_D16(0), HOPPER_D8(16)
+HOPPER_WGMMA(48, HOPPER_R0 ", " HOPPER_H1, HOPPER_ACC48, "%24", "%25", "%26", "%27", "%28", "%29", "%30")
 #define HOPPER_ACC64 HOPPER_D32(0)
 HOPPER_WGMMA(64, HOPPER_R0 ", " HOPPER_R1, HOPPER_ACC64, "%32", "%33", "%34", "%35", "%36", "%37", "%38")
 #define HOPPER_ACC96 HOPPER_D32(0), HOPPER_D16(32)

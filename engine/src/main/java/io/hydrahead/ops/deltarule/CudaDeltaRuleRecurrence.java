@@ -1,0 +1,139 @@
+package io.hydrahead.ops.deltarule;
+
+import static io.hydrahead.ops.deltarule.CudaGatedDeltaRule.stride;
+
+import io.hydrahead.cuda.CudaDevice;
+import io.hydrahead.cuda.LaunchArguments;
+import io.hydrahead.ops.deltarule.GatedDeltaRule.Inputs;
+import io.hydrahead.ops.deltarule.GatedDeltaRule.Shape;
+import io.hydrahead.tensor.DType;
+import io.hydrahead.tensor.Tensor;
+import java.lang.foreign.MemorySegment;
+
+/**
+ * The delta rule token by token on a GPU: the decode step ({@code step.cu}), and whole texts of
+ * heads that are not cut in chunks ({@code recurrence.cu}).
+ */
+final class CudaDeltaRuleRecurrence {
+  private static final int THREADS = 128;
+  private static final int MOST_KEYS = 256;
+
+  /**
+   * Value columns of a block of the decode step, where heads are few and where they fill the chip.
+   */
+  private static final int NARROW = 16;
+
+  private static final int WIDE = 32;
+
+  private final CudaDevice device;
+  private Variant recurrence;
+  private Variant step;
+
+  /** A compiled kernel's launch site. */
+  private record Variant(
+      int keyDim, int valueDim, DType type, int columns, LaunchArguments arguments) {
+    boolean is(Shape s, DType wanted, int wantedColumns) {
+      return keyDim == s.keyDim()
+          && valueDim == s.valueDim()
+          && type == wanted
+          && columns == wantedColumns;
+    }
+  }
+
+  CudaDeltaRuleRecurrence(CudaDevice device) {
+    this.device = device;
+  }
+
+  /**
+   * All tokens of each sequence in turn.
+   *
+   * @param saved gets the state before each chunk, counted from the first token; or null
+   */
+  void run(Shape s, Inputs in, Tensor state, Tensor out, MemorySegment saved) {
+    if (s.keyDim() > MOST_KEYS) {
+      throw new IllegalArgumentException(
+          "a head of the delta rule can have "
+              + MOST_KEYS
+              + " key dims on a GPU, not "
+              + s.keyDim());
+    }
+    DType type = in.q().dtype();
+    if (recurrence == null || !recurrence.is(s, type, 0)) {
+      LaunchArguments arguments =
+          device
+              .module(CudaDeltaRuleRecurrence.class, "recurrence.cu", defines(s, type, 0))
+              .kernel("gdn_recurrence")
+              .arguments();
+      recurrence = new Variant(s.keyDim(), s.valueDim(), type, 0, arguments);
+    }
+    LaunchArguments a = inputs(recurrence.arguments.begin(), s, in, state, out);
+    if (saved == null) {
+      a.address(0);
+    } else {
+      a.pointer(saved);
+    }
+    int lanes = s.keyDim() <= 32 ? 1 : s.keyDim() <= 64 ? 2 : s.keyDim() <= 128 ? 4 : 8;
+    int columns = THREADS / lanes;
+    a.integer(s.tokens())
+        .integer(s.heads())
+        .launch((s.valueDim() + columns - 1) / columns, s.heads(), s.batch(), THREADS, 0);
+  }
+
+  /** One token of each sequence. */
+  void step(Shape s, Inputs in, Tensor state, Tensor out) {
+    DType type = in.q().dtype();
+    int heads = s.batch() * s.heads();
+    int columns = heads * (s.valueDim() / WIDE) >= 4 * device.multiprocessors() ? WIDE : NARROW;
+    while (columns > 4 && s.valueDim() % columns != 0) {
+      columns /= 2;
+    }
+    if (s.valueDim() % columns != 0 || !quads(in.v()) || !quads(out)) {
+      run(s, in, state, out, null);
+      return;
+    }
+    if (step == null || !step.is(s, type, columns)) {
+      LaunchArguments arguments =
+          device
+              .module(CudaDeltaRuleRecurrence.class, "step.cu", defines(s, type, columns))
+              .kernel("gdn_step")
+              .arguments();
+      step = new Variant(s.keyDim(), s.valueDim(), type, columns, arguments);
+    }
+    inputs(step.arguments.begin(), s, in, state, out)
+        .integer(s.heads())
+        .launch(s.valueDim() / columns, s.heads(), s.batch(), THREADS, 0);
+  }
+
+  /** Whether four neighbours can be read at once. */
+  private static boolean quads(Tensor t) {
+    return t.segment().address() % 16 == 0 && t.rowStride() % 4 == 0;
+  }
+
+  private static LaunchArguments inputs(
+      LaunchArguments a, Shape s, Inputs in, Tensor state, Tensor out) {
+    long keys = (long) s.heads() * s.keyDim();
+    long values = (long) s.heads() * s.valueDim();
+    return a.pointer(in.q())
+        .wide(stride(in.q(), keys))
+        .pointer(in.k())
+        .wide(stride(in.k(), keys))
+        .pointer(in.v())
+        .wide(stride(in.v(), values))
+        .pointer(in.g())
+        .wide(stride(in.g(), s.heads()))
+        .pointer(in.beta())
+        .wide(stride(in.beta(), s.heads()))
+        .pointer(state)
+        .pointer(out)
+        .wide(stride(out, values));
+  }
+
+  private static String[] defines(Shape s, DType type, int columns) {
+    String bf16 = "-DBF16=" + (type == DType.BF16 ? 1 : 0);
+    String keys = "-DKEY_DIM=" + s.keyDim();
+    String values = "-DVALUE_DIM=" + s.valueDim();
+    return columns == 0
+        ? new String[] {bf16, keys, values}
+        : new String[] {bf16, keys, values, "-DVALUE_COLUMNS=" + columns};
+  }
+}
