@@ -120,6 +120,13 @@ public final class LaunchArguments {
     return this;
   }
 
+  /** A struct by value; {@code value} must stay as it is until the launch. */
+  public LaunchArguments struct(MemorySegment value) {
+    int at = next(Math.toIntExact(value.byteSize()));
+    pointers.setAtIndex(JAVA_LONG, at, value.address());
+    return this;
+  }
+
   private int next(int bytes) {
     int at = count++;
     if (sizes.length == 0 ? at >= MOST : at >= sizes.length || sizes[at] != bytes) {

@@ -2,7 +2,7 @@ package io.hydrahead.ops;
 
 import io.hydrahead.cuda.CudaDevice;
 import io.hydrahead.cuda.CudaGraph;
-import io.hydrahead.ops.attention.CausalAttention;
+import io.hydrahead.ops.attention.CudaCausalAttention;
 import io.hydrahead.ops.conv.CudaShortConv;
 import io.hydrahead.ops.decay.CudaDecayGate;
 import io.hydrahead.ops.deltarule.CudaGatedDeltaRule;
@@ -30,6 +30,7 @@ final class CudaOps {
     CudaScratch scratch = new CudaScratch(device);
     CudaGatedDeltaRule deltaRule = new CudaGatedDeltaRule(device, scratch, options.activations());
     CudaLinear linear = new CudaLinear(device);
+    CudaCausalAttention attention = new CudaCausalAttention(device);
     CudaHeadFusion fusion = new CudaHeadFusion(device, scratch);
     Placement placement =
         new Placement(
@@ -37,14 +38,14 @@ final class CudaOps {
             options.activations(),
             true,
             work -> new Recorded(CudaGraph.record(device, work)),
-            () -> close(device, List.of(linear, deltaRule, fusion, scratch)));
+            () -> close(device, List.of(linear, attention, deltaRule, fusion, scratch)));
     return new Ops(
         new ComputePool(options.threads()),
         describe(device, options),
         options.deterministic(),
         placement,
         linear,
-        missing(CausalAttention.class),
+        attention,
         deltaRule,
         new CudaRmsNorm(device, scratch),
         new CudaL2Norm(device),

@@ -8,8 +8,25 @@ import io.hydrahead.tensor.Tensor;
 final class AttentionShape {
   private AttentionShape() {}
 
+  /** On the host: all in float32. */
   static void check(
       Shape s, int[] kvOf, int offset, Tensor q, Tensor k, Tensor v, Tensor o, Tensor lse) {
+    check(DType.F32, s, kvOf, offset, q, k, v, o, lse);
+  }
+
+  /**
+   * @param type of all but lse, which is float32
+   */
+  static void check(
+      DType type,
+      Shape s,
+      int[] kvOf,
+      int offset,
+      Tensor q,
+      Tensor k,
+      Tensor v,
+      Tensor o,
+      Tensor lse) {
     if (kvOf.length != s.heads()) {
       throw new IllegalArgumentException(
           kvOf.length + " entries of kvOf for " + s.heads() + " heads");
@@ -23,16 +40,16 @@ final class AttentionShape {
       throw new IllegalArgumentException("offset " + offset + " is negative");
     }
     long rows = (long) s.batch() * s.queries() * s.heads();
-    atLeast("q", q, rows * s.headDim());
-    atLeast("o", o, rows * s.headDim());
-    keysOrValues("k", k, s, offset + s.queries());
-    keysOrValues("v", v, s, offset + s.queries());
+    atLeast("q", q, type, rows * s.headDim());
+    atLeast("o", o, type, rows * s.headDim());
+    keysOrValues("k", k, type, s, offset + s.queries());
+    keysOrValues("v", v, type, s, offset + s.queries());
     if (lse != null) {
-      atLeast("lse", lse, rows);
+      atLeast("lse", lse, DType.F32, rows);
     }
   }
 
-  private static void keysOrValues(String name, Tensor t, Shape s, int keys) {
+  private static void keysOrValues(String name, Tensor t, DType type, Shape s, int keys) {
     boolean fits =
         isCache(t)
             ? s.batch() == 1
@@ -43,9 +60,9 @@ final class AttentionShape {
                 && t.dim(0) % s.batch() == 0
                 && t.dim(0) / s.batch() >= keys
                 && t.dim(1) == (long) s.kvHeads() * s.headDim();
-    if (!fits) {
+    if (!fits || t.dtype() != type) {
       throw new IllegalArgumentException(
-          name + " is " + t + ", not " + keys + " keys a sequence of " + s);
+          name + " is " + t + ", not " + type + " with " + keys + " keys a sequence of " + s);
     }
   }
 
@@ -69,10 +86,10 @@ final class AttentionShape {
     return t.rowStride();
   }
 
-  static void atLeast(String name, Tensor t, long floats) {
-    if (t.dtype() != DType.F32 || t.size() < floats) {
+  static void atLeast(String name, Tensor t, DType type, long elements) {
+    if (t.dtype() != type || t.size() < elements) {
       throw new IllegalArgumentException(
-          name + " is " + t + ", attention needs " + floats + " float32 elements");
+          name + " is " + t + ", attention needs " + elements + " elements of " + type);
     }
   }
 }

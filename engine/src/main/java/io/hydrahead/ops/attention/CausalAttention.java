@@ -26,6 +26,18 @@ public interface CausalAttention {
   void forward(Shape s, int[] kvOf, int offset, Tensor q, Tensor k, Tensor v, Tensor o, Tensor lse);
 
   /**
+   * {@link #forward} of a few new tokens against a cache, when their position changes from one
+   * replay of a recorded step to the next.
+   *
+   * @param position of the first query, [1] I32 in the operations' memory; the cache's capacity
+   *     must hold {@code position + T} positions
+   */
+  default void decode(
+      Shape s, int[] kvOf, Tensor position, Tensor q, Tensor k, Tensor v, Tensor o) {
+    forward(s, kvOf, position.getInt(0), q, k, v, o, null);
+  }
+
+  /**
    * Gradients at offset 0: assigns dq [B·T, h·d] and dk, dv (like k and v, [B·T, g·d] or slices).
    *
    * @param o output of the forward pass, {@code dO} its gradient, [B·T, h·d]

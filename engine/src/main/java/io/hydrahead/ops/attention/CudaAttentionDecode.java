@@ -1,0 +1,130 @@
+package io.hydrahead.ops.attention;
+
+import static java.lang.foreign.ValueLayout.JAVA_FLOAT;
+import static java.lang.foreign.ValueLayout.JAVA_INT;
+import static java.lang.foreign.ValueLayout.JAVA_LONG;
+
+import io.hydrahead.cuda.CudaDevice;
+import io.hydrahead.cuda.LaunchArguments;
+import io.hydrahead.ops.attention.CausalAttention.Shape;
+import io.hydrahead.ops.attention.CudaHeadLists.Groups;
+import io.hydrahead.tensor.DType;
+import io.hydrahead.tensor.Tensor;
+import java.lang.foreign.Arena;
+import java.lang.foreign.MemorySegment;
+
+/**
+ * Attention of up to {@value #MOST_QUERIES} queries a sequence, {@code attention_decode.cu}: the
+ * keys are split over the whole device. The position may be read on the device. Allocates nothing
+ * after the first call.
+ */
+final class CudaAttentionDecode implements AutoCloseable {
+  static final int MOST_QUERIES = 16;
+
+  /** Rows of the kernel of the matrix units. */
+  private static final int BF16_ROWS = 16;
+
+  private final CudaDevice device;
+  private final CudaHeadLists lists;
+  private final CudaScratch partial;
+  private final CudaScratch zeros;
+
+  /** By variant and head dim: bf16, then float32 by aligned and log2 of the rows. */
+  private final LaunchArguments[][] kernels =
+      new LaunchArguments[11][CudaAttentionLayout.MOST_DIM + 1];
+
+  /** {@code struct Arguments}. */
+  private final MemorySegment arguments = Arena.ofAuto().allocate(160, 8);
+
+  CudaAttentionDecode(CudaDevice device, CudaHeadLists lists) {
+    this.device = device;
+    this.lists = lists;
+    partial = new CudaScratch(device);
+    zeros = new CudaScratch(device);
+  }
+
+  /**
+   * @param position added to {@code offset}, [1] I32 on the device, or null
+   * @param keys the most that there can be
+   */
+  void run(
+      Shape s,
+      int[] kvOf,
+      int offset,
+      Tensor position,
+      long keys,
+      Tensor q,
+      Tensor k,
+      Tensor v,
+      Tensor o,
+      Tensor lse) {
+    boolean bf16 = q.dtype() == DType.BF16;
+    int most = BF16_ROWS / s.queries();
+    Groups groups = lists.of(kvOf).groups(most);
+    int rows = bf16 ? BF16_ROWS : powerOfTwo(groups.largest * s.queries());
+    int d = (s.headDim() + 15) / 16 * 16;
+    int warps = d > (bf16 ? 128 : 32) ? 4 : 8;
+    int warpKeys = bf16 ? d >= 128 ? 16 : d >= 64 ? 32 : 64 : d > 128 ? 8 : d > 64 ? 16 : 32;
+    long blockKeys = (long) warps * warpKeys;
+    int count = s.batch() * groups.count;
+    int splits =
+        (int) Math.clamp(device.multiprocessors() / count, 1, (keys + blockKeys - 1) / blockKeys);
+    long slots = (long) count * splits * rows;
+    MemorySegment a = arguments;
+    CudaAttentionLayout.keys(a, 0, k, s);
+    CudaAttentionLayout.keys(a, 32, v, s);
+    a.set(JAVA_LONG, 64, CudaAttentionLayout.address(q));
+    a.set(JAVA_LONG, 72, CudaAttentionLayout.address(o));
+    a.set(JAVA_LONG, 80, lse == null ? 0 : CudaAttentionLayout.address(lse));
+    long parts = splits == 1 ? 0 : partial.get(4 * slots * (d + 1)).address();
+    a.set(JAVA_LONG, 88, parts);
+    a.set(JAVA_LONG, 96, parts + 4 * slots * d);
+    a.set(JAVA_LONG, 104, zeros.get(8L * count).address());
+    a.set(JAVA_LONG, 112, position == null ? 0 : CudaAttentionLayout.address(position));
+    a.set(JAVA_LONG, 120, q.rowStride());
+    a.set(JAVA_LONG, 128, o.rowStride());
+    a.set(JAVA_INT, 136, offset);
+    a.set(JAVA_INT, 140, s.queries());
+    a.set(JAVA_INT, 144, s.heads());
+    a.set(JAVA_INT, 148, groups.count);
+    a.set(JAVA_FLOAT, 152, s.scale());
+    int elementBytes = q.dtype().bytes();
+    int shared =
+        Math.max(
+            warps * 3 * 2 * warpKeys * d * elementBytes,
+            Math.max(4 * warps * rows * d, 4 * rows * splits + 16 * 32 * warps + 16));
+    kernel(s.headDim(), bf16, CudaAttentionLayout.aligned(s, q, k, v, o), rows)
+        .begin()
+        .struct(a)
+        .struct(groups.struct)
+        .launch(splits, groups.count, s.batch(), 32 * warps, shared);
+  }
+
+  private static int powerOfTwo(int n) {
+    return n <= 1 ? 1 : Integer.highestOneBit(n - 1) << 1;
+  }
+
+  private LaunchArguments kernel(int d, boolean bf16, boolean aligned, int rows) {
+    int variant = bf16 ? 0 : 1 + (aligned ? 0 : 5) + Integer.numberOfTrailingZeros(rows);
+    if (kernels[variant][d] == null) {
+      kernels[variant][d] =
+          device
+              .module(
+                  CudaAttentionDecode.class,
+                  "attention_decode.cu",
+                  "-DHEAD_DIM=" + d,
+                  "-DBF16=" + (bf16 ? 1 : 0),
+                  "-DALIGNED=" + (aligned ? 1 : 0),
+                  "-DROWS=" + rows)
+              .kernel("attention_decode")
+              .arguments();
+    }
+    return kernels[variant][d];
+  }
+
+  @Override
+  public void close() {
+    partial.close();
+    zeros.close();
+  }
+}

@@ -1,0 +1,75 @@
+package io.hydrahead.ops.attention;
+
+import io.hydrahead.cuda.CudaDevice;
+import io.hydrahead.tensor.DType;
+import io.hydrahead.tensor.Tensor;
+
+/**
+ * {@link CausalAttention} on a GPU, in float32 or bf16 (sums in float32; head dims that are
+ * multiples of 16). Queries, outputs and gradients may be column slices too. The same bits in every
+ * run on the same kind of device; a row's bits may depend on how a sequence is cut into pieces.
+ */
+public final class CudaCausalAttention implements CausalAttention, AutoCloseable {
+  private final CudaDevice device;
+  private final CudaAttentionForward forward;
+  private final CudaAttentionDecode decode;
+
+  public CudaCausalAttention(CudaDevice device) {
+    this.device = device;
+    CudaHeadLists lists = new CudaHeadLists();
+    forward = new CudaAttentionForward(device, lists);
+    decode = new CudaAttentionDecode(device, lists);
+  }
+
+  @Override
+  public void forward(
+      Shape s, int[] kvOf, int offset, Tensor q, Tensor k, Tensor v, Tensor o, Tensor lse) {
+    CudaAttentionLayout.check(device, s, kvOf, offset, q, k, v, o, lse);
+    if (s.batch() == 0 || s.queries() == 0 || s.heads() == 0) {
+      return;
+    }
+    if (s.queries() <= CudaAttentionDecode.MOST_QUERIES) {
+      decode.run(s, kvOf, offset, null, (long) offset + s.queries(), q, k, v, o, lse);
+    } else {
+      forward.run(s, kvOf, offset, q, k, v, o, lse);
+    }
+  }
+
+  @Override
+  public void decode(Shape s, int[] kvOf, Tensor position, Tensor q, Tensor k, Tensor v, Tensor o) {
+    CudaAttentionLayout.check(device, s, kvOf, 0, q, k, v, o, null);
+    if (s.queries() > CudaAttentionDecode.MOST_QUERIES || !AttentionShape.isCache(k)) {
+      throw new IllegalArgumentException(
+          "at most %d new tokens against a cache, not %s with keys %s"
+              .formatted(CudaAttentionDecode.MOST_QUERIES, s, k));
+    }
+    if (position.dtype() != DType.I32 || position.memory() != device.memory()) {
+      throw new IllegalArgumentException("the position is " + position + ", not I32 on " + device);
+    }
+    if (s.heads() > 0) {
+      decode.run(s, kvOf, 0, position, k.dim(1), q, k, v, o, null);
+    }
+  }
+
+  @Override
+  public void backward(
+      Shape s,
+      int[] kvOf,
+      Tensor q,
+      Tensor k,
+      Tensor v,
+      Tensor o,
+      Tensor lse,
+      Tensor dO,
+      Tensor dq,
+      Tensor dk,
+      Tensor dv) {
+    throw new UnsupportedOperationException("attention's gradients are not there yet");
+  }
+
+  @Override
+  public void close() {
+    forward.close();
+    decode.close();
+  }
+}

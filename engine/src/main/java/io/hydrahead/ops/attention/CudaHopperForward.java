@@ -1,0 +1,187 @@
+package io.hydrahead.ops.attention;
+
+import static java.lang.foreign.ValueLayout.JAVA_FLOAT;
+import static java.lang.foreign.ValueLayout.JAVA_INT;
+import static java.lang.foreign.ValueLayout.JAVA_LONG;
+
+import io.hydrahead.cuda.CudaDevice;
+import io.hydrahead.cuda.LaunchArguments;
+import io.hydrahead.cuda.TensorMap;
+import io.hydrahead.cuda.TensorMap.Swizzle;
+import io.hydrahead.ops.attention.CausalAttention.Shape;
+import io.hydrahead.ops.attention.CudaHeadLists.HeadList;
+import io.hydrahead.tensor.DType;
+import io.hydrahead.tensor.Tensor;
+import java.lang.foreign.Arena;
+import java.lang.foreign.MemorySegment;
+
+/** {@code attention_forward_hopper.cu}: bf16, head dims 16, 32, 64, 96, 128, 192 and 256. */
+final class CudaHopperForward implements AutoCloseable {
+  /** The only compute capability with these instructions. */
+  private static final int HOPPER = 90;
+
+  private final CudaDevice device;
+  private final CudaScratch partial;
+  private final CudaScratch zeros;
+  private final Variant[] variants = new Variant[CudaAttentionLayout.MOST_DIM + 1];
+
+  CudaHopperForward(CudaDevice device) {
+    this.device = device;
+    partial = new CudaScratch(device);
+    zeros = new CudaScratch(device);
+  }
+
+  static boolean runsOn(CudaDevice device) {
+    return device.capability() == HOPPER;
+  }
+
+  static boolean has(int d) {
+    return switch (d) {
+      case 16, 32, 64, 96, 128, 192, 256 -> true;
+      default -> false;
+    };
+  }
+
+  void run(Shape s, HeadList list, int offset, Tensor q, Tensor k, Tensor v, Tensor o, Tensor lse) {
+    int d = s.headDim();
+    if (variants[d] == null) {
+      variants[d] = new Variant(d);
+    }
+    variants[d].run(s, list, offset, q, k, v, o, lse);
+  }
+
+  /** The kernel for one head dim. */
+  private final class Variant {
+    final int d;
+    final int warpgroups;
+    final int bm;
+    final int bn;
+    final int sharedBytes;
+    final TensorMap qMap;
+    final TensorMap kMap;
+    final TensorMap vMap;
+    final TensorMap oMap;
+    final LaunchArguments kernel;
+
+    /** {@code struct Sizes}. */
+    final MemorySegment sizes = Arena.ofAuto().allocate(32, 8);
+
+    /** {@code struct Workspace}. */
+    final MemorySegment workspace = Arena.ofAuto().allocate(32, 8);
+
+    // What the plan was made for.
+    int plannedHeads;
+    int plannedQueries;
+    int plannedOffset;
+    CudaForwardPlan plan;
+
+    Variant(int d) {
+      this.d = d;
+      warpgroups = d > 64 ? 2 : 3;
+      bm = 64 * warpgroups;
+      bn = d > 128 ? 64 : 128;
+      int columns = d % 64 == 0 ? 64 : d % 32 == 0 ? 32 : 16;
+      Swizzle swizzle =
+          columns == 64 ? Swizzle.BYTES_128 : columns == 32 ? Swizzle.BYTES_64 : Swizzle.BYTES_32;
+      int query = 2 * bm * d;
+      int stage = 4 * bn * d;
+      sharedBytes = query + (d > 128 ? 1024 : query) + 2 * stage + 1024;
+      qMap = new TensorMap(device, DType.BF16, swizzle, columns, bm, 1, 1);
+      oMap = new TensorMap(device, DType.BF16, swizzle, columns, 64, 1, 1);
+      kMap = new TensorMap(device, DType.BF16, swizzle, columns, bn, 1, 1);
+      vMap = new TensorMap(device, DType.BF16, swizzle, columns, bn, 1, 1);
+      kernel =
+          device
+              .module(CudaHopperForward.class, "attention_forward_hopper.cu", "-DHEAD_DIM=" + d)
+              .kernel("attention_forward_hopper")
+              .arguments();
+    }
+
+    void run(
+        Shape s, HeadList list, int offset, Tensor q, Tensor k, Tensor v, Tensor o, Tensor lse) {
+      int heads = s.batch() * s.heads();
+      plan(heads, s.queries(), offset);
+      int tiles = (s.queries() + bm - 1) / bm;
+      int items = Math.toIntExact((long) heads * tiles * plan.chunks());
+      sizes.set(JAVA_INT, 0, s.batch());
+      sizes.set(JAVA_INT, 4, s.queries());
+      sizes.set(JAVA_INT, 8, s.heads());
+      sizes.set(JAVA_INT, 12, offset);
+      sizes.set(JAVA_INT, 16, plan.chunk());
+      sizes.set(JAVA_INT, 20, plan.chunks());
+      sizes.set(JAVA_INT, 24, section(s, list, offset));
+      sizes.set(JAVA_FLOAT, 28, s.scale());
+      // Two counters of the blocks, then one for each consumer of a query tile.
+      long counters = zeros.get(8 + 4L * heads * tiles * warpgroups).address();
+      long parts = 0;
+      long results = 0;
+      if (plan.chunks() > 1) {
+        results = 4L * items * bm * d;
+        parts = partial.get(results + 4L * items * bm).address();
+      }
+      workspace.set(JAVA_LONG, 0, parts);
+      workspace.set(JAVA_LONG, 8, parts + results);
+      workspace.set(JAVA_LONG, 16, counters + 8);
+      workspace.set(JAVA_LONG, 24, counters);
+      kernel
+          .begin()
+          .map(queries(qMap, q, s))
+          .map(keys(kMap, k, s, offset))
+          .map(keys(vMap, v, s, offset))
+          .map(queries(oMap, o, s))
+          .struct(list.heads)
+          .struct(sizes)
+          .struct(workspace)
+          .pointerOrNull(lse)
+          .integer(items)
+          .launch(Math.min(items, device.multiprocessors()), 128 * (warpgroups + 1), sharedBytes);
+    }
+
+    private void plan(int heads, int queries, int offset) {
+      if (heads != plannedHeads || queries != plannedQueries || offset != plannedOffset) {
+        plan =
+            CudaForwardPlan.of(
+                heads, queries, offset, bm, bn, 4L * bm * (d + 1), device.multiprocessors());
+        plannedHeads = heads;
+        plannedQueries = queries;
+        plannedOffset = offset;
+      }
+    }
+
+    /**
+     * Heads whose keys and values fit into the L2 cache together; at least those of one KV head.
+     */
+    private int section(Shape s, HeadList list, int offset) {
+      long perKvHead = 4L * d * (offset + s.queries());
+      long fit = Math.max(1, device.l2Bytes() * 3 / 5 / perKvHead);
+      long heads = fit * s.heads() / list.distinct();
+      return (int) Math.clamp(heads, 1, (long) s.batch() * s.heads());
+    }
+
+    private TensorMap queries(TensorMap map, Tensor t, Shape s) {
+      long row = t.rowStride();
+      return map.encode(
+          t.segment(), d, s.queries(), row, s.heads(), d, s.batch(), s.queries() * row);
+    }
+
+    private TensorMap keys(TensorMap map, Tensor t, Shape s, int offset) {
+      long row = AttentionShape.tokenStride(t);
+      long batch = s.batch() == 1 ? row : AttentionShape.batchStride(t, s);
+      return map.encode(
+          t.segment(),
+          d,
+          offset + s.queries(),
+          row,
+          s.kvHeads(),
+          AttentionShape.headStride(t, s),
+          s.batch(),
+          batch);
+    }
+  }
+
+  @Override
+  public void close() {
+    partial.close();
+    zeros.close();
+  }
+}
