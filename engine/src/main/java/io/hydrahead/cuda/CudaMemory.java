@@ -3,7 +3,9 @@ package io.hydrahead.cuda;
 import static java.lang.foreign.ValueLayout.JAVA_INT;
 import static java.lang.foreign.ValueLayout.JAVA_LONG;
 
+import io.hydrahead.tensor.DType;
 import io.hydrahead.tensor.Memory;
+import io.hydrahead.tensor.Tensor;
 import java.lang.foreign.Arena;
 import java.lang.foreign.MemorySegment;
 import java.util.Locale;
@@ -31,6 +33,7 @@ public final class CudaMemory implements Memory {
   private final MemorySegment staging;
   private final long stagingAddress;
   private final long[] events = new long[2];
+  private long passing;
   private int half;
   private long allocated;
   private long peak;
@@ -182,6 +185,50 @@ public final class CudaMemory implements Memory {
     }
   }
 
+  /** On the device; what lies on the host passes through in pieces, in its own type. */
+  @Override
+  public boolean convert(Tensor from, Tensor to) {
+    if (!CudaConvert.knows(from.dtype(), to.dtype())) {
+      return false;
+    }
+    if (from.memory() == this && to.memory() == this) {
+      device.convert().copy(from, to);
+      return true;
+    }
+    boolean dense = from.contiguous() && to.contiguous();
+    boolean inbound = to.memory() == this && from.memory().host();
+    boolean outbound = from.memory() == this && to.memory().host();
+    if (!dense || !(inbound || outbound)) {
+      return false;
+    }
+    Tensor source = from.view(from.size());
+    Tensor target = to.view(to.size());
+    long most = HALF / 4;
+    for (long at = 0; at < source.size(); at += most) {
+      long count = Math.min(most, source.size() - at);
+      Tensor s = source.rows(at, count);
+      Tensor t = target.rows(at, count);
+      Tensor p = passing(inbound ? s.dtype() : t.dtype(), count);
+      if (inbound) {
+        fromHost(s.segment(), p.segment());
+        device.convert().copy(p, t);
+      } else {
+        device.convert().copy(s, p);
+        toHost(p.segment(), t.segment());
+      }
+    }
+    return true;
+  }
+
+  /** Device memory for elements that are on their way. */
+  private Tensor passing(DType type, long count) {
+    if (passing == 0) {
+      passing = device.driver().allocate(HALF);
+    }
+    MemorySegment s = MemorySegment.ofAddress(passing).reinterpret(count * type.bytes());
+    return Tensor.of(this, s, type, count);
+  }
+
   private void notCapturing() {
     if (device.capturing()) {
       throw new IllegalStateException(
@@ -209,6 +256,9 @@ public final class CudaMemory implements Memory {
       driver.destroyEvent(event);
     }
     driver.freeHost(stagingAddress);
+    if (passing != 0) {
+      driver.free(passing);
+    }
   }
 
   /**

@@ -53,6 +53,14 @@ public interface Memory {
     }
   }
 
+  /**
+   * to = from, rounded to the other's element type, where one of them or both lie here; false, and
+   * nothing done, where the processor must do it.
+   */
+  default boolean convert(Tensor from, Tensor to) {
+    return false;
+  }
+
   /** Copies out, and waits until that is done. */
   void toHost(MemorySegment here, MemorySegment host);
 

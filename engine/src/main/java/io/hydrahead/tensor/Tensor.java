@@ -418,6 +418,8 @@ public final class Tensor {
       if (copySameType(other)) {
         return;
       }
+    } else if ((memory.host() ? other.memory : memory).convert(other, this)) {
+      return;
     } else if (!memory.host()) {
       Tensor converted = hostTensor(shape());
       converted.copyFrom(other);

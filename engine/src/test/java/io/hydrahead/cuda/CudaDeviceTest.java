@@ -58,6 +58,28 @@ class CudaDeviceTest extends CudaTesting {
     assertThat(download(bf16).toFloats()).isEqualTo(rounded(x, DType.BF16).toFloats());
   }
 
+  @ParameterizedTest
+  @ValueSource(ints = {0, 1, 7, 4096, 3_000_001})
+  void convertsBetweenElementTypes(int n) {
+    Tensor x = Samples.normal(new Random(n), n);
+    for (DType type : new DType[] {DType.BF16, DType.F16}) {
+      Tensor narrow = upload(x, type); // rounded there
+      Tensor expected = rounded(x, type);
+      assertThat(download(narrow).toFloats()).isEqualTo(expected.toFloats());
+      Tensor wide = empty(DType.F32, n);
+      wide.copyFrom(narrow);
+      assertThat(download(wide).toFloats()).isEqualTo(expected.toFloats());
+      Tensor host = Tensor.allocate(Arena.ofAuto(), n);
+      host.copyFrom(narrow); // widened there
+      assertThat(host.toFloats()).isEqualTo(expected.toFloats());
+    }
+    Tensor slice = uploadWide(Samples.normal(new Random(1), 5, 24), DType.F32, 8, 3);
+    Tensor bf16 = emptyWide(DType.BF16, 5, 24, 3, 1);
+    bf16.copyFrom(slice);
+    assertThat(download(bf16).toFloats())
+        .isEqualTo(rounded(download(slice), DType.BF16).toFloats());
+  }
+
   @Test
   void freshMemoryIsPoisonedInTests() {
     try (Workspace w = new Workspace(device().memory())) {
