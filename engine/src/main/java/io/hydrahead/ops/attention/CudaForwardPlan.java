@@ -58,7 +58,7 @@ record CudaForwardPlan(int chunk, int chunks) {
         break;
       }
       double e = end(lengths, heads, chunk, processors);
-      if (e < 0.98 * bestEnd) {
+      if (e < 0.97 * bestEnd) {
         bestEnd = e;
         best = new CudaForwardPlan(chunk, chunks);
       }

@@ -287,18 +287,35 @@ DEVICE void combine(const Arguments &a, const Groups &groups, const Group &g, in
   __syncthreads();
   for (int r = warp; r < g.rows; r += WARPS) {
     float *w = weights + r * splits;
+    // Up to 32 · AHEAD of them in registers, in one go.
+    float part[AHEAD];
     float m = NO_SCORE;
-    for (int s = lane; s < splits; s += 32) {
-      m = fmaxf(m, w[s]);
+    for (int first = lane; first < splits; first += 32 * AHEAD) {
+#pragma unroll
+      for (int i = 0; i < AHEAD; i++) {
+        part[i] = first + 32 * i < splits ? w[first + 32 * i] : NO_SCORE;
+        m = fmaxf(m, part[i]);
+      }
     }
     m = warp_max(m);
     float sum = 0;
-    for (int s = lane; s < splits; s += 32) {
-      sum += exp2_fast(w[s] - m);
+    for (int first = lane; first < splits; first += 32 * AHEAD) {
+#pragma unroll
+      for (int i = 0; i < AHEAD; i++) {
+        if (splits > 32 * AHEAD) {
+          part[i] = first + 32 * i < splits ? w[first + 32 * i] : NO_SCORE;
+        }
+        sum += exp2_fast(part[i] - m);
+      }
     }
     float total = m + __log2f(warp_sum(sum));
-    for (int s = lane; s < splits; s += 32) {
-      w[s] = exp2_fast(w[s] - total);
+    for (int first = lane; first < splits; first += 32 * AHEAD) {
+#pragma unroll
+      for (int i = 0; i < AHEAD; i++) {
+        if (first + 32 * i < splits) {
+          w[first + 32 * i] = exp2_fast((splits > 32 * AHEAD ? w[first + 32 * i] : part[i]) - total);
+        }
+      }
     }
     if (lane == 0 && helper == 0 && a.lse != nullptr) {
       a.lse[((long long)batch * a.heads + groups.head[g.first + r % g.heads]) * a.queries + r / g.heads] = total * LN2;
@@ -327,6 +344,7 @@ DEVICE void combine(const Arguments &a, const Groups &groups, const Group &g, in
     __syncthreads();
     if (slice == 0 && column < end) {
       float out[4] = {0, 0, 0, 0};
+#pragma unroll 8
       for (int s = 0; s < slices; s++) {
         float4 part = sums[s * width + threadIdx.x];
         out[0] += part.x;

@@ -145,6 +145,9 @@ HOPPER_FN void produce(Shared &sh, const TensorMap *qMap, const TensorMap *kMap,
   constexpr u32 TILE = BN * D * 2;
   int index = blockIdx.x;
   while (index < items) {
+    // Early while there is plenty; at the end late, so that no block holds a second item while others have none.
+    bool early = index + 2 * gridDim.x < items;
+    int following = early ? gridDim.x + atomicAdd(counter, 1) : 0;
     Item item;
     int kvHead;
     if (itemAt(s, heads, index, item, kvHead)) {
@@ -172,8 +175,7 @@ HOPPER_FN void produce(Shared &sh, const TensorMap *qMap, const TensorMap *kMap,
       }
       loadV(item.from);
     }
-    // Only now, so that no block holds a second item while others have none.
-    index = gridDim.x + atomicAdd(counter, 1);
+    index = early ? following : gridDim.x + atomicAdd(counter, 1);
   }
   mbarrierWait(&sh.qEmpty, qParity);
   sh.item.tile = -1;
