@@ -50,6 +50,7 @@ final class ChatCommand implements Callable<Integer> {
           maxContext == null
               ? config.maxPositionEmbeddings()
               : (int) Math.min(maxContext.tokens(), Integer.MAX_VALUE / 2);
+      GenerateCommand.introduce(common, folder);
       GenerateCommand.warnBeyondNative(common, config, capacity);
       Reply.Voice voice =
           new Reply.Voice(config, chat.tokenizer(), sampling.sampler(common.seed()));

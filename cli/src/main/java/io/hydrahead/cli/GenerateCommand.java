@@ -1,5 +1,6 @@
 package io.hydrahead.cli;
 
+import io.hydrahead.checkpoint.Checkpoint;
 import io.hydrahead.json.Json;
 import io.hydrahead.model.ModelConfig;
 import io.hydrahead.model.Session;
@@ -45,6 +46,7 @@ final class GenerateCommand implements Callable<Integer> {
     try (LoadedModel loaded = LoadedModel.open(folder, common)) {
       ModelConfig config = loaded.model().config();
       int limit = sampling.maxTokens();
+      introduce(common, folder);
       warnBeyondNative(common, config, ids.length + (long) limit);
       try (Session session = loaded.model().newSession(capacity(ids.length, limit))) {
         Reply.Voice voice = new Reply.Voice(config, tokenizer, sampling.sampler(common.seed()));
@@ -83,6 +85,14 @@ final class GenerateCommand implements Callable<Integer> {
       throw new InputException("a prompt of " + prompt + " and " + limit + " tokens do not fit");
     }
     return (int) all;
+  }
+
+  /** Says what the model says of itself, where its config.json does: what it can do and cannot. */
+  static void introduce(CommonOptions common, Path folder) {
+    String about = Checkpoint.config(folder).path("about").asString("").strip();
+    if (!about.isEmpty()) {
+      common.notice("hydrahead: " + about);
+    }
   }
 
   static void warnBeyondNative(CommonOptions common, ModelConfig config, long tokens) {

@@ -13,12 +13,29 @@ import java.util.function.IntConsumer;
  * thread runs a task may vary; a kernel must not let its result depend on that (reductions go over
  * a fixed number of slices, one task each). The caller waits for tasks, not for workers: one that
  * wakes up late, as on a busy machine, finds nothing left to do and holds nobody up.
+ *
+ * <p>Where more threads want to run than there are cores, a worker may lose its core in the middle
+ * of a task, and the caller can only wait until it gets one again: a whole time slice or several
+ * for a kernel of microseconds. So a late worker makes the pool do without workers for a while: the
+ * caller alone gets its fair share of one core, and loses nothing on waiting. The pause grows while
+ * workers keep being late, and ends soon after the machine is quiet again.
  */
 public final class ComputePool implements AutoCloseable {
   /** How long an idle worker spins before it parks: longer than the pauses between kernels. */
   private static final long SPIN_NANOS = 100_000;
 
-  /** Spins between two looks at the clock, or two offers of the core to somebody else. */
+  /** How long the caller spins for the last tasks before it sleeps: longer than a usual task. */
+  private static final long WAIT_NANOS = 50_000;
+
+  /** A worker is late if the caller waits longer than this, and longer than it worked itself. */
+  private static final long LATE_NANOS = 1_000_000;
+
+  /** Shortest and longest time without workers after one was late. */
+  private static final long PAUSE_NANOS = 4_000_000;
+
+  private static final long LONGEST_PAUSE_NANOS = 500_000_000;
+
+  /** Spins between two looks at the clock. */
   private static final int SPINS_A_LOOK = 64;
 
   /** A ticket whose index no run reaches: nothing can be claimed. */
@@ -38,7 +55,10 @@ public final class ComputePool implements AutoCloseable {
   private volatile int tasks;
   private volatile boolean closed;
   private volatile Throwable failure;
+  private volatile Thread sleeping;
   private boolean busy;
+  private long pause = PAUSE_NANOS;
+  private long lateAt = System.nanoTime() - LONGEST_PAUSE_NANOS;
 
   /** A team of {@code threads} in all, the caller included. */
   public ComputePool(int threads) {
@@ -77,7 +97,12 @@ public final class ComputePool implements AutoCloseable {
       }
       busy = true;
       try {
-        team(count, task);
+        long now = System.nanoTime();
+        if (now - lateAt < pause) {
+          sequential(count, task);
+        } else {
+          team(count, task, now);
+        }
       } finally {
         busy = false;
       }
@@ -90,7 +115,7 @@ public final class ComputePool implements AutoCloseable {
     }
   }
 
-  private void team(int count, IntConsumer task) {
+  private void team(int count, IntConsumer task, long start) {
     long phase = ticket.get() >>> 32;
     ticket.set(phase + 1 << 32 | CLOSED); // whoever still looks at the last run finds it over
     body = task;
@@ -104,15 +129,39 @@ public final class ComputePool implements AutoCloseable {
       }
     }
     work();
-    for (int spins = 1; done.get() < count; spins++) {
-      if (spins % SPINS_A_LOOK == 0) {
-        Thread.yield();
-      } else {
-        Thread.onSpinWait();
-      }
+    if (done.get() < count) {
+      await(count, start);
     }
     body = null;
     rethrow(failure);
+  }
+
+  /** Waits for the tasks that workers still run; notes if that took too long. */
+  private void await(int count, long start) {
+    long idle = System.nanoTime();
+    long until = idle + WAIT_NANOS;
+    for (int spins = 1; done.get() < count; spins++) {
+      if (spins % SPINS_A_LOOK != 0 || System.nanoTime() < until) {
+        Thread.onSpinWait();
+      } else {
+        sleeping = Thread.currentThread();
+        boolean interrupted = false;
+        while (done.get() < count) {
+          LockSupport.park(this);
+          interrupted |= Thread.interrupted(); // else park would return at once from now on
+        }
+        sleeping = null;
+        if (interrupted) {
+          Thread.currentThread().interrupt();
+        }
+      }
+    }
+    long now = System.nanoTime();
+    if (now - idle > Math.max(LATE_NANOS, idle - start)) {
+      boolean again = now - lateAt < 4 * pause;
+      pause = again ? Math.min(2 * pause, LONGEST_PAUSE_NANOS) : PAUSE_NANOS;
+      lateAt = now;
+    }
   }
 
   private static void rethrow(Throwable t) {
@@ -141,7 +190,20 @@ public final class ComputePool implements AutoCloseable {
         } catch (Throwable e) {
           failure = e;
         }
-        done.incrementAndGet();
+        finished();
+      }
+    }
+  }
+
+  /**
+   * Counts a task, and wakes the caller if it sleeps after the last one. Of the two, counting here
+   * and falling asleep there, whoever comes second sees the other.
+   */
+  private void finished() {
+    if (done.incrementAndGet() >= tasks) {
+      Thread s = sleeping;
+      if (s != null) {
+        LockSupport.unpark(s);
       }
     }
   }

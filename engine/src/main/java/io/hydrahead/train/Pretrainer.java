@@ -72,6 +72,7 @@ public final class Pretrainer {
         TrainingRun.Outcome outcome = run.run(options.resume());
         Map<String, Object> extras = new LinkedHashMap<>(options.producer());
         extras.put("recipe", hash);
+        extras.put("about", recipe.about());
         ModelFiles.write(
             model,
             folder.out(),

@@ -75,6 +75,7 @@ public final class Transfers {
       HybridTransformer result = learner.model();
       Map<String, Object> extras = new LinkedHashMap<>(options.producer());
       extras.put("recipe", transfer.hash());
+      extras.put("about", recipe.about());
       ModelFiles.write(
           result,
           folder.out(),

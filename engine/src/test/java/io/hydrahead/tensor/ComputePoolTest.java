@@ -75,4 +75,79 @@ class ComputePoolTest {
       }
     }
   }
+
+  /** Whether a worker took part in a run of short tasks. */
+  private static boolean workersTakePart(ComputePool pool) {
+    Thread caller = Thread.currentThread();
+    AtomicInteger others = new AtomicInteger();
+    pool.run(
+        64,
+        i -> {
+          others.addAndGet(Thread.currentThread() == caller ? 0 : 1);
+          spin(100_000);
+        });
+    return others.get() > 0;
+  }
+
+  private static void spin(long nanos) {
+    long until = System.nanoTime() + nanos;
+    while (System.nanoTime() < until) {
+      Thread.onSpinWait();
+    }
+  }
+
+  /** Runs until a worker has kept the caller waiting for much longer than the caller worked. */
+  private static void beLate(ComputePool pool) {
+    Thread caller = Thread.currentThread();
+    AtomicInteger late = new AtomicInteger();
+    while (late.get() == 0) {
+      pool.run(
+          2,
+          i -> {
+            if (Thread.currentThread() == caller) {
+              spin(1_000_000);
+            } else {
+              late.incrementAndGet();
+              LockSupport.parkNanos(60_000_000); // as if it had lost its core
+            }
+          });
+    }
+  }
+
+  @Test
+  void aLateWorkerIsLeftOutForAWhile() {
+    try (ComputePool pool = new ComputePool(2)) {
+      // Each time it is left out for longer; on a busy machine the first pauses may pass unseen.
+      int attempts = 0;
+      do {
+        beLate(pool);
+        attempts++;
+      } while (workersTakePart(pool) && attempts < 20);
+      assertThat(attempts).isLessThan(20);
+      while (!workersTakePart(pool)) {
+        LockSupport.parkNanos(1_000_000);
+      }
+    }
+  }
+
+  @Test
+  void anInterruptedCallerStillWaitsForItsTasks() {
+    try (ComputePool pool = new ComputePool(2)) {
+      AtomicInteger done = new AtomicInteger();
+      Thread caller = Thread.currentThread();
+      caller.interrupt();
+      pool.run(
+          2,
+          i -> {
+            if (Thread.currentThread() != caller) {
+              spin(20_000_000);
+            } else {
+              spin(2_000_000);
+            }
+            done.incrementAndGet();
+          });
+      assertThat(done).hasValue(2);
+      assertThat(Thread.interrupted()).as("the interruption is not lost").isTrue();
+    }
+  }
 }
