@@ -40,9 +40,9 @@ final class LayerCache {
     state = linear > 0 ? memory.zeros(1, linear, headDim, headDim) : null;
     boolean conv = linear > 0 && style.convKernel() > 0;
     long width = (long) linear * headDim;
-    qHistory = conv ? memory.allocate(activations, 1, style.convKernel() - 1, width) : null;
-    kHistory = conv ? memory.allocate(activations, 1, style.convKernel() - 1, width) : null;
-    vHistory = conv ? memory.allocate(activations, 1, style.convKernel() - 1, width) : null;
+    qHistory = conv ? memory.f32(1, style.convKernel() - 1, width) : null;
+    kHistory = conv ? memory.f32(1, style.convKernel() - 1, width) : null;
+    vHistory = conv ? memory.f32(1, style.convKernel() - 1, width) : null;
     clear();
   }
 

@@ -50,7 +50,7 @@ final class LinearHeads {
       in = projected;
       int taps = style.convKernel();
       out = taps > 0 ? buffers.elements(spec.rows(), width) : projected;
-      zeroHistory = taps > 0 && !spec.cached() ? buffers.elements(batch, taps - 1, width) : null;
+      zeroHistory = taps > 0 && !spec.cached() ? buffers.f32(batch, taps - 1, width) : null;
     }
 
     void forward(Tensor w, Tensor history) {

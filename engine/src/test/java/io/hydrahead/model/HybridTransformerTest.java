@@ -4,11 +4,14 @@ import static org.assertj.core.api.Assertions.assertThat;
 import static org.assertj.core.api.Assertions.assertThatThrownBy;
 
 import io.hydrahead.checkpoint.SafetensorsFile;
+import io.hydrahead.ops.Graphs;
 import io.hydrahead.ops.Ops;
 import io.hydrahead.ops.OpsFactory;
 import io.hydrahead.ops.OpsOptions;
 import io.hydrahead.ops.Placement;
+import io.hydrahead.tensor.DType;
 import io.hydrahead.tensor.InputException;
+import io.hydrahead.tensor.Memory;
 import io.hydrahead.tensor.Tensor;
 import java.nio.file.Path;
 import java.util.Arrays;
@@ -74,6 +77,26 @@ class HybridTransformerTest {
       HybridTransformer one = TestModels.random(TestModels.config(), plan, style, separate, 7);
       HybridTransformer other = TestModels.random(TestModels.config(), plan, style, packed, 7);
       assertThat(decoded(other, ids, 30)).containsExactly(decoded(one, ids, 30));
+    }
+  }
+
+  /** Activations and working matrices in bf16, parameters and gradients in float32. */
+  @ParameterizedTest(name = "{0}")
+  @MethodSource("models")
+  void bf16ActivationsGiveNearlyTheSameGradients(String name, HeadPlan plan, Style style) {
+    try (Ops exact = OpsFactory.reference(1)) {
+      Ops rounded =
+          exact.with(new Placement(Memory.HOST, DType.BF16, true, Graphs.IMMEDIATE, () -> {}));
+      int[] ids = ids(2 * 21, 97, 3);
+      TrainingPass.Options training = TrainingPass.Options.TRAINING;
+      ParameterStore a = gradients(TestModels.gentle(plan, style, exact, 7), ids, training);
+      ParameterStore b = gradients(TestModels.gentle(plan, style, rounded, 7), ids, training);
+      for (String parameter : a.names()) {
+        assertThat(b.get(parameter).dtype()).isEqualTo(DType.F32);
+        assertThat(GoldenCheck.relativeL2(b.get(parameter), a.get(parameter)))
+            .as(parameter)
+            .isBetween(1e-5, 0.1);
+      }
     }
   }
 
@@ -226,10 +249,7 @@ class HybridTransformerTest {
     try (Ops ops = OpsFactory.cpu(OpsOptions.defaults())) {
       HybridTransformer m = TestModels.random(TestModels.config(), plan, style, ops, 37);
       Path target = folder.resolve("model");
-      m.save(
-          target,
-          new ModelFiles.SaveOptions(
-              io.hydrahead.tensor.DType.F32, false, null, java.util.Map.of()));
+      m.save(target, new ModelFiles.SaveOptions(DType.F32, false, null, java.util.Map.of()));
       try (HybridTransformer back =
           HybridTransformer.load(target, ops, ModelFiles.LoadOptions.STORED)) {
         assertThat(back.plan()).isEqualTo(plan);

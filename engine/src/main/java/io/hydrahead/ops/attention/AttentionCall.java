@@ -1,5 +1,6 @@
 package io.hydrahead.ops.attention;
 
+import io.hydrahead.ops.Floats;
 import io.hydrahead.ops.attention.CausalAttention.Shape;
 import io.hydrahead.ops.lanes.Lanes;
 import io.hydrahead.tensor.Tensor;
@@ -66,7 +67,7 @@ final class AttentionCall {
   }
 
   static long address(Tensor t) {
-    return t.hostAddress();
+    return Floats.address(t);
   }
 
   /** Byte offset of row t of head h of sequence b in q, o and their gradients. */

@@ -1,5 +1,6 @@
 package io.hydrahead.ops.deltarule;
 
+import io.hydrahead.ops.Floats;
 import io.hydrahead.ops.deltarule.GatedDeltaRule.Inputs;
 import io.hydrahead.ops.deltarule.GatedDeltaRule.Shape;
 import io.hydrahead.ops.lanes.Lanes;
@@ -62,7 +63,7 @@ final class DeltaRuleCall {
   }
 
   private static long address(Tensor t) {
-    return t.hostAddress();
+    return Floats.address(t);
   }
 
   /** Index of token t of task {@code index}'s head among all (sequence, token, head). */

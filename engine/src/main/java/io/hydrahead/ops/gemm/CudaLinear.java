@@ -65,7 +65,7 @@ public final class CudaLinear implements Linear, AutoCloseable {
 
   @Override
   public void forward(Tensor x, Tensor w, Tensor y, boolean accumulate) {
-    LinearShape.checkDevice(x, w, y);
+    LinearShape.checkMixed(x, w, y);
     if (empty(y, x.dim(1), accumulate)) {
       return;
     }
@@ -89,7 +89,7 @@ public final class CudaLinear implements Linear, AutoCloseable {
 
   @Override
   public void backwardInput(Tensor dy, Tensor w, Tensor dx, boolean accumulate) {
-    LinearShape.checkDeviceInput(dy, w, dx);
+    LinearShape.checkMixedInput(dy, w, dx);
     if (empty(dx, w.dim(0), accumulate)) {
       return;
     }
@@ -111,7 +111,7 @@ public final class CudaLinear implements Linear, AutoCloseable {
 
   @Override
   public void backwardWeight(Tensor dy, Tensor x, Tensor dw) {
-    LinearShape.checkDeviceWeight(dy, x, dw);
+    LinearShape.checkMixedWeight(dy, x, dw);
     if (!empty(dw, x.dim(0), true)) {
       product(true, false, dw.size(0), dw.size(1), x.size(0), dy, x, dw, true);
     }

@@ -24,21 +24,21 @@ final class LinearShape {
   }
 
   /**
-   * Checks x [N, K], w [M, K], y [N, M] on a device, where x and y may be column slices and bf16;
-   * bf16 goes into bf16 or float32, float32 into float32.
+   * Checks x [N, K], w [M, K], y [N, M] where x and y may be column slices and bf16; bf16 goes into
+   * bf16 or float32, float32 into float32.
    */
-  static void checkDevice(Tensor x, Tensor w, Tensor y) {
-    deviceTypes(x, w, y);
+  static void checkMixed(Tensor x, Tensor w, Tensor y) {
+    mixedTypes(x, w, y);
     fits(x, w, y);
   }
 
-  /** Checks dy [N, M], w [M, K], dx [N, K] on a device; the types as in {@link #checkDevice}. */
-  static void checkDeviceInput(Tensor dy, Tensor w, Tensor dx) {
-    deviceTypes(dy, w, dx);
+  /** Checks dy [N, M], w [M, K], dx [N, K]; the types as in {@link #checkMixed}. */
+  static void checkMixedInput(Tensor dy, Tensor w, Tensor dx) {
+    mixedTypes(dy, w, dx);
     fits(dx, w, dy);
   }
 
-  private static void deviceTypes(Tensor in, Tensor w, Tensor out) {
+  private static void mixedTypes(Tensor in, Tensor w, Tensor out) {
     boolean types = isMatrixType(in) && isMatrixType(out) && isFloat(w.dtype());
     types &= in.dtype() == DType.BF16 || out.dtype() == DType.F32;
     if (!types || in.rank() != 2 || w.rank() != 2 || out.rank() != 2) {
@@ -53,8 +53,8 @@ final class LinearShape {
     }
   }
 
-  /** Checks dy [N, M], x [N, K] of one type, F32 or BF16, and dw [M, K] F32 on a device. */
-  static void checkDeviceWeight(Tensor dy, Tensor x, Tensor dw) {
+  /** Checks dy [N, M], x [N, K] of one type, F32 or BF16, and dw [M, K] F32. */
+  static void checkMixedWeight(Tensor dy, Tensor x, Tensor dw) {
     matrix("dw", dw);
     if (dy.dtype() != x.dtype() || !isMatrixType(x) || x.rank() != 2 || dy.rank() != 2) {
       throw new IllegalArgumentException(

@@ -6,7 +6,7 @@ import io.hydrahead.tensor.Tensor;
 public final class ReferenceLinear implements Linear {
   @Override
   public void forward(Tensor x, Tensor w, Tensor y, boolean accumulate) {
-    LinearShape.check(x, w, y);
+    LinearShape.checkMixed(x, w, y);
     long n = x.dim(0);
     long k = x.dim(1);
     long m = w.dim(0);
@@ -23,7 +23,7 @@ public final class ReferenceLinear implements Linear {
 
   @Override
   public void backwardInput(Tensor dy, Tensor w, Tensor dx, boolean accumulate) {
-    LinearShape.check(dx, w, dy);
+    LinearShape.checkMixedInput(dy, w, dx);
     long n = dx.dim(0);
     long k = dx.dim(1);
     long m = w.dim(0);
@@ -40,7 +40,7 @@ public final class ReferenceLinear implements Linear {
 
   @Override
   public void backwardWeight(Tensor dy, Tensor x, Tensor dw) {
-    LinearShape.checkWeight(dy, x, dw);
+    LinearShape.checkMixedWeight(dy, x, dw);
     long n = x.dim(0);
     long k = x.dim(1);
     long m = dw.dim(0);
