@@ -8,7 +8,7 @@ public final class ReferenceCausalAttention implements CausalAttention {
   @Override
   public void forward(
       Shape s, int[] kvOf, int offset, Tensor q, Tensor k, Tensor v, Tensor o, Tensor lse) {
-    AttentionShape.check(s, kvOf, offset, q, k, v, o, lse);
+    AttentionShape.check(q.dtype(), s, kvOf, offset, q, k, v, o, lse);
     int d = s.headDim();
     int keys = offset + s.queries();
     double[] p = new double[keys];
@@ -51,8 +51,8 @@ public final class ReferenceCausalAttention implements CausalAttention {
       Tensor dq,
       Tensor dk,
       Tensor dv) {
-    AttentionShape.check(s, kvOf, 0, q, k, v, o, lse);
-    AttentionShape.check(s, kvOf, 0, dq, dk, dv, dO, lse);
+    AttentionShape.check(q.dtype(), s, kvOf, 0, q, k, v, o, lse);
+    AttentionShape.check(q.dtype(), s, kvOf, 0, dq, dk, dv, dO, lse);
     int d = s.headDim();
     int n = s.queries();
     double[] p = new double[n];
