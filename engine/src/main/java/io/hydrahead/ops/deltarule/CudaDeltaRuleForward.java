@@ -53,6 +53,8 @@ final class CudaDeltaRuleForward {
   private final TensorMap vMap;
   private final TensorMap outMap;
   private final TensorMap inverseMap;
+  private final TensorMap writesMap;
+  private final TensorMap scoresMap;
   private final Map<Integer, TensorMap> stateMaps = new HashMap<>();
 
   /** Segments to cut every text into, for tests; 0: as many as pay. */
@@ -97,6 +99,8 @@ final class CudaDeltaRuleForward {
     vMap = map(BOX, BOX, 1);
     outMap = map(BOX, BOX, 1);
     inverseMap = map(BOX, BOX);
+    writesMap = map(BOX, BOX, 1);
+    scoresMap = map(BOX, BOX);
   }
 
   private TensorMap map(int... box) {
@@ -115,7 +119,7 @@ final class CudaDeltaRuleForward {
     }
   }
 
-  /** Addresses; {@code states} is 0 where nothing is saved. */
+  /** Addresses, and what is saved, or null. */
   private record Parts(
       long records,
       long decays,
@@ -123,13 +127,24 @@ final class CudaDeltaRuleForward {
       long ends,
       long transitions,
       long starts,
-      long states) {}
+      MemorySegment states,
+      MemorySegment writes,
+      MemorySegment scores) {
+    boolean saving() {
+      return states != null;
+    }
+  }
 
   void run(Shape s, Inputs in, int start, Tensor state, Tensor out, Tensor saved) {
     int lead = start % CHUNK;
     int chunks = Math.toIntExact((lead + (long) s.tokens() + CHUNK - 1) / CHUNK);
     DeltaRuleSaved parts = saved == null ? null : DeltaRuleSaved.of(s, in.q().dtype());
-    if (!inChunks(s, in, out)) {
+    boolean inChunks = inChunks(s, in.q().dtype());
+    if (inChunks && saved != null && !aligned(in, out)) {
+      throw new IllegalArgumentException(
+          "training needs rows aligned to 16 bytes, not " + in + " and " + out);
+    }
+    if (!inChunks || !aligned(in, out)) {
       if (saved != null) {
         prepare(s, in, lead, chunks, parts.inverses(saved).address(), 0, 0);
       }
@@ -169,18 +184,19 @@ final class CudaDeltaRuleForward {
         base + ends,
         base + ends + states,
         base + ends + states + matrices,
-        saved == null ? 0 : parts.states(saved).address());
+        saved == null ? null : parts.states(saved),
+        saved == null ? null : parts.writes(saved),
+        saved == null ? null : parts.scores(saved));
   }
 
-  /** Whether the chunked kernels take it: bf16, rows that can be read 16 bytes at a time. */
-  private static boolean inChunks(Shape s, Inputs in, Tensor out) {
-    return in.q().dtype() == DType.BF16
-        && tensorCores(s.keyDim())
-        && s.valueDim() % 16 == 0
-        && aligned(in.q())
-        && aligned(in.k())
-        && aligned(in.v())
-        && aligned(out);
+  /** Whether the chunked kernels take heads of this shape and type. */
+  static boolean inChunks(Shape s, DType type) {
+    return type == DType.BF16 && tensorCores(s.keyDim()) && s.valueDim() % 16 == 0;
+  }
+
+  /** Whether all rows can be read 16 bytes at a time. */
+  private static boolean aligned(Inputs in, Tensor out) {
+    return aligned(in.q()) && aligned(in.k()) && aligned(in.v()) && aligned(out);
   }
 
   private static boolean tensorCores(int keyDim) {
@@ -281,6 +297,14 @@ final class CudaDeltaRuleForward {
     return a.pointer(t).wide(stride(t, width));
   }
 
+  private static void saved(LaunchArguments a, MemorySegment part) {
+    if (part == null) {
+      a.address(0);
+    } else {
+      a.pointer(part);
+    }
+  }
+
   private static LaunchArguments cut(LaunchArguments a, Call c) {
     return a.integer(c.s.heads())
         .integer(c.lead)
@@ -302,24 +326,28 @@ final class CudaDeltaRuleForward {
         .integer(c.chunks)
         .integer(c.plan.segmentChunks)
         .integer(c.plan.segments)
-        .launch(v / 16, c.heads(), 1, Math.max(64, 2 * k), 0);
+        .launch(v / 16, c.heads(), 1, 256, 4 * (2 * k * (k + 4) + 2 * k * 16));
   }
 
   private void hopperChunks(Call c) {
     int k = c.s.keyDim();
     int v = c.s.valueDim();
-    boolean saving = c.at.states != 0;
+    boolean saving = c.at.saving();
     int groups = c.plan.columns / BOX;
     LaunchArguments a =
         site(new Site(Kernel.HOPPER_CHUNKS, true, k, v, c.plan.columns, saving)).begin();
     a.map(qMap).map(kMap).map(vMap).map(inverseMap).map(outMap);
     if (saving) {
-      a.map(
-          stateMaps
-              .computeIfAbsent(k, rows -> map(BOX, rows))
-              .encode(MemorySegment.ofAddress(c.at.states), v, (long) c.heads() * c.chunks * k, v));
+      long chunks = (long) c.heads() * c.chunks;
+      long values = (long) c.s.heads() * v;
+      TensorMap stateMap = stateMaps.computeIfAbsent(k, rows -> map(BOX, rows));
+      a.map(stateMap.encode(c.at.states, v, chunks * k, v))
+          .map(
+              writesMap.encode(
+                  c.at.writes, values, c.s.tokens(), values, c.s.batch(), values * c.s.tokens()))
+          .map(scoresMap.encode(c.at.scores, CHUNK, chunks * CHUNK, CHUNK));
     } else {
-      a.map(outMap);
+      a.map(outMap).map(outMap).map(outMap);
     }
     a.address(c.at.records).address(c.plan.segments > 1 ? c.at.starts : 0).pointer(c.state);
     rows(a, c.out, (long) c.s.heads() * v).integer(c.s.tokens());
@@ -346,7 +374,11 @@ final class CudaDeltaRuleForward {
         .address(c.at.records)
         .address(c.plan.segments > 1 ? c.at.starts : 0)
         .pointer(c.state);
-    rows(a, c.out, (long) c.s.heads() * v).address(c.at.states).integer(c.s.tokens());
+    rows(a, c.out, (long) c.s.heads() * v);
+    saved(a, c.at.states);
+    saved(a, c.at.writes);
+    saved(a, c.at.scores);
+    a.integer(c.s.tokens());
     int scorers = k <= 32 ? 2 : 4;
     cut(a, c)
         .launch(
