@@ -412,6 +412,12 @@ HOPPER_FN void cpAsync16(void *to, const void *from, int bytes = 16) {
   asm volatile("cp.async.cg.shared.global [%0], [%1], 16, %2;" ::"r"(sharedAddress(to)), "l"(from), "r"(bytes) : "memory");
 }
 
+/** cpAsync16 that brings the 256 bytes around it to the L2 cache: neighbours that another block reads at the same time. */
+HOPPER_FN void cpAsync16Ahead(void *to, const void *from, int bytes = 16) {
+  asm volatile("cp.async.cg.shared.global.L2::256B [%0], [%1], 16, %2;" ::"r"(sharedAddress(to)), "l"(from), "r"(bytes)
+               : "memory");
+}
+
 HOPPER_FN void cpAsyncCommit() { asm volatile("cp.async.commit_group;" ::: "memory"); }
 
 template <int Pending> HOPPER_FN void cpAsyncWait() {

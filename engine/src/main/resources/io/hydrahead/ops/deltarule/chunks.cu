@@ -107,6 +107,7 @@ struct Inputs {
 };
 
 // Starts the copies of rows `first` to first + 63 of UNITS · 8 columns; what lies outside of the sequence becomes zeros.
+// The neighbouring heads' columns are wanted by other blocks at about the same time.
 template <int UNITS>
 DEVICE void fetch_rows(char* to, int pitch, const bf16* from, long long stride, int first, int tokens) {
   static_assert(THREADS % UNITS == 0, "threads take whole rows");
@@ -119,7 +120,7 @@ DEVICE void fetch_rows(char* to, int pitch, const bf16* from, long long stride, 
   for (int i = 0; i < C; i += STEP) {
     if (i + STEP <= C || row + i < C) {
       bool inside = (unsigned)(first + row + i) < (unsigned)tokens;
-      hopper::cpAsync16(to + i * pitch, inside ? p : from, inside ? 16 : 0);
+      hopper::cpAsync16Ahead(to + i * pitch, inside ? p : from, inside ? 16 : 0);
     }
     p += STEP * stride;
   }
@@ -174,7 +175,7 @@ DEVICE void fetch(const Inputs& in, const Places& places, int chunk, char* stage
 #pragma unroll
   for (int n = 0; n < T_UNITS; n++) {
     if ((n + 1) * THREADS <= 320 || threadIdx.x + n * THREADS < 320) {
-      hopper::cpAsync16(stage + places.to[n], inverse + places.from[n]);
+      hopper::cpAsync16Ahead(stage + places.to[n], inverse + places.from[n]);
     }
   }
   const float* record = in.records + (long long)chunk * RECORD;

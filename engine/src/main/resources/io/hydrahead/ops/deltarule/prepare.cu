@@ -378,8 +378,8 @@ extern "C" __global__ void __launch_bounds__(32 * WARPS, 4)
     int i = u / UNITS;
     int c = u % UNITS;
     bool in = first + i >= 0 && first + i < tokens;
-    hopper::cpAsync16(tile + i * KEY_ROW + 16 * c, in ? k + (first + i) * kStride + 8 * c : k,
-                      in ? 16 : 0);
+    hopper::cpAsync16Ahead(tile + i * KEY_ROW + 16 * c, in ? k + (first + i) * kStride + 8 * c : k,
+                           in ? 16 : 0);
   }
   hopper::cpAsyncCommit();
   long long index = ((long long)sequence * heads + head) * chunks + chunk;
