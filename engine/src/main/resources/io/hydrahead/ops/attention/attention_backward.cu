@@ -8,7 +8,11 @@
 // [B, h, padded] come from attention_backward_rows. The structure follows FlashAttention-2; S is
 // computed transposed where keys are the rows, so that P^T and dS^T pass from the accumulators of one
 // product to the operand of the next without leaving the registers.
+//
+// nvrtc: -DHEAD_DIM=32
+// nvrtc: -DHEAD_DIM=128
 #define BF16 1
+#include "attention_backward.cuh"
 #include "common.cuh"
 #include "hopper.cuh"
 
@@ -38,6 +42,9 @@ struct Shared {
   bf16 a[OWN * PITCH];
   bf16 b[OWN * PITCH];
 };
+
+static_assert(sizeof(Shared) <= 4 * TILE * (2 * PITCH + 4) + 4 * OWN * PITCH,
+              "the host allows this much");
 
 // Rows first ... first + ROWS - 1 of a matrix of `rows` rows; zeros beyond.
 template <int ROWS>
@@ -180,7 +187,7 @@ extern "C" __global__ void __launch_bounds__(WARPS * 32)
                             const bf16* __restrict__ v, const bf16* __restrict__ dO,
                             const float* __restrict__ lse2, const float* __restrict__ delta,
                             bf16* __restrict__ dk, bf16* __restrict__ dv,
-                            const int* __restrict__ kv_of, int heads, int T, int padded,
+                            const __grid_constant__ Heads list, int heads, int T, int padded,
                             long long q_row, long long k_row, long long v_row, long long dO_row,
                             long long dk_row, long long dv_row, float scale) {
   extern __shared__ __align__(16) unsigned char memory[];
@@ -190,13 +197,8 @@ extern "C" __global__ void __launch_bounds__(WARPS * 32)
   int first = blockIdx.x * OWN;
   long long row = (long long)blockIdx.z * T;
   int column = blockIdx.y * D;
-  auto next_head = [&](int h) {
-    do {
-      h++;
-    } while (h < heads && kv_of[h] != (int)blockIdx.y);
-    return h;
-  };
-  auto load = [&](int stage, int h, int t) {
+  auto load = [&](int stage, int index, int t) {
+    int h = list.query[index];
     long long stats = ((long long)blockIdx.z * heads + h) * padded;
     load_queries(shared.stages[stage], q + row * q_row + h * D, dO + row * dO_row + h * D, q_row,
                  dO_row, lse2 + stats, delta + stats, t, T);
@@ -205,12 +207,13 @@ extern "C" __global__ void __launch_bounds__(WARPS * 32)
   float dk_sum[FRAGMENTS][D / 8][4] = {};
   float dv_sum[FRAGMENTS][D / 8][4] = {};
   int start = first / TILE * TILE;
-  int h = next_head(-1);
+  int index = list.start[blockIdx.y];  // of the query head
+  int end = list.start[blockIdx.y + 1];
   int t = start;
   load_rows<OWN>(shared.a, k + row * k_row + column, k_row, first, T);
   load_rows<OWN>(shared.b, v + row * v_row + column, v_row, first, T);
-  if (h < heads) {
-    load(0, h, t);
+  if (index < end) {
+    load(0, index, t);
   }
   cpAsyncCommit();
   const bf16* own_k = shared.a + warp * 16 * FRAGMENTS * PITCH;
@@ -219,15 +222,15 @@ extern "C" __global__ void __launch_bounds__(WARPS * 32)
   Rows value[FRAGMENTS];
   int own_first = first + warp * 16 * FRAGMENTS;
   float scale2 = scale * LOG2E;
-  for (int i = 0; h < heads; i++) {
-    int next_h = h;
+  for (int i = 0; index < end; i++) {
+    int next = index;
     int next_t = t + TILE;
     if (next_t >= T) {
-      next_h = next_head(h);
+      next++;
       next_t = start;
     }
-    if (next_h < heads) {
-      load((i + 1) % 2, next_h, next_t);
+    if (next < end) {
+      load((i + 1) % 2, next, next_t);
     }
     cpAsyncCommit();
     cpAsyncWait<1>();
@@ -271,7 +274,7 @@ extern "C" __global__ void __launch_bounds__(WARPS * 32)
       sums(dk_sum, dS, s.a + m * PITCH);
     }
     __syncthreads();
-    h = next_h;
+    index = next;
     t = next_t;
   }
 #pragma unroll
@@ -286,8 +289,7 @@ extern "C" __global__ void __launch_bounds__(WARPS * 32)
     attention_backward_queries(const bf16* __restrict__ q, const bf16* __restrict__ k,
                                const bf16* __restrict__ v, const bf16* __restrict__ dO,
                                const float* __restrict__ lse2, const float* __restrict__ delta,
-                               bf16* __restrict__ dq, const int* __restrict__ kv_of, int heads,
-                               int T, int padded, long long q_row,
+                               bf16* __restrict__ dq, const __grid_constant__ Heads list, int heads, int T, int padded, long long q_row,
                                long long k_row, long long v_row, long long dO_row,
                                long long dq_row, float scale) {
   extern __shared__ __align__(16) unsigned char memory[];
@@ -298,7 +300,7 @@ extern "C" __global__ void __launch_bounds__(WARPS * 32)
   int h = blockIdx.y;
   long long row = (long long)blockIdx.z * T;
   long long stats = ((long long)blockIdx.z * heads + h) * padded;
-  int column = kv_of[h] * D;
+  int column = list.kv[h] * D;
   auto load = [&](int stage, int t) {
     load_rows<TILE>(shared.stages[stage].a, k + row * k_row + column, k_row, t, T);
     load_rows<TILE>(shared.stages[stage].b, v + row * v_row + column, v_row, t, T);

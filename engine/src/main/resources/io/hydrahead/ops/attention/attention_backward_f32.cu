@@ -1,6 +1,10 @@
 // Backward pass of causal attention over a list of heads, float32, in tiles of shared memory.
 // Deterministic: dk and dv by one kernel, dq by another, each sum in one thread and in one order.
 // Letters and formulas as in attention_backward.cu; head dim d (-DHEAD_DIM) is any up to 128.
+//
+// nvrtc: -DHEAD_DIM=20
+// nvrtc: -DHEAD_DIM=128 -DOWN=32
+#include "attention_backward.cuh"
 #include "common.cuh"
 
 constexpr int D = HEAD_DIM;
@@ -26,6 +30,9 @@ struct Shared {
   float p[OWN * WEIGHTS];
   float dS[OWN * WEIGHTS];
 };
+
+static_assert(sizeof(Shared) <= 4 * (2 * (OWN + STREAM) * (D + 8) + 2 * OWN * WEIGHTS),
+              "the host allows this much");
 
 DEVICE int tx() { return threadIdx.x % SIDE; }
 
@@ -135,7 +142,7 @@ extern "C" __global__ void __launch_bounds__(SIDE* SIDE)
                             const float* __restrict__ v, const float* __restrict__ dO,
                             const float* __restrict__ lse2, const float* __restrict__ delta,
                             float* __restrict__ dk, float* __restrict__ dv,
-                            const int* __restrict__ kv_of, int heads, int T, int padded,
+                            const __grid_constant__ Heads list, int heads, int T, int padded,
                             long long q_row, long long k_row, long long v_row, long long dO_row,
                             long long dk_row, long long dv_row, float scale) {
   extern __shared__ __align__(16) unsigned char memory[];
@@ -148,10 +155,8 @@ extern "C" __global__ void __launch_bounds__(SIDE* SIDE)
   load_rows<OWN>(s.own_b, v + row * v_row + column, v_row, first, T);
   float dk_sum[I][C][4] = {};
   float dv_sum[I][C][4] = {};
-  for (int h = 0; h < heads; h++) {
-    if (kv_of[h] != (int)blockIdx.y) {
-      continue;
-    }
+  for (int index = list.start[blockIdx.y]; index < list.start[blockIdx.y + 1]; index++) {
+    int h = list.query[index];
     long long stats = ((long long)blockIdx.z * heads + h) * padded;
     for (int t = first; t < T; t += STREAM) {
       __syncthreads();
@@ -189,8 +194,7 @@ extern "C" __global__ void __launch_bounds__(SIDE* SIDE)
     attention_backward_queries(const float* __restrict__ q, const float* __restrict__ k,
                                const float* __restrict__ v, const float* __restrict__ dO,
                                const float* __restrict__ lse2, const float* __restrict__ delta,
-                               float* __restrict__ dq, const int* __restrict__ kv_of, int heads,
-                               int T, int padded, long long q_row,
+                               float* __restrict__ dq, const __grid_constant__ Heads list, int heads, int T, int padded, long long q_row,
                                long long k_row, long long v_row, long long dO_row,
                                long long dq_row, float scale) {
   extern __shared__ __align__(16) unsigned char memory[];
@@ -199,7 +203,7 @@ extern "C" __global__ void __launch_bounds__(SIDE* SIDE)
   int h = blockIdx.y;
   long long row = (long long)blockIdx.z * T;
   long long stats = ((long long)blockIdx.z * heads + h) * padded;
-  int column = kv_of[h] * D;
+  int column = list.kv[h] * D;
   float scale2 = scale * LOG2E;
   load_rows<OWN>(s.own_a, q + row * q_row + h * D, q_row, first, T);
   load_rows<OWN>(s.own_b, dO + row * dO_row + h * D, dO_row, first, T);

@@ -11,7 +11,12 @@
 //
 // With -DDETERMINISTIC=1 the blocks add to a dq tile in the order of their keys: each waits for its turn.
 // Blocks that come first in that order have smaller block indices, so they are resident or done.
+//
+// nvrtc: -DHEAD_DIM=32 -DDETERMINISTIC=0
+// nvrtc: -DHEAD_DIM=64 -DDETERMINISTIC=1
+// nvrtc: -DHEAD_DIM=128 -DDETERMINISTIC=1
 #define BF16 1
+#include "attention_backward.cuh"
 #include "common.cuh"
 #include "hopper.cuh"
 
@@ -85,11 +90,14 @@ struct Shared {
   struct {
     int step;
     int rows;
-    int h;
+    int index;  // of the query head
   } next;
   int rows[STAGES];
   int tile[STAGES];
 };
+
+static_assert(sizeof(Shared) <= 8 * KEYS * D + STAGES * ROWS * (4 * D + 8) + 4 * ROWS * KEYS + 512,
+              "the host allows this much");
 
 // 16 along K of a K-major operand, step s.
 DEVICE u64 along_row(u64 tile, int s, int rows) {
@@ -151,10 +159,10 @@ DEVICE void add_release(int* p) {
 
 // Loads step `s.next`, if there is one, and goes on to the one after. One thread.
 DEVICE void load_step(Shared& s, const TensorMap& q, const TensorMap& dO, const float* lse2,
-                      const float* delta, const int* kv_of, int heads, int padded, const Work& w) {
+                      const float* delta, const Heads& list, int heads, int padded, const Work& w) {
   int stage = s.next.step % STAGES;
   int t = s.next.rows * ROWS;
-  int h = s.next.h;
+  int h = list.query[s.next.index];
   int head = w.b * heads + h;
   s.rows[stage] = s.next.rows;
   s.tile[stage] = head * w.end + s.next.rows;
@@ -173,15 +181,13 @@ DEVICE void load_step(Shared& s, const TensorMap& q, const TensorMap& dO, const 
   s.next.rows += w.down ? -1 : 1;
   if (s.next.rows < w.from || s.next.rows == w.end) {
     s.next.rows = w.down ? w.end - 1 : w.from;
-    do {
-      s.next.h++;
-    } while (s.next.h < heads && kv_of[s.next.h] != w.kv);
+    s.next.index++;
   }
 }
 
 // The third warpgroup: dq and all loads.
 DEVICE void query_gradients(Shared& s, const TensorMap& q, const TensorMap& dO, const float* lse2,
-                            const float* delta, float* dq_sum, int* turns, const int* kv_of,
+                            const float* delta, float* dq_sum, int* turns, const Heads& list,
                             int heads, int padded) {
   const Work& w = s.work;
   int thread = threadIdx.x % 128;
@@ -218,7 +224,7 @@ DEVICE void query_gradients(Shared& s, const TensorMap& q, const TensorMap& dO, 
       if (part == 0) {
         // That dS is there means that all score warps are done with the step before, whose stage is free.
         if (thread == 0 && i + STAGES - 1 < w.steps) {
-          load_step(s, q, dO, lse2, delta, kv_of, heads, padded, w);
+          load_step(s, q, dO, lse2, delta, list, heads, padded, w);
         }
         __syncwarp();
       }
@@ -440,7 +446,7 @@ extern "C" __global__ void __launch_bounds__(THREADS, 1)
                               const float* __restrict__ lse2, const float* __restrict__ delta,
                               float* __restrict__ dq_sum, int* __restrict__ turns,
                               bf16* __restrict__ dk, bf16* __restrict__ dv,
-                              const int* __restrict__ kv_of, int heads, int kv_heads, int batch,
+                              const __grid_constant__ Heads list, int heads, int kv_heads, int batch,
                               int T, int padded, long long dk_row, long long dv_row,
                               int together, int down, float scale, float scale2) {
 #if defined(__CUDA_ARCH_FEAT_SM90_ALL)
@@ -459,10 +465,7 @@ extern "C" __global__ void __launch_bounds__(THREADS, 1)
   w.from = w.block * KEYS / ROWS;
   w.end = ceil_div(T, ROWS);
   w.down = down != 0;
-  w.steps = 0;
-  for (int h = 0; h < heads; h++) {
-    w.steps += kv_of[h] == w.kv ? w.end - w.from : 0;
-  }
+  w.steps = (list.start[w.kv + 1] - list.start[w.kv]) * (w.end - w.from);
   if (threadIdx.x == GROUPS * 128) {
     mbarrierInit(&s.kv_full, 1);
     for (int i = 0; i < STAGES; i++) {
@@ -483,19 +486,16 @@ extern "C" __global__ void __launch_bounds__(THREADS, 1)
       }
       s.next.step = 0;
       s.next.rows = w.down ? w.end - 1 : w.from;
-      s.next.h = 0;
-      while (kv_of[s.next.h] != w.kv) {
-        s.next.h++;
-      }
+      s.next.index = list.start[w.kv];
       for (int i = 0; i < min(STAGES - 1, w.steps); i++) {
-        load_step(s, q, dO, lse2, delta, kv_of, heads, padded, w);
+        load_step(s, q, dO, lse2, delta, list, heads, padded, w);
       }
     }
   }
   __syncthreads();
   if (threadIdx.x >= GROUPS * 128) {
     registersDecrease<DQ_REGISTERS>();
-    query_gradients(s, q, dO, lse2, delta, dq_sum, turns, kv_of, heads, padded);
+    query_gradients(s, q, dO, lse2, delta, dq_sum, turns, list, heads, padded);
   } else {
     registersIncrease<SCORE_REGISTERS>();
     key_gradients(s, dk, dv, dk_row, dv_row, T, scale, scale2);

@@ -2,20 +2,19 @@
 // delta = dO . O, the mean of dO V^T under the row's probabilities (FlashAttention's "D").
 //
 // B batch, T rows a sequence, h heads, d head dim (-DHEAD_DIM), elements `elem` (-DBF16).
+//
+// nvrtc: -DHEAD_DIM=20 -DBF16=0
+// nvrtc: -DHEAD_DIM=128 -DBF16=1
 #include "common.cuh"
 
 constexpr int D = HEAD_DIM;
 
 // Lanes that share a row: one 16-byte vector of bf16 each, or 8 that go through it together.
-constexpr int lanes_of_row() {
 #if BF16
-  return D > 64 ? 16 : D > 32 ? 8 : D > 16 ? 4 : 2;
+constexpr int ROW_LANES = D > 64 ? 16 : D > 32 ? 8 : D > 16 ? 4 : 2;
 #else
-  return 8;
+constexpr int ROW_LANES = 8;
 #endif
-}
-
-constexpr int ROW_LANES = lanes_of_row();
 
 // o, dO [B*T, h*d] with row strides; lse [B, h, T]; lse2, delta [B, h, padded]: rows T ... padded - 1
 // get lse2 = infinity, so that their probabilities are 0. Also clears `zeros` floats at `zero`.

@@ -1,0 +1,153 @@
+package io.hydrahead.ops.attention;
+
+import io.hydrahead.cuda.CudaDevice;
+import io.hydrahead.cuda.CudaModule;
+import io.hydrahead.cuda.LaunchArguments;
+import io.hydrahead.cuda.TensorMap;
+import io.hydrahead.cuda.TensorMap.Swizzle;
+import io.hydrahead.ops.CudaScratch;
+import io.hydrahead.ops.attention.CausalAttention.Shape;
+import io.hydrahead.ops.attention.CudaAttentionBackward.Call;
+import io.hydrahead.tensor.DType;
+import io.hydrahead.tensor.Tensor;
+
+/** {@code attention_backward_hopper.cu} for one head dim. */
+final class CudaHopperBackward {
+  private static final float LOG2E = 1.44269504f;
+
+  /** Loads in flight. */
+  private static final int STAGES = 3;
+
+  private final int d;
+  private final boolean deterministic;
+
+  /** Keys a block. */
+  private final int keys;
+
+  /** Query rows a step. */
+  private final int rows;
+
+  private final int threads;
+  private final int shared;
+  private final LaunchArguments gradients;
+  private final LaunchArguments finish;
+  private final TensorMap q;
+  private final TensorMap k;
+  private final TensorMap v;
+  private final TensorMap dO;
+
+  CudaHopperBackward(CudaDevice device, int headDim, boolean deterministic) {
+    d = headDim;
+    this.deterministic = deterministic;
+    int groups = d == 32 ? 3 : 2;
+    keys = 64 * groups;
+    rows = rows(d);
+    threads = 128 * (groups + 1);
+    shared = 8 * keys * d + STAGES * rows * (4 * d + 8) + 4 * rows * keys + 512;
+    CudaModule module =
+        device.module(
+            CudaHopperBackward.class,
+            "attention_backward_hopper.cu",
+            "-DHEAD_DIM=" + d,
+            "-DGROUPS=" + groups,
+            "-DROWS=" + rows,
+            "-DSTAGES=" + STAGES,
+            "-DDETERMINISTIC=" + (deterministic ? 1 : 0));
+    gradients = module.kernel("attention_backward_hopper").arguments();
+    finish = module.kernel("attention_backward_finish").arguments();
+    q = map(device, rows);
+    k = map(device, keys);
+    v = map(device, keys);
+    dO = map(device, rows);
+  }
+
+  private TensorMap map(CudaDevice device, int boxRows) {
+    Swizzle swizzle = d == 32 ? Swizzle.BYTES_64 : Swizzle.BYTES_128;
+    return new TensorMap(device, DType.BF16, swizzle, Math.min(d, 64), boxRows, 1, 1);
+  }
+
+  static boolean takes(int headDim) {
+    return headDim == 32 || headDim == 64 || headDim == 128;
+  }
+
+  private static int rows(int headDim) {
+    return headDim == 64 ? 128 : 64;
+  }
+
+  /** Tiles of dq: each is a block of rows of one head. */
+  private static long tiles(Shape s) {
+    int r = rows(s.headDim());
+    return (long) s.batch() * s.heads() * ((s.queries() + r - 1) / r);
+  }
+
+  private static long turnBytes(Shape s) {
+    return CudaScratch.padded(4 * tiles(s));
+  }
+
+  private static long sumBytes(Shape s) {
+    return 4 * tiles(s) * rows(s.headDim()) * s.headDim();
+  }
+
+  /** Whose turn it is at each tile, and the float32 sums of dq. */
+  static long scratchBytes(Shape s) {
+    return turnBytes(s) + sumBytes(s);
+  }
+
+  /** Address of what must be zero before {@link #run}. */
+  long zeros(Call c, long scratch) {
+    return deterministic ? scratch : scratch + turnBytes(c.shape());
+  }
+
+  /** How many 4-byte words must be. */
+  long zeroFloats(Call c) {
+    return (deterministic ? turnBytes(c.shape()) : sumBytes(c.shape())) / 4;
+  }
+
+  void run(Call c, long lse2, long delta, long scratch) {
+    Shape s = c.shape();
+    long sums = scratch + turnBytes(s);
+    int blocks = (s.queries() + keys - 1) / keys;
+    gradients
+        .begin()
+        .map(encode(q, c.q(), c.queryRow(c.q()), s.heads(), s))
+        .map(encode(k, c.k(), c.keyRow(c.k()), s.kvHeads(), s))
+        .map(encode(v, c.v(), c.keyRow(c.v()), s.kvHeads(), s))
+        .map(encode(dO, c.dO(), c.queryRow(c.dO()), s.heads(), s))
+        .address(lse2)
+        .address(delta)
+        .address(sums)
+        .address(scratch)
+        .pointer(c.dk())
+        .pointer(c.dv())
+        .struct(c.heads())
+        .integer(s.heads())
+        .integer(s.kvHeads())
+        .integer(s.batch())
+        .integer(s.queries())
+        .integer(CudaAttentionBackward.padded(s))
+        .wide(c.keyRow(c.dk()))
+        .wide(c.keyRow(c.dv()))
+        .integer(together(s))
+        .integer(1)
+        .real(s.scale())
+        .real(s.scale() * LOG2E)
+        .launch(Math.multiplyExact(blocks, s.kvHeads() * s.batch()), threads, shared);
+    finish
+        .begin()
+        .address(sums)
+        .pointer(c.dq())
+        .integer(s.queries())
+        .wide(c.queryRow(c.dq()))
+        .real(s.scale())
+        .launch((s.queries() + 63) / 64, s.heads(), s.batch(), 128, 0);
+  }
+
+  /** KV heads that are worked on side by side. */
+  private static int together(Shape s) {
+    return s.queries() > 8192 ? 1 : 8;
+  }
+
+  private TensorMap encode(TensorMap map, Tensor t, long row, int heads, Shape s) {
+    return map.encode(t.segment(), d, s.queries(), row, heads, d, s.batch(), s.queries() * row);
+  }
+}
