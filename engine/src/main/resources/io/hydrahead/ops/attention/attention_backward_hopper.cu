@@ -6,8 +6,9 @@
 // registers; P^T and dS^T pass from accumulators to operands without leaving them. dS^T also goes
 // through shared memory to the third warpgroup, which computes dq = dS k, adds it to float32 sums in
 // device memory, and loads the next steps by TMA. As in FlashAttention-3 the work lies along the keys
-// and dq is summed outside; that a warpgroup of its own does so, and that the next S is issued before the
-// step ends, keeps the tensor cores busy while others take exponentials.
+// and dq is summed outside; that a warpgroup of its own does so lets the score warpgroups drift apart, so
+// that the tensor cores work for one while the other takes exponentials. Where d is small and registers
+// are left, a step has PARTS whose products and exponentials overlap within a warpgroup, too.
 //
 // With -DDETERMINISTIC=1 the blocks add to a dq tile in the order of their keys: each waits for its turn.
 // Blocks that come first in that order have smaller block indices, so they are resident or done.
@@ -28,34 +29,42 @@ using namespace hopper;
 #ifndef STAGES
 #define STAGES 3
 #endif
-
-constexpr int D = HEAD_DIM;
 #ifndef GROUPS
-#define GROUPS (HEAD_DIM == 32 ? 3 : 2)  // of score warps
+#define GROUPS 2  // score warpgroups
 #endif
-#ifndef ROWS
-#define ROWS (HEAD_DIM == 64 ? 128 : 64)  // of queries a step
+#ifndef PARTS
+#define PARTS (HEAD_DIM == 32 ? 2 : 1)  // of a step, of PART_ROWS rows, interleaved
 #endif
-constexpr int KEYS = 64 * GROUPS;
-constexpr int DS_STAGES = 2;
-constexpr int ROW_BYTES = D >= 64 ? 128 : 64;  // of a tile in shared memory
-constexpr int PANEL = ROW_BYTES / 2;           // columns of a tile
-constexpr int PANELS = D / PANEL;
-constexpr Swizzle SWIZZLE = D >= 64 ? SWIZZLE_128 : SWIZZLE_64;
-constexpr int TILES = ROWS / 64;  // of dq
-constexpr int THREADS = 128 * (GROUPS + 1);
+#ifndef PART_ROWS
+#define PART_ROWS (HEAD_DIM == 64 ? 128 : 64)
+#endif
+#ifndef PACKED
+#define PACKED 1  // dS is multiplied in bf16
+#endif
 #ifndef KEPT
 #define KEPT (HEAD_DIM == 32)  // keys and values stay in registers as operands
 #endif
 // Registers a thread: those of the score warpgroups and of the third together may not exceed what all
 // threads get at launch.
 #ifndef SCORE_REGISTERS
-#define SCORE_REGISTERS (GROUPS == 2 ? 208 : 144)
+#define SCORE_REGISTERS (GROUPS == 3 ? 144 : HEAD_DIM == 32 ? 224 : 208)
 #endif
 #ifndef DQ_REGISTERS
 #define DQ_REGISTERS ((GROUPS == 2 ? 504 : 512) - GROUPS * SCORE_REGISTERS)
 #endif
 
+constexpr int D = HEAD_DIM;
+constexpr int KEYS = 64 * GROUPS;
+constexpr int ROWS = PARTS * PART_ROWS;  // of queries a step
+constexpr int DS_STAGES = 2 * PARTS;
+constexpr int ROW_BYTES = D >= 64 ? 128 : 64;  // of a tile in shared memory
+constexpr int PANEL = ROW_BYTES / 2;           // columns of a tile
+constexpr int PANELS = D / PANEL;
+constexpr Swizzle SWIZZLE = D >= 64 ? SWIZZLE_128 : SWIZZLE_64;
+constexpr int TILES = PART_ROWS / 64;  // of dq
+constexpr int THREADS = 128 * (GROUPS + 1);
+
+static_assert(PARTS <= 2, "the counts of products under way");
 static_assert(D == 32 || D == 64 || D == 128, "head dim");
 static_assert(STAGES >= 3, "a stage is loaded while one is in use and one has been announced");
 
@@ -77,7 +86,7 @@ struct Shared {
   unsigned char v[PANELS][KEYS][ROW_BYTES];
   unsigned char q[STAGES][PANELS][ROWS][ROW_BYTES];
   unsigned char dO[STAGES][PANELS][ROWS][ROW_BYTES];
-  unsigned char dS[DS_STAGES][TILES][KEYS][128];  // dS^T: rows are keys
+  unsigned char dS[DS_STAGES][TILES][KEYS][128];  // dS^T of a part: rows are keys
   float lse2[STAGES][ROWS];
   float delta[STAGES][ROWS];
   u64 kv_full;
@@ -93,7 +102,7 @@ struct Shared {
     int index;  // of the query head
   } next;
   int rows[STAGES];
-  int tile[STAGES];
+  int tile[STAGES];  // of the first part
 };
 
 static_assert(sizeof(Shared) <= 8 * KEYS * D + STAGES * ROWS * (4 * D + 8) + 4 * ROWS * KEYS + 512,
@@ -116,15 +125,15 @@ DEVICE void product(float (&d)[N / 2], int c, u64 a, u64 b) {
 }
 
 // Product c of the sum d, with the operand of 64 keys of step c in registers (KEPT) or in shared memory.
-DEVICE void row_product(float (&d)[ROWS / 2], int c, const u32 (&kept)[4], u64 tile, u64 b) {
+DEVICE void row_product(float (&d)[PART_ROWS / 2], int c, const u32 (&kept)[4], u64 tile, u64 b) {
 #if KEPT
   if (c == 0) {
-    wgmmaFirst<ROWS>(d, kept[0], kept[1], kept[2], kept[3], b);
+    wgmmaFirst<PART_ROWS>(d, kept[0], kept[1], kept[2], kept[3], b);
   } else {
-    wgmma<ROWS>(d, kept[0], kept[1], kept[2], kept[3], b, 1);
+    wgmma<PART_ROWS>(d, kept[0], kept[1], kept[2], kept[3], b, 1);
   }
 #else
-  product<ROWS>(d, c, along_row(tile, c, KEYS), b);
+  product<PART_ROWS>(d, c, along_row(tile, c, KEYS), b);
 #endif
 }
 
@@ -141,10 +150,25 @@ DEVICE void keep(u32 (&kept)[D / 16][4], const unsigned char (*rows)[ROW_BYTES])
 #endif
 }
 
+// Two bf16 products.
+DEVICE u32 multiply2(u32 a, u32 b) {
+  u32 r;
+  asm("mul.rn.bf16x2 %0, %1, %2;" : "=r"(r) : "r"(a), "r"(b));
+  return r;
+}
+
 DEVICE void add4(float* to, float a, float b, float c, float d) {
   asm volatile("red.relaxed.gpu.global.add.v4.f32 [%0], {%1, %2, %3, %4};" ::"l"(to), "f"(a),
                "f"(b), "f"(c), "f"(d)
                : "memory");
+}
+
+// Not ordered before what follows; but a reduction that depends on the value reaches the L2 cache, where
+// both are done, later.
+DEVICE int load_relaxed(const int* p) {
+  int v;
+  asm volatile("ld.relaxed.gpu.global.s32 %0, [%1];" : "=r"(v) : "l"(p) : "memory");
+  return v;
 }
 
 DEVICE int load_acquire(const int* p) {
@@ -165,7 +189,7 @@ DEVICE void load_step(Shared& s, const TensorMap& q, const TensorMap& dO, const 
   int h = list.query[s.next.index];
   int head = w.b * heads + h;
   s.rows[stage] = s.next.rows;
-  s.tile[stage] = head * w.end + s.next.rows;
+  s.tile[stage] = (head * w.end + s.next.rows) * PARTS;
   long long stats = (long long)head * padded + t;
   mbarrierArriveExpect(&s.q_full[stage], ROWS * (2 * D + 4));
   for (int p = 0; p < PANELS; p++) {
@@ -193,74 +217,87 @@ DEVICE void query_gradients(Shared& s, const TensorMap& q, const TensorMap& dO, 
   int thread = threadIdx.x % 128;
   u64 keys = wgmmaDescriptor(s.k, KEYS * ROW_BYTES, 8 * ROW_BYTES, SWIZZLE);
   dq_sum += 4 * thread;
+#if DETERMINISTIC
+  int* done = nullptr;  // the turn to be passed on
+#endif
   for (int i = 0; i < w.steps; i++) {
-    int stage = i % DS_STAGES;
     mbarrierWait(&s.q_full[i % STAGES], i / STAGES % 2);  // and so what the loading thread noted
     int tile = s.tile[i % STAGES];
 #if DETERMINISTIC
     int last = min(w.blocks - 1, ((s.rows[i % STAGES] + 1) * ROWS - 1) / KEYS);
     int before = w.down ? w.block : last - w.block;  // blocks whose turn comes first
-    if (thread == 64) {
-      while (load_acquire(turns + tile) != before) {
-      }
-    }
-    __syncwarp();
 #endif
-    mbarrierWait(&s.dS_full[stage], i / DS_STAGES % 2);
-    u64 weights = wgmmaColumns128(s.dS[stage], 0);
-    float* to = dq_sum + (long long)tile * (ROWS * D);
 #pragma unroll
-    for (int part = 0; part < TILES * PANELS; part++) {
-      float dq[PANEL / 2];
-      __syncwarp();  // keeps the compiler from overlapping parts, for which there are no registers
-      wgmmaFence();
-#pragma unroll
-      for (int c = 0; c < KEYS / 16; c++) {
-        product<PANEL, 1, 1>(
-            dq, c, wgmmaAdvance(weights, part / PANELS * KEYS * 128 + c * 16 * 128),
-            wgmmaAdvance(keys, part % PANELS * KEYS * ROW_BYTES + c * 16 * ROW_BYTES));
-      }
-      wgmmaCommit();
-      if (part == 0) {
-        // That dS is there means that all score warps are done with the step before, whose stage is free.
-        if (thread == 0 && i + STAGES - 1 < w.steps) {
-          load_step(s, q, dO, lse2, delta, list, heads, padded, w);
-        }
-        __syncwarp();
-      }
+    for (int part = 0; part < PARTS; part++) {
+      int stage = (i * PARTS + part) % DS_STAGES;
 #if DETERMINISTIC
-      if (part == 0) {
-        namedBarrierSync(1, 128);  // the turn has come
-      }
+      int* turn = turns + tile + part;
+      int seen = thread == 64 ? load_relaxed(turn) : before;
 #endif
-      wgmmaWait<0>();
-      wgmmaPin(dq);
-      if (part == TILES * PANELS - 1 && thread % 32 == 0) {
-        mbarrierArrive(&s.dS_empty[stage]);
-      }
+      mbarrierWait(&s.dS_full[stage], (i * PARTS + part) / DS_STAGES % 2);
+      u64 weights = wgmmaColumns128(s.dS[stage], 0);
+      float* to = dq_sum + (long long)(tile + part) * (PART_ROWS * D);
 #pragma unroll
-      for (int j = 0; j < PANEL / 8; j++) {
-        const float* x = dq + 4 * j;
-        float* at = to + (part * (PANEL / 8) + j) * 512;
-#if DETERMINISTIC
-        if (before == 0) {
-          *reinterpret_cast<float4*>(at) = make_float4(x[0], x[1], x[2], x[3]);
-        } else {
-          add4(at, x[0], x[1], x[2], x[3]);
+      for (int piece = 0; piece < TILES * PANELS; piece++) {
+        float dq[PANEL / 2];
+        __syncwarp();  // keeps the compiler from overlapping pieces, for which there are no registers
+        wgmmaFence();
+#pragma unroll
+        for (int c = 0; c < KEYS / 16; c++) {
+          product<PANEL, 1, 1>(
+              dq, c, wgmmaAdvance(weights, piece / PANELS * KEYS * 128 + c * 16 * 128),
+              wgmmaAdvance(keys, piece % PANELS * KEYS * ROW_BYTES + c * 16 * ROW_BYTES));
         }
+        wgmmaCommit();
+        if (piece == 0) {
+          // That dS is there means that all score warps are done with the step before: its stage is free.
+          if (part == 0 && thread == 0 && i + STAGES - 1 < w.steps) {
+            load_step(s, q, dO, lse2, delta, list, heads, padded, w);
+          }
+#if DETERMINISTIC
+          if (thread == 32 && done != nullptr) {
+            add_release(done);  // late, when the sums have arrived, so that it need not wait for them
+          }
+          while (seen != before) {
+            seen = load_acquire(turn);
+          }
+#endif
+          __syncwarp();
+#if DETERMINISTIC
+          namedBarrierSync(1, 128);  // the turn has come
+#endif
+        }
+        wgmmaWait<0>();
+        wgmmaPin(dq);
+        if (piece == TILES * PANELS - 1 && thread % 32 == 0) {
+          mbarrierArrive(&s.dS_empty[stage]);
+        }
+#pragma unroll
+        for (int j = 0; j < PANEL / 8; j++) {
+          const float* x = dq + 4 * j;
+          float* at = to + (piece * (PANEL / 8) + j) * 512;
+#if DETERMINISTIC
+          if (before == 0) {
+            *reinterpret_cast<float4*>(at) = make_float4(x[0], x[1], x[2], x[3]);
+          } else {
+            add4(at, x[0], x[1], x[2], x[3]);
+          }
 #else
-        add4(at, x[0], x[1], x[2], x[3]);
+          add4(at, x[0], x[1], x[2], x[3]);
 #endif
+        }
       }
-    }
 #if DETERMINISTIC
-    namedBarrierSync(2, 128);
-    if (thread == 32) {  // not the one that loads, nor the one that waits for turns
-      add_release(turns + tile);
-    }
-    __syncwarp();
+      done = turn;
+      namedBarrierSync(2, 128);
 #endif
+    }
   }
+#if DETERMINISTIC
+  if (thread == 32 && done != nullptr) {
+    add_release(done);
+  }
+#endif
 }
 
 // scale c [64, d] to rows first ... of a matrix of `rows` rows.
@@ -292,20 +329,76 @@ DEVICE void announce(u64* bar) {
   }
 }
 
+// S^T of PART_ROWS rows from t on becomes P^T, an operand; what lies before `key` and `key` + 8 is hidden.
+DEVICE void probabilities(float (&scores)[PART_ROWS / 2], u32 (&p)[PART_ROWS / 4], const float* lse2,
+                          float scale2, bool diagonal, int t, int key) {
+  int column = threadIdx.x % 4 * 2;
+  if (diagonal) {
+    float hidden = __int_as_float(0xff800000);
+    int row = t + column - key;
+#pragma unroll
+    for (int j = 0; j < PART_ROWS / 8; j++) {
+      scores[4 * j] = row + 8 * j < 0 ? hidden : scores[4 * j];
+      scores[4 * j + 1] = row + 8 * j + 1 < 0 ? hidden : scores[4 * j + 1];
+      scores[4 * j + 2] = row + 8 * j < 8 ? hidden : scores[4 * j + 2];
+      scores[4 * j + 3] = row + 8 * j + 1 < 8 ? hidden : scores[4 * j + 3];
+    }
+  }
+#pragma unroll
+  for (int j = 0; j < PART_ROWS / 8; j++) {
+    float2 x = *reinterpret_cast<const float2*>(lse2 + column + 8 * j);
+    p[2 * j] = pack_bf16(exp2_fast(fmaf(scores[4 * j], scale2, -x.x)),
+                         exp2_fast(fmaf(scores[4 * j + 1], scale2, -x.y)));
+    p[2 * j + 1] = pack_bf16(exp2_fast(fmaf(scores[4 * j + 2], scale2, -x.x)),
+                             exp2_fast(fmaf(scores[4 * j + 3], scale2, -x.y)));
+  }
+}
+
+// dS^T = P^T (dP^T - delta), an operand.
+DEVICE void score_gradients(const float (&dP)[PART_ROWS / 2], const u32 (&p)[PART_ROWS / 4],
+                            u32 (&g)[PART_ROWS / 4], const float* delta) {
+  int column = threadIdx.x % 4 * 2;
+#pragma unroll
+  for (int j = 0; j < PART_ROWS / 8; j++) {
+    float2 x = *reinterpret_cast<const float2*>(delta + column + 8 * j);
+#if PACKED
+    g[2 * j] = multiply2(p[2 * j], pack_bf16(dP[4 * j] - x.x, dP[4 * j + 1] - x.y));
+    g[2 * j + 1] = multiply2(p[2 * j + 1], pack_bf16(dP[4 * j + 2] - x.x, dP[4 * j + 3] - x.y));
+#else
+    g[2 * j] = pack_bf16(low_bf16(p[2 * j]) * (dP[4 * j] - x.x),
+                         high_bf16(p[2 * j]) * (dP[4 * j + 1] - x.y));
+    g[2 * j + 1] = pack_bf16(low_bf16(p[2 * j + 1]) * (dP[4 * j + 2] - x.x),
+                             high_bf16(p[2 * j + 1]) * (dP[4 * j + 3] - x.y));
+#endif
+  }
+}
+
 // A score warpgroup: dk and dv of 64 keys.
 DEVICE void key_gradients(Shared& s, bf16* dk, bf16* dv, long long dk_row, long long dv_row, int T,
                           float scale, float scale2) {
+  constexpr int PART_BYTES = PART_ROWS * ROW_BYTES;
   int lane = threadIdx.x % 32;
-  int warp = threadIdx.x / 32 % 4;
   int group = threadIdx.x / 128;
   int steps = s.work.steps;
   int own = s.work.block * KEYS + group * 64;
-  int key = own + warp * 16 + lane / 4;  // and eight further
+  int own_row = group * 64 + threadIdx.x / 32 % 4 * 16;  // of this warp, in the block
+  int key = s.work.block * KEYS + own_row + lane / 4;    // and eight further
 
   u64 keys = wgmmaDescriptor(s.k[0][group * 64], 16, 8 * ROW_BYTES, SWIZZLE);
   u64 values = wgmmaDescriptor(s.v[0][group * 64], 16, 8 * ROW_BYTES, SWIZZLE);
-  u32 dS_row = group * 64 + warp * 16 + lane % 16;
+  u32 dS_row = own_row + lane % 16;
   u32 dS_at = sharedAddress(s.dS) + dS_row * 128;
+  auto store_dS = [&](int i, int part, const u32(&g)[PART_ROWS / 4]) {
+    int stage = (i * PARTS + part) % DS_STAGES;
+    mbarrierWait(&s.dS_empty[stage], (i * PARTS + part) / DS_STAGES % 2 ^ 1);
+    u32 to = dS_at + stage * (TILES * KEYS * 128);
+#pragma unroll
+    for (int c = 0; c < PART_ROWS / 16; c++) {
+      stmatrix4(to + c / 4 * (KEYS * 128) + (((c % 4 * 2 + lane / 16) ^ dS_row % 8) << 4), g[4 * c],
+                g[4 * c + 1], g[4 * c + 2], g[4 * c + 3]);
+    }
+    announce(&s.dS_full[stage]);
+  };
 
   u32 key_rows[D / 16][4];
   u32 value_rows[D / 16][4];
@@ -327,97 +420,80 @@ DEVICE void key_gradients(Shared& s, bf16* dk, bf16* dv, long long dk_row, long 
     int stage = i % STAGES;
     mbarrierWait(&s.q_full[stage], i / STAGES % 2);
     int t = s.rows[stage] * ROWS;
-    int dS_stage = i % DS_STAGES;
-    u32 dS_to = dS_at + dS_stage * (TILES * KEYS * 128);
     if (t + ROWS <= own) {  // all rows come before the keys
-      mbarrierWait(&s.dS_empty[dS_stage], i / DS_STAGES % 2 ^ 1);
+      const u32 nothing[PART_ROWS / 4] = {};
 #pragma unroll
-      for (int c = 0; c < ROWS / 16; c++) {
-        stmatrix4(dS_to + c / 4 * (KEYS * 128) + (((c % 4 * 2 + lane / 16) ^ dS_row % 8) << 4), 0, 0, 0, 0);
+      for (int part = 0; part < PARTS; part++) {
+        store_dS(i, part, nothing);
       }
-      announce(&s.dS_full[dS_stage]);
       continue;
     }
-    float scores[ROWS / 2];
-    {
-      u64 rows = wgmmaDescriptor(s.q[stage], 16, 8 * ROW_BYTES, SWIZZLE);
+    float scores[PARTS][PART_ROWS / 2];
+    float dP[PARTS][PART_ROWS / 2];
+    u32 p[PARTS][PART_ROWS / 4];
+    u32 g[PARTS][PART_ROWS / 4];
+    u64 q_rows = wgmmaDescriptor(s.q[stage], 16, 8 * ROW_BYTES, SWIZZLE);
+    u64 dO_rows = wgmmaDescriptor(s.dO[stage], 16, 8 * ROW_BYTES, SWIZZLE);
+    u64 q_columns = wgmmaDescriptor(s.q[stage], ROWS * ROW_BYTES, 8 * ROW_BYTES, SWIZZLE);
+    u64 dO_columns = wgmmaDescriptor(s.dO[stage], ROWS * ROW_BYTES, 8 * ROW_BYTES, SWIZZLE);
+#pragma unroll
+    for (int part = 0; part < PARTS; part++) {
       wgmmaFence();
 #pragma unroll
       for (int c = 0; c < D / 16; c++) {
-        row_product(scores, c, key_rows[c], keys, along_row(rows, c, ROWS));
+        row_product(scores[part], c, key_rows[c], keys,
+                    wgmmaAdvance(along_row(q_rows, c, ROWS), part * PART_BYTES));
       }
       wgmmaCommit();
     }
-    wgmmaWait<0>();
-    wgmmaPin(scores);
-    if (t < own + 63) {
-      float hidden = __int_as_float(0xff800000);
-      int row = t + lane % 4 * 2 - key;
 #pragma unroll
-      for (int j = 0; j < ROWS / 8; j++) {
-        scores[4 * j] = row + 8 * j < 0 ? hidden : scores[4 * j];
-        scores[4 * j + 1] = row + 8 * j + 1 < 0 ? hidden : scores[4 * j + 1];
-        scores[4 * j + 2] = row + 8 * j < 8 ? hidden : scores[4 * j + 2];
-        scores[4 * j + 3] = row + 8 * j + 1 < 8 ? hidden : scores[4 * j + 3];
+    for (int part = 0; part < PARTS; part++) {
+      // Under way after S of this part: S of later ones, dP and dv of earlier ones.
+      if (part == 0) {
+        wgmmaWait<PARTS - 1>();
+      } else {
+        wgmmaWait<PARTS>();
       }
-    }
-    u32 p[ROWS / 4];  // P^T as an operand
-    const float* lse2 = s.lse2[stage] + lane % 4 * 2;
-#pragma unroll
-    for (int j = 0; j < ROWS / 8; j++) {
-      float2 x = *reinterpret_cast<const float2*>(lse2 + 8 * j);
-      p[2 * j] = pack_bf16(exp2_fast(fmaf(scores[4 * j], scale2, -x.x)),
-                           exp2_fast(fmaf(scores[4 * j + 1], scale2, -x.y)));
-      p[2 * j + 1] = pack_bf16(exp2_fast(fmaf(scores[4 * j + 2], scale2, -x.x)),
-                               exp2_fast(fmaf(scores[4 * j + 3], scale2, -x.y)));
-    }
-    float dS[ROWS / 2];
-    mbarrierWait(&s.dO_full[stage], i / STAGES % 2);
-    {
-      u64 rows = wgmmaDescriptor(s.dO[stage], 16, 8 * ROW_BYTES, SWIZZLE);
+      wgmmaPin(scores[part]);
+      int row = t + part * PART_ROWS;
+      probabilities(scores[part], p[part], s.lse2[stage] + part * PART_ROWS, scale2, row < own + 63,
+                    row, key);
+      if (part == 0) {
+        mbarrierWait(&s.dO_full[stage], i / STAGES % 2);
+      }
       wgmmaFence();
 #pragma unroll
       for (int c = 0; c < D / 16; c++) {
-        row_product(dS, c, value_rows[c], values, along_row(rows, c, ROWS));
+        row_product(dP[part], c, value_rows[c], values,
+                    wgmmaAdvance(along_row(dO_rows, c, ROWS), part * PART_BYTES));
+      }
+      wgmmaCommit();
+      wgmmaFence();
+#pragma unroll
+      for (int c = 0; c < PART_ROWS / 16; c++) {
+        const u32* a = p[part] + 4 * c;
+        wgmma<D, 1>(dv_sum, a[0], a[1], a[2], a[3],
+                    wgmmaAdvance(dO_columns, part * PART_BYTES + c * 16 * ROW_BYTES), 1);
       }
       wgmmaCommit();
     }
-    {
-      u64 rows = wgmmaDescriptor(s.dO[stage], ROWS * ROW_BYTES, 8 * ROW_BYTES, SWIZZLE);
-      wgmmaFence();
 #pragma unroll
-      for (int c = 0; c < ROWS / 16; c++) {
-        wgmma<D, 1>(dv_sum, p[4 * c], p[4 * c + 1], p[4 * c + 2], p[4 * c + 3],
-                    wgmmaAdvance(rows, c * 16 * ROW_BYTES), 1);
+    for (int part = 0; part < PARTS; part++) {
+      // Under way after dP of this part: dv of this and dP and dv of later ones, dk of earlier ones.
+      if (part == 0) {
+        wgmmaWait<2 * PARTS - 1>();
+      } else {
+        wgmmaWait<PARTS>();
       }
-      wgmmaCommit();
-    }
-    wgmmaWait<1>();  // dP
-    wgmmaPin(dS);
-    u32 g[ROWS / 4];  // dS^T as an operand
-    const float* delta = s.delta[stage] + lane % 4 * 2;
-#pragma unroll
-    for (int j = 0; j < ROWS / 8; j++) {
-      float2 x = *reinterpret_cast<const float2*>(delta + 8 * j);
-      g[2 * j] = pack_bf16(low_bf16(p[2 * j]) * (dS[4 * j] - x.x),
-                           high_bf16(p[2 * j]) * (dS[4 * j + 1] - x.y));
-      g[2 * j + 1] = pack_bf16(low_bf16(p[2 * j + 1]) * (dS[4 * j + 2] - x.x),
-                               high_bf16(p[2 * j + 1]) * (dS[4 * j + 3] - x.y));
-    }
-    mbarrierWait(&s.dS_empty[dS_stage], i / DS_STAGES % 2 ^ 1);
-#pragma unroll
-    for (int c = 0; c < ROWS / 16; c++) {
-      stmatrix4(dS_to + c / 4 * (KEYS * 128) + (((c % 4 * 2 + lane / 16) ^ dS_row % 8) << 4),
-                g[4 * c], g[4 * c + 1], g[4 * c + 2], g[4 * c + 3]);
-    }
-    announce(&s.dS_full[dS_stage]);
-    {
-      u64 rows = wgmmaDescriptor(s.q[stage], ROWS * ROW_BYTES, 8 * ROW_BYTES, SWIZZLE);
+      wgmmaPin(dP[part]);
+      score_gradients(dP[part], p[part], g[part], s.delta[stage] + part * PART_ROWS);
+      store_dS(i, part, g[part]);
       wgmmaFence();
 #pragma unroll
-      for (int c = 0; c < ROWS / 16; c++) {
-        wgmma<D, 1>(dk_sum, g[4 * c], g[4 * c + 1], g[4 * c + 2], g[4 * c + 3],
-                    wgmmaAdvance(rows, c * 16 * ROW_BYTES), 1);
+      for (int c = 0; c < PART_ROWS / 16; c++) {
+        const u32* a = g[part] + 4 * c;
+        wgmma<D, 1>(dk_sum, a[0], a[1], a[2], a[3],
+                    wgmmaAdvance(q_columns, part * PART_BYTES + c * 16 * ROW_BYTES), 1);
       }
       wgmmaCommit();
     }
@@ -425,15 +501,15 @@ DEVICE void key_gradients(Shared& s, bf16* dk, bf16* dv, long long dk_row, long 
   }
   wgmmaPin(dk_sum);
   wgmmaPin(dv_sum);
-  own = s.work.block * KEYS + group * 64;
   long long row = (long long)s.work.b * T;
   int column = s.work.kv * D;
-  store_rows(dk + row * dk_row + column, dk_row, own, T, scale, dk_sum);
-  store_rows(dv + row * dv_row + column, dv_row, own, T, 1.f, dv_sum);
+  int first = s.work.block * KEYS + group * 64;
+  store_rows(dk + row * dk_row + column, dk_row, first, T, scale, dk_sum);
+  store_rows(dv + row * dv_row + column, dv_row, first, T, 1.f, dv_sum);
 }
 
 // Maps: q, dO [B, h, T, d], k, v [B, g, T, d], boxes of PANEL columns and ROWS or KEYS rows.
-// dq_sum: a tile of ROWS x d float32 for each (b, h, block of rows), in the order of the accumulators,
+// dq_sum: a tile of PART_ROWS x d float32 for each (b, h, part of rows), in the order of the accumulators,
 // which attention_backward_finish undoes; zeros at entry unless DETERMINISTIC. turns: an int for each
 // tile, zeros at entry. Grid: blocks of keys x g x B; `together` KV heads are worked on side by side.
 // With `down` blocks go from the last rows to the diagonal and those of the first keys (the longest) come
@@ -507,7 +583,7 @@ extern "C" __global__ void __launch_bounds__(THREADS, 1)
 extern "C" __global__ void __launch_bounds__(128)
     attention_backward_finish(const float* __restrict__ dq_sum, bf16* __restrict__ dq, int T,
                               long long dq_row, float scale) {
-  long long tiles = (long long)ceil_div(T, ROWS) * TILES;
+  long long tiles = (long long)ceil_div(T, ROWS) * (ROWS / 64);
   long long tile = ((long long)blockIdx.z * gridDim.y + blockIdx.y) * tiles + blockIdx.x;
   const float* from = dq_sum + tile * (64 * D) + 4 * threadIdx.x;
   float x[D / 2];
