@@ -30,7 +30,8 @@ final class CudaOps {
     CudaScratch scratch = new CudaScratch(device);
     CudaGatedDeltaRule deltaRule = new CudaGatedDeltaRule(device, scratch, options.activations());
     CudaLinear linear = new CudaLinear(device);
-    CudaCausalAttention attention = new CudaCausalAttention(device);
+    CudaCausalAttention attention =
+        new CudaCausalAttention(device, scratch, options.deterministic());
     CudaHeadFusion fusion = new CudaHeadFusion(device, scratch);
     Placement placement =
         new Placement(

@@ -7,18 +7,26 @@ import io.hydrahead.tensor.Tensor;
 /**
  * {@link CausalAttention} on a GPU, in float32 or bf16 (sums in float32; head dims that are
  * multiples of 16). Queries, outputs and gradients may be column slices too. The same bits in every
- * run on the same kind of device; a row's bits may depend on how a sequence is cut into pieces.
+ * run on the same kind of device (gradients only if asked for); a row's bits may depend on how a
+ * sequence is cut into pieces.
  */
 public final class CudaCausalAttention implements CausalAttention, AutoCloseable {
   private final CudaDevice device;
   private final CudaAttentionForward forward;
   private final CudaAttentionDecode decode;
+  private final CudaAttentionBackward backward;
 
-  public CudaCausalAttention(CudaDevice device) {
+  /**
+   * @param scratch for what lives during one call
+   * @param deterministic whether gradients must have the same bits in every run, too
+   */
+  public CudaCausalAttention(
+      CudaDevice device, io.hydrahead.ops.CudaScratch scratch, boolean deterministic) {
     this.device = device;
     CudaHeadLists lists = new CudaHeadLists();
     forward = new CudaAttentionForward(device, lists);
     decode = new CudaAttentionDecode(device, lists);
+    backward = new CudaAttentionBackward(device, scratch, deterministic);
   }
 
   @Override
@@ -64,7 +72,7 @@ public final class CudaCausalAttention implements CausalAttention, AutoCloseable
       Tensor dq,
       Tensor dk,
       Tensor dv) {
-    throw new UnsupportedOperationException("attention's gradients are not there yet");
+    backward.run(s, kvOf, q, k, v, o, lse, dO, dq, dk, dv);
   }
 
   @Override

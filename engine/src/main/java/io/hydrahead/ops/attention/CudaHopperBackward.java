@@ -18,16 +18,17 @@ final class CudaHopperBackward {
   /** Loads in flight. */
   private static final int STAGES = 3;
 
+  /** Keys a block, 64 a warpgroup. */
+  private static final int KEYS = 128;
+
+  private static final int THREADS = 384;
+
   private final int d;
   private final boolean deterministic;
-
-  /** Keys a block. */
-  private final int keys;
 
   /** Query rows a step. */
   private final int rows;
 
-  private final int threads;
   private final int shared;
   private final LaunchArguments gradients;
   private final LaunchArguments finish;
@@ -39,25 +40,22 @@ final class CudaHopperBackward {
   CudaHopperBackward(CudaDevice device, int headDim, boolean deterministic) {
     d = headDim;
     this.deterministic = deterministic;
-    int groups = d == 32 ? 3 : 2;
-    keys = 64 * groups;
-    rows = rows(d);
-    threads = 128 * (groups + 1);
-    shared = 8 * keys * d + STAGES * rows * (4 * d + 8) + 4 * rows * keys + 512;
+    rows = parts(d) * partRows(d);
+    shared = 8 * KEYS * d + STAGES * rows * (4 * d + 8) + 4 * rows * KEYS + 512;
     CudaModule module =
         device.module(
             CudaHopperBackward.class,
             "attention_backward_hopper.cu",
             "-DHEAD_DIM=" + d,
-            "-DGROUPS=" + groups,
-            "-DROWS=" + rows,
+            "-DPARTS=" + parts(d),
+            "-DPART_ROWS=" + partRows(d),
             "-DSTAGES=" + STAGES,
             "-DDETERMINISTIC=" + (deterministic ? 1 : 0));
     gradients = module.kernel("attention_backward_hopper").arguments();
     finish = module.kernel("attention_backward_finish").arguments();
     q = map(device, rows);
-    k = map(device, keys);
-    v = map(device, keys);
+    k = map(device, KEYS);
+    v = map(device, KEYS);
     dO = map(device, rows);
   }
 
@@ -70,14 +68,21 @@ final class CudaHopperBackward {
     return headDim == 32 || headDim == 64 || headDim == 128;
   }
 
-  private static int rows(int headDim) {
+  /** Parts of a step that overlap. */
+  private static int parts(int headDim) {
+    return headDim == 32 ? 2 : 1;
+  }
+
+  /** Rows of a part, and of a tile of dq. */
+  private static int partRows(int headDim) {
     return headDim == 64 ? 128 : 64;
   }
 
-  /** Tiles of dq: each is a block of rows of one head. */
+  /** Tiles of dq: each is a part of the rows of one head. */
   private static long tiles(Shape s) {
-    int r = rows(s.headDim());
-    return (long) s.batch() * s.heads() * ((s.queries() + r - 1) / r);
+    int d = s.headDim();
+    int step = parts(d) * partRows(d);
+    return (long) s.batch() * s.heads() * ((s.queries() + step - 1) / step) * parts(d);
   }
 
   private static long turnBytes(Shape s) {
@@ -85,7 +90,7 @@ final class CudaHopperBackward {
   }
 
   private static long sumBytes(Shape s) {
-    return 4 * tiles(s) * rows(s.headDim()) * s.headDim();
+    return 4 * tiles(s) * partRows(s.headDim()) * s.headDim();
   }
 
   /** Whose turn it is at each tile, and the float32 sums of dq. */
@@ -106,7 +111,7 @@ final class CudaHopperBackward {
   void run(Call c, long lse2, long delta, long scratch) {
     Shape s = c.shape();
     long sums = scratch + turnBytes(s);
-    int blocks = (s.queries() + keys - 1) / keys;
+    int blocks = (s.queries() + KEYS - 1) / KEYS;
     gradients
         .begin()
         .map(encode(q, c.q(), c.queryRow(c.q()), s.heads(), s))
@@ -128,10 +133,10 @@ final class CudaHopperBackward {
         .wide(c.keyRow(c.dk()))
         .wide(c.keyRow(c.dv()))
         .integer(together(s))
-        .integer(1)
+        .integer(deterministic ? 0 : 1) // turns come soonest from the diagonal on
         .real(s.scale())
         .real(s.scale() * LOG2E)
-        .launch(Math.multiplyExact(blocks, s.kvHeads() * s.batch()), threads, shared);
+        .launch(Math.multiplyExact(blocks, s.kvHeads() * s.batch()), THREADS, shared);
     finish
         .begin()
         .address(sums)

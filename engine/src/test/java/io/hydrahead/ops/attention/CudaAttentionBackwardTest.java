@@ -39,7 +39,6 @@ class CudaAttentionBackwardTest extends CudaTesting {
 
   @ParameterizedTest
   @CsvSource({
-    "1, 1, 32, 1",
     "2, 13, 6, 1",
     "1, 63, 20, 1",
     "2, 64, 32, 1",
@@ -60,6 +59,23 @@ class CudaAttentionBackwardTest extends CudaTesting {
             tokens + d, batch, tokens, 4, d, spread, 0, 2, 2, 0, 2); // 1 and 3 idle
     agree(c, DType.F32, spread > 1 ? 1e-4 : 5e-6);
     agree(c, DType.BF16, 1e-2);
+  }
+
+  /** One token: probabilities of 1, gradients of zero but for v's. */
+  @ParameterizedTest
+  @ValueSource(ints = {32, 48, 128})
+  void oneToken(int d) {
+    AttentionCase c = AttentionCase.random(d, 2, 1, 2, d, 1, 0, 1, 1);
+    for (DType type : new DType[] {DType.F32, DType.BF16}) {
+      List<Tensor> actual = run(c, type, false, false);
+      List<Tensor> expected = rounded(c, type).run(REFERENCE).gradients();
+      for (int i = 0; i < 2; i++) {
+        for (float x : actual.get(i).toFloats()) {
+          assertThat(x).as(NAMES[i]).isBetween(-1e-4f, 1e-4f);
+        }
+      }
+      assertThat(Samples.relativeL2(actual.get(2), expected.get(2))).isLessThan(1e-2);
+    }
   }
 
   @Test

@@ -22,7 +22,7 @@ class CudaCausalAttentionTest extends CudaTesting {
 
   @BeforeEach
   void open() {
-    cuda = new CudaCausalAttention(device());
+    cuda = new CudaCausalAttention(device(), new io.hydrahead.ops.CudaScratch(device()), true);
   }
 
   @AfterEach
