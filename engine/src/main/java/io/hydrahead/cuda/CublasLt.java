@@ -6,6 +6,7 @@ import static java.lang.foreign.ValueLayout.JAVA_INT;
 import static java.lang.foreign.ValueLayout.JAVA_LONG;
 
 import io.hydrahead.tensor.DType;
+import java.lang.System.Logger.Level;
 import java.lang.foreign.Arena;
 import java.lang.foreign.MemorySegment;
 import java.util.HashMap;
@@ -20,6 +21,7 @@ import java.util.Map;
  * same leading dimension, so C = A B is asked for as Cᵀ = Bᵀ Aᵀ.
  */
 public final class CublasLt implements AutoCloseable {
+  private static final System.Logger LOG = System.getLogger(CublasLt.class.getName());
   private static final int COMPUTE_32F = 68;
   private static final int R_32F = 0;
   private static final int R_16BF = 14;
@@ -27,8 +29,16 @@ public final class CublasLt implements AutoCloseable {
   private static final int DESC_TRANSB = 4;
   private static final int PREF_WORKSPACE = 1;
   private static final int PREF_ALIGNMENT_A = 5;
-  private static final int RESULT_BYTES = 96;
+  private static final long RESULT_BYTES = 96;
   private static final int RESULT_STATE = 72;
+
+  /** Suggestions that are timed, and how often. */
+  private static final int CANDIDATES = 8;
+
+  private static final int ROUNDS = 4;
+
+  /** Share of the time to beat that a later suggestion must stay below. */
+  private static final float WORTH_IT = 0.98f;
 
   private final CudaDevice device;
   private final NativeLibrary library;
@@ -39,6 +49,7 @@ public final class CublasLt implements AutoCloseable {
   private final Map<Shape, Plan> plans = new HashMap<>();
   private final Shape probe = new Shape();
   private final long workspaceBytes;
+  private boolean tuned;
   private long handle;
   private long workspace;
 
@@ -112,32 +123,43 @@ public final class CublasLt implements AutoCloseable {
     s.alignC = alignment(c);
     Plan plan = plans.get(s);
     if (plan == null) {
-      plan = plan(s);
-      plans.put(s.copy(), plan);
+      plan = plan(s.copy(), a.address(), b.address(), accumulate);
+      plans.put(plan.shape, plan);
     }
-    long beta = scalars.address() + (accumulate ? 4 : 0);
-    int status =
-        NativeCalls.matmul(
-            matmul,
-            handle,
-            plan.description,
-            scalars.address() + 4,
-            b.address(),
-            plan.layoutB,
-            a.address(),
-            plan.layoutA,
-            beta,
-            c.address(),
-            plan.layoutC,
-            c.address(),
-            plan.layoutC,
-            plan.algorithm,
-            workspace,
-            workspaceBytes,
-            device.stream());
+    int status = run(plan, plan.algorithm, a.address(), b.address(), c.address(), accumulate);
     if (status != 0) {
       throw new CudaException(status, "cublasLtMatmul of " + s + ": " + describe(status));
     }
+  }
+
+  private int run(Plan plan, long algorithm, long a, long b, long c, boolean accumulate) {
+    return NativeCalls.matmul(
+        matmul,
+        handle,
+        plan.description,
+        scalars.address() + 4,
+        b,
+        plan.layoutB,
+        a,
+        plan.layoutA,
+        scalars.address() + (accumulate ? 4 : 0),
+        c,
+        plan.layoutC,
+        c,
+        plan.layoutC,
+        algorithm,
+        workspace,
+        workspaceBytes,
+        device.stream());
+  }
+
+  /**
+   * Whether the algorithm for a shape is the fastest of several that were timed at its first use
+   * outside of a recording, instead of the one that cuBLASLt thinks best. Off at first, because a
+   * choice by the clock may differ from run to run, and with it the last bits.
+   */
+  public void tuned(boolean on) {
+    tuned = on;
   }
 
   /** The largest power of two, at most 256, that divides the address. */
@@ -221,9 +243,14 @@ public final class CublasLt implements AutoCloseable {
   }
 
   /** cuBLASLt's descriptors for a shape, and the algorithm it chose. */
-  private record Plan(long description, long layoutA, long layoutB, long layoutC, long algorithm) {}
+  private record Plan(
+      Shape shape, long description, long layoutA, long layoutB, long layoutC, long algorithm) {
+    Plan with(long other) {
+      return new Plan(shape, description, layoutA, layoutB, layoutC, other);
+    }
+  }
 
-  private Plan plan(Shape s) {
+  private Plan plan(Shape s, long a, long b, boolean accumulate) {
     boolean known = s.type == DType.F32 && s.typeC == DType.F32;
     known |= s.type == DType.BF16 && (s.typeC == DType.F32 || s.typeC == DType.BF16);
     if (!known) {
@@ -241,8 +268,15 @@ public final class CublasLt implements AutoCloseable {
       long layoutA = layout(out, s.type, s.transA ? s.m : s.k, s.transA ? s.k : s.m, s.lda);
       long layoutB = layout(out, s.type, s.transB ? s.k : s.n, s.transB ? s.n : s.k, s.ldb);
       long layoutC = layout(out, s.typeC, s.n, s.m, s.ldc);
-      long algorithm = choose(s, description, layoutA, layoutB, layoutC, temporary);
-      return new Plan(description, layoutA, layoutB, layoutC, algorithm);
+      Plan plan = new Plan(s, description, layoutA, layoutB, layoutC, 0);
+      int wanted = tuned && !device.capturing() ? CANDIDATES : 1;
+      MemorySegment results = arena.allocate(wanted * RESULT_BYTES, 8);
+      int found = suggestions(plan, wanted, results, temporary);
+      long algorithm = results.address(); // a result begins with the algorithm
+      if (found > 1) {
+        algorithm += RESULT_BYTES * fastest(plan, results, found, a, b, accumulate);
+      }
+      return plan.with(algorithm);
     }
   }
 
@@ -265,8 +299,9 @@ public final class CublasLt implements AutoCloseable {
     return out.get(JAVA_LONG, 0);
   }
 
-  private long choose(
-      Shape s, long description, long layoutA, long layoutB, long layoutC, Arena temporary) {
+  /** Fills in what cuBLASLt suggests, the likely fastest first, and returns how many there are. */
+  private int suggestions(Plan plan, int wanted, MemorySegment results, Arena temporary) {
+    Shape s = plan.shape;
     MemorySegment out = temporary.allocate(JAVA_LONG);
     check(
         "cublasLtMatmulPreferenceCreate",
@@ -280,24 +315,24 @@ public final class CublasLt implements AutoCloseable {
     for (int i = 0; i < alignments.length; i++) {
       set(temporary, set, preference, PREF_ALIGNMENT_A + i, alignments[i]);
     }
-    MemorySegment result = arena.allocate(RESULT_BYTES, 8); // begins with the algorithm
     MemorySegment count = temporary.allocate(JAVA_INT);
     int status =
         NativeCalls.heuristic(
             heuristic,
             handle,
-            description,
-            layoutB,
-            layoutA,
-            layoutC,
-            layoutC,
+            plan.description,
+            plan.layoutB,
+            plan.layoutA,
+            plan.layoutC,
+            plan.layoutC,
             preference,
-            1,
-            result.address(),
+            wanted,
+            results.address(),
             count.address());
     call(library.function("cublasLtMatmulPreferenceDestroy"), preference);
-    if (status == 0 && count.get(JAVA_INT, 0) > 0) {
-      status = result.get(JAVA_INT, RESULT_STATE);
+    int found = count.get(JAVA_INT, 0);
+    if (status == 0 && found > 0) {
+      status = results.get(JAVA_INT, RESULT_STATE);
     } else if (status == 0) {
       status = 15;
     }
@@ -305,7 +340,53 @@ public final class CublasLt implements AutoCloseable {
       throw new CudaException(
           status, "cuBLASLt has no algorithm for " + s + ": " + describe(status));
     }
-    return result.address();
+    return found;
+  }
+
+  /** Times the suggestions on an output of their own; the index of the fastest. */
+  private int fastest(
+      Plan plan, MemorySegment results, int found, long a, long b, boolean accumulate) {
+    Shape s = plan.shape;
+    long bytes = ((s.m - 1) * s.ldc + s.n) * s.typeC.bytes() + 256;
+    if (bytes > device.freeBytes() / 2) {
+      return 0;
+    }
+    Driver driver = device.driver();
+    long c = driver.allocate(bytes);
+    try (CudaTimer timer = new CudaTimer(device)) {
+      driver.fillBytes(c, (byte) 0, bytes, device.stream());
+      int best = 0;
+      float least = Float.MAX_VALUE;
+      float first = 0;
+      for (int i = 0; i < found; i++) {
+        long algorithm = results.address() + i * RESULT_BYTES;
+        boolean works = results.get(JAVA_INT, i * RESULT_BYTES + RESULT_STATE) == 0;
+        works = works && run(plan, algorithm, a, b, c, accumulate) == 0;
+        float time = Float.MAX_VALUE;
+        for (int round = 0; round < ROUNDS && works; round++) {
+          timer.start();
+          run(plan, algorithm, a, b, c, accumulate);
+          run(plan, algorithm, a, b, c, accumulate);
+          time = Math.min(time, timer.stop() / 2);
+        }
+        first = i == 0 ? time : first;
+        if (time < least * (i == 0 ? 1 : WORTH_IT)) {
+          least = time;
+          best = i;
+        }
+      }
+      LOG.log(
+          Level.DEBUG,
+          "{0}: suggestion {1} of {2}, {3} us instead of {4} us",
+          s,
+          best + 1,
+          found,
+          1000 * least,
+          1000 * first);
+      return best;
+    } finally {
+      driver.free(c);
+    }
   }
 
   private static void check(String what, int status) {

@@ -1,10 +1,13 @@
 package io.hydrahead.cuda;
 
+import java.lang.System.Logger.Level;
 import java.util.ArrayList;
 import java.util.List;
 
 /** Compiles sources for one architecture, or finds what it compiled before. */
 final class KernelBuilder {
+  private static final System.Logger LOG = System.getLogger(KernelBuilder.class.getName());
+
   private final KernelCompiler compiler;
   private final CubinCache cache;
   private final String architecture;
@@ -28,13 +31,22 @@ final class KernelBuilder {
     List<String> options = new ArrayList<>();
     options.add("--gpu-architecture=" + architecture);
     options.add("--std=c++17");
-    options.add("--generate-line-info");
+    if (Boolean.getBoolean("hydrahead.kernels.lines")) {
+      options.add("--generate-line-info"); // for compute-sanitizer and profilers
+    }
     options.addAll(List.of(defines));
     String key = source.key(options, compiler.version());
     return cache
         .read(key)
         .orElseGet(() -> {
+          long from = System.nanoTime();
           byte[] code = compiler.compile(source, options);
+          LOG.log(
+              Level.DEBUG,
+              "compiled {0} {1} in {2} ms",
+              source.name(),
+              String.join(" ", defines),
+              (System.nanoTime() - from) / 1_000_000);
           cache.write(key, code);
           return code;
         });
