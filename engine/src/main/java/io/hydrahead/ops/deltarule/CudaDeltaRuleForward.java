@@ -53,8 +53,6 @@ final class CudaDeltaRuleForward {
   private final TensorMap vMap;
   private final TensorMap outMap;
   private final TensorMap inverseMap;
-  private final TensorMap writesMap;
-  private final TensorMap scoresMap;
   private final Map<Integer, TensorMap> stateMaps = new HashMap<>();
 
   /** Segments to cut every text into, for tests; 0: as many as pay. */
@@ -99,8 +97,6 @@ final class CudaDeltaRuleForward {
     vMap = map(BOX, BOX, 1);
     outMap = map(BOX, BOX, 1);
     inverseMap = map(BOX, BOX);
-    writesMap = map(BOX, BOX, 1);
-    scoresMap = map(BOX, BOX);
   }
 
   private TensorMap map(int... box) {
@@ -119,7 +115,7 @@ final class CudaDeltaRuleForward {
     }
   }
 
-  /** Addresses, and what is saved, or null. */
+  /** Addresses; {@code states} is 0 where nothing is saved. */
   private record Parts(
       long records,
       long decays,
@@ -127,24 +123,13 @@ final class CudaDeltaRuleForward {
       long ends,
       long transitions,
       long starts,
-      MemorySegment states,
-      MemorySegment writes,
-      MemorySegment scores) {
-    boolean saving() {
-      return states != null;
-    }
-  }
+      long states) {}
 
   void run(Shape s, Inputs in, int start, Tensor state, Tensor out, Tensor saved) {
     int lead = start % CHUNK;
     int chunks = Math.toIntExact((lead + (long) s.tokens() + CHUNK - 1) / CHUNK);
     DeltaRuleSaved parts = saved == null ? null : DeltaRuleSaved.of(s, in.q().dtype());
-    boolean inChunks = inChunks(s, in.q().dtype());
-    if (inChunks && saved != null && !aligned(in, out)) {
-      throw new IllegalArgumentException(
-          "training needs rows aligned to 16 bytes, not " + in + " and " + out);
-    }
-    if (!inChunks || !aligned(in, out)) {
+    if (!inChunks(s, in.q().dtype()) || !aligned(in, out)) {
       if (saved != null) {
         prepare(s, in, lead, chunks, parts.inverses(saved).address(), 0, 0);
       }
@@ -184,13 +169,11 @@ final class CudaDeltaRuleForward {
         base + ends,
         base + ends + states,
         base + ends + states + matrices,
-        saved == null ? null : parts.states(saved),
-        saved == null ? null : parts.writes(saved),
-        saved == null ? null : parts.scores(saved));
+        saved == null ? 0 : parts.states(saved).address());
   }
 
   /** Whether the chunked kernels take heads of this shape and type. */
-  static boolean inChunks(Shape s, DType type) {
+  private static boolean inChunks(Shape s, DType type) {
     return type == DType.BF16 && tensorCores(s.keyDim()) && s.valueDim() % 16 == 0;
   }
 
@@ -297,14 +280,6 @@ final class CudaDeltaRuleForward {
     return a.pointer(t).wide(stride(t, width));
   }
 
-  private static void saved(LaunchArguments a, MemorySegment part) {
-    if (part == null) {
-      a.address(0);
-    } else {
-      a.pointer(part);
-    }
-  }
-
   private static LaunchArguments cut(LaunchArguments a, Call c) {
     return a.integer(c.s.heads())
         .integer(c.lead)
@@ -332,22 +307,19 @@ final class CudaDeltaRuleForward {
   private void hopperChunks(Call c) {
     int k = c.s.keyDim();
     int v = c.s.valueDim();
-    boolean saving = c.at.saving();
+    boolean saving = c.at.states != 0;
     int groups = c.plan.columns / BOX;
     LaunchArguments a =
         site(new Site(Kernel.HOPPER_CHUNKS, true, k, v, c.plan.columns, saving)).begin();
     a.map(qMap).map(kMap).map(vMap).map(inverseMap).map(outMap);
     if (saving) {
-      long chunks = (long) c.heads() * c.chunks;
-      long values = (long) c.s.heads() * v;
-      TensorMap stateMap = stateMaps.computeIfAbsent(k, rows -> map(BOX, rows));
-      a.map(stateMap.encode(c.at.states, v, chunks * k, v))
-          .map(
-              writesMap.encode(
-                  c.at.writes, values, c.s.tokens(), values, c.s.batch(), values * c.s.tokens()))
-          .map(scoresMap.encode(c.at.scores, CHUNK, chunks * CHUNK, CHUNK));
+      long rows = (long) c.heads() * c.chunks * k;
+      a.map(
+          stateMaps
+              .computeIfAbsent(k, boxRows -> map(BOX, boxRows))
+              .encode(MemorySegment.ofAddress(c.at.states), v, rows, v));
     } else {
-      a.map(outMap).map(outMap).map(outMap);
+      a.map(outMap);
     }
     a.address(c.at.records).address(c.plan.segments > 1 ? c.at.starts : 0).pointer(c.state);
     rows(a, c.out, (long) c.s.heads() * v).integer(c.s.tokens());
@@ -374,11 +346,7 @@ final class CudaDeltaRuleForward {
         .address(c.at.records)
         .address(c.plan.segments > 1 ? c.at.starts : 0)
         .pointer(c.state);
-    rows(a, c.out, (long) c.s.heads() * v);
-    saved(a, c.at.states);
-    saved(a, c.at.writes);
-    saved(a, c.at.scores);
-    a.integer(c.s.tokens());
+    rows(a, c.out, (long) c.s.heads() * v).address(c.at.states).integer(c.s.tokens());
     int scorers = k <= 32 ? 2 : 4;
     cut(a, c)
         .launch(

@@ -148,19 +148,6 @@ DEVICE Places places() {
   return x;
 }
 
-// 16 columns of 64 rows from shared memory to rows of memory that lie in the sequence, by one warp.
-DEVICE void put_rows(const char* from, bf16* to, long long stride, int first, int tokens) {
-  int half = threadIdx.x % 2;
-#pragma unroll
-  for (int i = threadIdx.x % 32 / 2; i < C; i += 16) {
-    int t = first + i;
-    if ((unsigned)t < (unsigned)tokens) {
-      *reinterpret_cast<uint4*>(to + t * stride + 8 * half) =
-          *reinterpret_cast<const uint4*>(from + i * VALUE_ROW + 16 * half);
-    }
-  }
-}
-
 // Starts the copies of one chunk of one head to shared memory.
 DEVICE void fetch(const Inputs& in, const Places& places, int chunk, char* stage) {
   int first = chunk * C - in.lead;
@@ -229,7 +216,7 @@ DEVICE void times_rows(float (&d)[8][4], const unsigned (&a)[K / 4], unsigned ro
 
 // r Γ ⊙ Q Kᵀ: rows 16 i and following, to P in shared memory.
 template <int i>
-DEVICE void score_rows(unsigned stage, const float* record, char* p, bf16* saved) {
+DEVICE void score_rows(unsigned stage, const float* record, char* p) {
   int lane = threadIdx.x % 32;
   int g = lane / 4;
   int t = 2 * (lane % 4);
@@ -288,34 +275,21 @@ DEVICE void score_rows(unsigned stage, const float* record, char* p, bf16* saved
           pack_bf16(a, b);
     }
   }
-  if (saved != nullptr) {
-    __syncwarp();
-#pragma unroll
-    for (int n = 0; n < 4; n++) {
-      int row = 4 * n + lane / 8;
-      int unit = lane % 8;
-      uint4 v = make_uint4(0, 0, 0, 0);
-      if (unit / 2 <= i) {
-        v = *reinterpret_cast<uint4*>(p + block_at(i, 0) + unit / 2 * BLOCK + in_block(row, unit % 2));
-      }
-      *reinterpret_cast<uint4*>(saved + (16 * i + row) * C + 8 * unit) = v;
-    }
-  }
 }
 
-// One chunk's scores, the row blocks shared out over the warps; saved: [C, C] or null.
-DEVICE void score(int warp, unsigned stage, const float* record, char* p, bf16* saved) {
+// One chunk's scores, the row blocks shared out over the warps.
+DEVICE void score(int warp, unsigned stage, const float* record, char* p) {
   if (warp == 0) {
-    score_rows<0>(stage, record, p, saved);
+    score_rows<0>(stage, record, p);
   }
   if (warp == 1) {
-    score_rows<1>(stage, record, p, saved);
+    score_rows<1>(stage, record, p);
   }
   if (warp == SCORERS / 2) {
-    score_rows<2>(stage, record, p, saved);
+    score_rows<2>(stage, record, p);
   }
   if (warp == (SCORERS == 4 ? 3 : 0)) {
-    score_rows<3>(stage, record, p, saved);
+    score_rows<3>(stage, record, p);
   }
 }
 
@@ -374,24 +348,10 @@ struct Chain {
     }
   }
 
-  // Accumulators [16, 64 tokens], packed, as columns of 64 rows in shared memory.
-  static DEVICE void put(char* columns, const unsigned (&x)[16]) {
+  // Takes the state through a chunk. `values` points at this warp's columns of V, and gets O there.
+  DEVICE void advance(unsigned stage, const float* record, unsigned values, char* out, unsigned p,
+                      bool useValues) {
     int lane = threadIdx.x % 32;
-    __syncwarp();
-#pragma unroll
-    for (int j = 0; j < 8; j++) {
-      char* to = columns + (8 * j + lane / 4) * VALUE_ROW + 4 * (lane % 4);
-      *reinterpret_cast<unsigned*>(to) = transposed(x[2 * j]);
-      *reinterpret_cast<unsigned*>(to + 16) = transposed(x[2 * j + 1]);
-    }
-    __syncwarp();
-  }
-
-  // Takes the state through a chunk. `values` are this warp's columns of V in shared memory; they get V′, handed over to
-  // `written`, and then O.
-  template <class Written>
-  DEVICE void advance(unsigned stage, const float* record, char* values, unsigned p, bool useValues,
-                      Written written) {
     unsigned a[K / 4];
 #pragma unroll
     for (int j = 0; j < K / 8; j++) {
@@ -406,7 +366,7 @@ struct Chain {
       Frag f = {};
       if (useValues) {
         // Matrices: tokens 0-7 columns 0-7, tokens 8-15 columns 0-7, then columns 8-15.
-        f = rows16_transposed(hopper::sharedAddress(values) + 8 * j * VALUE_ROW, VALUE_ROW);
+        f = rows16_transposed(values + 8 * j * VALUE_ROW, VALUE_ROW);
       }
 #pragma unroll
       for (int n = 0; n < 2; n++) {
@@ -431,10 +391,6 @@ struct Chain {
       write[2 * j + 1] = pack_bf16(h.x * v[j][2], h.y * v[j][3]);
       x[2 * j] = pack_bf16(v[j][0], v[j][1]);
       x[2 * j + 1] = pack_bf16(v[j][2], v[j][3]);
-    }
-    if (written.wanted()) {
-      put(values, x);
-      written.take(values);
     }
     float keep = record[2 * C + C - 1];
 #pragma unroll
@@ -470,27 +426,12 @@ struct Chain {
       times_lower(o, x, p);
 #pragma unroll
       for (int j = 0; j < 8; j++) {
-        x[2 * j] = pack_bf16(o[j][0], o[j][1]);
-        x[2 * j + 1] = pack_bf16(o[j][2], o[j][3]);
+        char* to = out + (8 * j + lane / 4) * VALUE_ROW + 4 * (lane % 4);
+        *reinterpret_cast<unsigned*>(to) = transposed(pack_bf16(o[j][0], o[j][1]));
+        *reinterpret_cast<unsigned*>(to + 16) = transposed(pack_bf16(o[j][2], o[j][3]));
       }
-      put(values, x);
     }
   }
-};
-
-// Where V′ of a chunk goes: this warp's columns of rows of memory, or nowhere.
-struct Nowhere {
-  DEVICE bool wanted() const { return false; }
-  DEVICE void take(const char*) const {}
-};
-
-struct ToRows {
-  bf16* to;
-  long long stride;
-  int first;
-  int tokens;
-  DEVICE bool wanted() const { return to != nullptr; }
-  DEVICE void take(const char* from) const { put_rows(from, to, stride, first, tokens); }
 };
 
 #if SEGMENT_ENDS
@@ -552,8 +493,8 @@ extern "C" __global__ void __launch_bounds__(THREADS, RESIDENT)
       fetch(in, copied, c + 1, shared + (c - from + 1) % 2 * STAGE);
     }
     unsigned at = hopper::sharedAddress(stage);
-    chain.advance(at, reinterpret_cast<float*>(stage + AT_RECORD), stage + AT_V + 32 * warp, 0,
-                  values, Nowhere());
+    chain.advance(at, reinterpret_cast<float*>(stage + AT_RECORD), at + AT_V + 32 * warp, nullptr,
+                  0, values);
   }
   long long slot = (long long)index * segments + segment;
   if (values) {
@@ -566,13 +507,12 @@ extern "C" __global__ void __launch_bounds__(THREADS, RESIDENT)
 #else
 
 // Grid [V / COLUMNS · B · H, segments]. state [B, H, K, V] gets the final state, and is the initial one where `starts`
-// [B, H, segments, K, V] is null. For training, or null: saved [B, H, chunks, K, V], the states before each chunk;
-// writes [B·T, H·V], V′; scores [B, H, chunks, C, C], r Γ ⊙ Q Kᵀ.
+// [B, H, segments, K, V] is null. saved [B, H, chunks, K, V] or null: the states before each chunk.
 extern "C" __global__ void __launch_bounds__(THREADS, RESIDENT)
     gdn_chunks(const bf16* q, long long qStride, const bf16* k, long long kStride, const bf16* v,
                long long vStride, const bf16* inverse, const float* records, const float* starts,
-               float* state, bf16* out, long long outStride, bf16* saved, bf16* writes,
-               bf16* scores, int tokens, int heads, int lead, int chunks, int segmentChunks, int segments) {
+               float* state, bf16* out, long long outStride, bf16* saved, int tokens, int heads,
+               int lead, int chunks, int segmentChunks, int segments) {
   extern __shared__ __align__(16) char shared[];
   constexpr int GROUPS = V / COLUMNS;
   int column = blockIdx.x % GROUPS * COLUMNS;
@@ -595,11 +535,10 @@ extern "C" __global__ void __launch_bounds__(THREADS, RESIDENT)
                true};
   out += row * outStride + (long long)head * V + column;
   int warp = threadIdx.x / 32;
+  int lane = threadIdx.x % 32;
   state += (long long)index * K * V + column + 16 * warp;
   if (saved != nullptr) {
     saved += (long long)index * chunks * K * V + column + 16 * warp;
-    writes += (row * heads + head) * V + column + 16 * warp;
-    scores += (long long)index * chunks * C * C;
   }
   Chain chain;
   if (warp < CHAINS) {
@@ -622,8 +561,7 @@ extern "C" __global__ void __launch_bounds__(THREADS, RESIDENT)
     unsigned at = hopper::sharedAddress(stage);
     const float* record = reinterpret_cast<float*>(stage + AT_RECORD);
     if (warp >= CHAINS) {
-      score(warp - CHAINS, at, record, p,
-            scores == nullptr || column != 0 ? nullptr : scores + (long long)c * C * C);
+      score(warp - CHAINS, at, record, p);
       hopper::namedBarrierArrive(1, THREADS);
       continue;
     }
@@ -631,10 +569,17 @@ extern "C" __global__ void __launch_bounds__(THREADS, RESIDENT)
       chain.save(saved + (long long)c * K * V);
     }
     char* values = stage + AT_V + 32 * warp;
+    chain.advance(at, record, hopper::sharedAddress(values), values, hopper::sharedAddress(p), true);
+    __syncwarp();
     int first = c * C - lead;
-    chain.advance(at, record, values, hopper::sharedAddress(p), true,
-                  ToRows{writes, (long long)heads * V, first, tokens});
-    put_rows(values, out + 16 * warp, outStride, first, tokens);
+#pragma unroll
+    for (int u = lane; u < 2 * C; u += 32) {
+      int t = first + u / 2;
+      if (t >= 0 && t < tokens) {
+        *reinterpret_cast<uint4*>(out + t * outStride + 16 * warp + 8 * (u % 2)) =
+            *reinterpret_cast<uint4*>(values + u / 2 * VALUE_ROW + 16 * (u % 2));
+      }
+    }
   }
   if (warp < CHAINS && to == chunks) {
     chain.end(state, V);

@@ -10,8 +10,7 @@
 //
 // KEY_DIM, VALUE_DIM: 64 or 128; WARPGROUPS (64 value columns each): 1 or 2; SEGMENT_ENDS, SAVE: 0 or 1;
 // STAGES. Q, K, V, O maps: {columns, tokens, sequences}, boxes of 64 × 64; T: {64, rows}, 64 × 64;
-// saved states: {V, rows}, 64 × K; all with 128-byte swizzle. With SAVE, the maps of V′ [B·T, H·V] (like V's) and of
-// P [rows, 64] (like T's) are written too.
+// saved states: {V, rows}, 64 × K; all with 128-byte swizzle.
 //
 // nvrtc: -DBF16=1 -DKEY_DIM=128 -DVALUE_DIM=128 -DWARPGROUPS=2 -DSEGMENT_ENDS=0 -DSAVE=1 -DSTAGES=3
 #include "common.cuh"
@@ -42,8 +41,6 @@ constexpr int AT_RECORDS = AT_STAGING + WARPGROUPS * STAGING;
 constexpr int AT_BARRIERS = AT_RECORDS + STAGES * 4 * RECORD;
 // To be asked for at launch: SHARED_BYTES = this (the start is aligned to 1024 bytes by hand).
 [[maybe_unused]] constexpr int SHARED_BYTES = AT_BARRIERS + 8 * (2 * STAGES + 4) + 1024;
-// Named barriers: 1 and 2 are the consumers'.
-[[maybe_unused]] constexpr int SCORER_BARRIER = 3;
 constexpr int THREADS = 128 * WARPGROUPS + (OUTPUT ? 128 : 32);
 
 struct Barriers {
@@ -356,7 +353,6 @@ extern "C" __global__ void __launch_bounds__(THREADS)
 struct Outputs {
   const TensorMap* out;
   const TensorMap* saved;
-  const TensorMap* writes;
   // First row of the sequence, at this warpgroup's columns.
   bf16* rows;
   long long stride;
@@ -418,21 +414,6 @@ DEVICE void put_state(const u32 (&a)[K / 4], const Outputs& to, int chunk, int c
   }
 }
 
-// V′ of a chunk, packed, to memory by way of V's tile, which nobody reads any more.
-DEVICE void put_writes(const u32 (&x)[16], const Outputs& to, int chunk, char* tile, int barrier) {
-  u32 at = sharedAddress(tile);
-#pragma unroll
-  for (int j = 0; j < 8; j += 2) {
-    stmatrix4Trans(quarter(at, j), x[2 * j], x[2 * j + 1], x[2 * j + 2], x[2 * j + 3]);
-  }
-  fenceProxyAsync();
-  namedBarrierSync(barrier, 128);
-  if (threadIdx.x % 128 == 0) {
-    tmaStore(to.writes, tile, to.column, chunk * C - to.lead, to.sequence);
-    tmaStoreCommit();
-  }
-}
-
 // r Γ ⊙ Q Kᵀ of one chunk to a tile, by one warpgroup.
 DEVICE void score(char* stage, const float* record, char* tile, u64* empty, u32 parity) {
   int lane = threadIdx.x % 32;
@@ -484,7 +465,6 @@ extern "C" __global__ void __launch_bounds__(THREADS, 1)
     gdn_chunks(const __grid_constant__ TensorMap qMap, const __grid_constant__ TensorMap kMap,
                const __grid_constant__ TensorMap vMap, const __grid_constant__ TensorMap inverseMap,
                const __grid_constant__ TensorMap outMap, const __grid_constant__ TensorMap savedMap,
-               const __grid_constant__ TensorMap writesMap, const __grid_constant__ TensorMap scoresMap,
                const float* records, const float* starts, float* state, bf16* out,
                long long outStride, int tokens, int heads, int lead, int chunks, int segmentChunks,
                int segments) {
@@ -518,24 +498,9 @@ extern "C" __global__ void __launch_bounds__(THREADS, 1)
     for (int i = 0; i < count; i++) {
       int n = i % STAGES;
       mbarrierWait(&bars->full[n], (i / STAGES) & 1);
-      char* tile = shared + AT_P + i % 2 * TILE;
-      if (SAVE) {
-        if (loads) {
-          tmaStoreWaitRead<1>();
-        }
-        namedBarrierSync(SCORER_BARRIER, 128);
-      }
-      score(shared + n * STAGE, reinterpret_cast<float*>(shared + AT_RECORDS + n * 4 * RECORD), tile,
-            &bars->scoresEmpty[i % 2], (i / 2 & 1) ^ 1);
+      score(shared + n * STAGE, reinterpret_cast<float*>(shared + AT_RECORDS + n * 4 * RECORD),
+            shared + AT_P + i % 2 * TILE, &bars->scoresEmpty[i % 2], (i / 2 & 1) ^ 1);
       fenceProxyAsync();
-      if (SAVE && blockIdx.x % GROUPS == 0) {
-        namedBarrierSync(SCORER_BARRIER, 128);
-        if (loads) {
-          tmaStore(&scoresMap, tile, 0, (h.firstChunk + from + i) * C);
-          tmaStoreCommit();
-        }
-        __syncwarp();
-      }
       warp_arrive(&bars->scoresFull[i % 2]);
       warp_arrive(&bars->empty[n]);
       // The stage of the chunk before this one is free once the consumers are through with it.
@@ -547,9 +512,6 @@ extern "C" __global__ void __launch_bounds__(THREADS, 1)
       }
       __syncwarp();
     }
-    if (SAVE && loads) {
-      tmaStoreWait<0>();
-    }
     return;
   }
   if constexpr (WARPGROUPS == 2) {
@@ -559,7 +521,6 @@ extern "C" __global__ void __launch_bounds__(THREADS, 1)
   long long row = (long long)(index / heads) * tokens;
   Outputs outputs = {&outMap,
                      &savedMap,
-                     &writesMap,
                      out + row * outStride + head * V + column,
                      outStride,
                      tokens,
@@ -622,9 +583,6 @@ extern "C" __global__ void __launch_bounds__(THREADS, 1)
 #pragma unroll
     for (int j = 0; j < 16; j++) {
       x[j] = packBf16(y[2 * j], y[2 * j + 1]);
-    }
-    if (SAVE) {
-      put_writes(x, outputs, from + i, stage + AT_V + warpgroup * TILE, barrier);
     }
     mbarrierWait(&bars->scoresFull[i % 2], (i / 2) & 1);
     pin(x);
