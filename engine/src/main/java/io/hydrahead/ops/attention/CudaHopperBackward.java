@@ -41,7 +41,7 @@ final class CudaHopperBackward {
     d = headDim;
     this.deterministic = deterministic;
     rows = parts(d) * partRows(d);
-    shared = 8 * KEYS * d + STAGES * rows * (4 * d + 8) + 4 * rows * KEYS + 512;
+    shared = 4 * KEYS * d + STAGES * rows * (4 * d + 8) + 4 * rows * KEYS + 512;
     CudaModule module =
         device.module(
             CudaHopperBackward.class,

@@ -105,7 +105,7 @@ struct Shared {
   int tile[STAGES];  // of the first part
 };
 
-static_assert(sizeof(Shared) <= 8 * KEYS * D + STAGES * ROWS * (4 * D + 8) + 4 * ROWS * KEYS + 512,
+static_assert(sizeof(Shared) <= 4 * KEYS * D + STAGES * ROWS * (4 * D + 8) + 4 * ROWS * KEYS + 512,
               "the host allows this much");
 
 // 16 along K of a K-major operand, step s.
