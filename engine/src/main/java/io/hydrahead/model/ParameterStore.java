@@ -138,6 +138,18 @@ public final class ParameterStore implements AutoCloseable {
     return at(layout.pack(names));
   }
 
+  /**
+   * Like {@link #pack}, with so many rows of whatever lies behind that their number is a multiple
+   * of {@code multiple}; or as it is where nothing more lies behind.
+   */
+  Tensor pack(List<String> names, long multiple) {
+    ParameterLayout.Place p = layout.pack(names);
+    long width = p.shape()[1];
+    long rows = Math.ceilDiv(p.shape()[0], multiple) * multiple;
+    boolean fits = p.offset() + rows * width <= matrices.size();
+    return fits ? matrices.rows(p.offset(), rows * width).view(rows, width) : at(p);
+  }
+
   public boolean contains(String name) {
     return tensors.containsKey(name);
   }
