@@ -1,0 +1,124 @@
+// What the parts of the decode kernel share: its arguments, the barrier of all blocks, small helpers.
+//
+// -DHIDDEN=D, -DHEADS=H, -DHEAD_DIM=d (16…128), -DMLP=F, -DGROUP: most query heads to a KV head.
+#pragma once
+#include "common.cuh"
+
+#ifndef INFINITY
+#define INFINITY __int_as_float(0x7f800000)
+#endif
+#ifndef GROUP
+#define GROUP 2
+#endif
+
+// Element type of A_log, dt_bias and γ.
+#if SCALARS_BF16
+typedef bf16 scalar;
+#else
+typedef float scalar;
+#endif
+
+constexpr int D = HEAD_DIM;
+constexpr int WIDTH = HEADS * HEAD_DIM;
+constexpr int THREADS = 512;
+constexpr int WARPS = THREADS / 32;
+
+// One layer's weights, caches and plan. Matrices bf16, packed as the model packs them: `in` holds the
+// full heads' q, k, v, z and the linear heads' q, k, v, z, a, b, as far as there are any.
+struct Layer {
+  const bf16* in;
+  const bf16* o;
+  const bf16* gateUp;
+  const bf16* down;
+  const elem* inputNorm;
+  const elem* postNorm;
+  const elem* fullQNorm;
+  const elem* fullKNorm;
+  const elem* zBias;
+  const elem* linearQNorm;
+  const elem* linearKNorm;
+  const scalar* aLog;
+  const scalar* dtBias;
+  const scalar* gamma;
+  const int* fullPlaces;    // place of each full head among the H
+  const int* order;         // full heads sorted by KV head
+  const int* groupStart;    // [kvHeads + 1]: where a KV head's begin in `order`
+  const int* linearPlaces;
+  const int* fullAt;        // [H]: a head's number among the full heads, or −1
+  bf16* keys;               // [kvHeads, capacity, d]
+  bf16* values;
+  float* state;             // [linearHeads, d, d]
+  int rows;                 // of `in`
+  int kvHeads, fullHeads, linearHeads;
+  int splits;               // most runs that the cache is cut into
+  int fullQ, fullK, fullV, fullZ, linearQ, linearK, linearV, linearZ, linearA, linearB;
+  int unused;
+};
+
+// Buffers of float32 unless said otherwise.
+struct Step {
+  const Layer* layers;
+  const bf16* embedding;
+  const bf16* lmHead;
+  const elem* finalNorm;
+  const double* inverseFrequency;
+  int* token;               // in: the id to read; out: the most likely next one
+  int* position;            // tokens read so far; one more afterwards
+  float* x;                 // [D] residual stream
+  float* projected;         // [largest rows]
+  float* heads;             // [H·d]
+  float* gate;              // [H·d]
+  float* partials;          // [full heads, splits, d + 4]
+  float* activated;         // [F]
+  float* logits;            // [V]
+  float2* best;             // [blocks]
+  unsigned* barrier;        // [2] zeros at first: arrivals, and those of all launches before
+  long long capacity;       // tokens of the caches
+  double rotaryScaling;
+  int layerCount, vocabulary;
+  int fullRotary, linearRotary, gated, scaledHeads, normedHeads;
+  float eps, betaMax, lengthBase;  // lengthBase 0: no length scale
+};
+
+DEVICE float fresh(const float* p) { return __ldcg(p); }
+
+DEVICE float4 fresh4(const float* p) { return __ldcg(reinterpret_cast<const float4*>(p)); }
+
+DEVICE void add(float4& a, float4 b) {
+  a = make_float4(a.x + b.x, a.y + b.y, a.z + b.z, a.w + b.w);
+}
+
+DEVICE void unpack8(uint4 w, float (&v)[8]) {
+  v[0] = low_bf16(w.x);
+  v[1] = high_bf16(w.x);
+  v[2] = low_bf16(w.y);
+  v[3] = high_bf16(w.y);
+  v[4] = low_bf16(w.z);
+  v[5] = high_bf16(w.z);
+  v[6] = low_bf16(w.w);
+  v[7] = high_bf16(w.w);
+}
+
+// Waits for all blocks; what they wrote before is visible afterwards (past the first-level cache).
+DEVICE void grid_barrier(unsigned* arrived, unsigned& target) {
+  __syncthreads();
+  target += gridDim.x;
+  if (threadIdx.x == 0) {
+    asm volatile("red.release.gpu.global.add.u32 [%0], 1;" ::"l"(arrived) : "memory");
+    unsigned seen;
+    do {
+      asm volatile("ld.acquire.gpu.global.u32 %0, [%1];" : "=r"(seen) : "l"(arrived) : "memory");
+    } while ((int)(seen - target) < 0);
+  }
+  __syncthreads();
+}
+
+// Keys of the cache are cut into at most `splits` runs of whole 16s, the same for every head.
+constexpr int SMALLEST_SPLIT = 64;
+
+DEVICE int split_length(int keys, int splits) {
+  return (max(SMALLEST_SPLIT, ceil_div(keys, splits)) + 15) / 16 * 16;
+}
+
+// Runs that hold any of `keys` keys.
+DEVICE int active_splits(int keys, int splits) { return ceil_div(keys, split_length(keys, splits)); }
