@@ -3,6 +3,7 @@
 // -DHIDDEN=D, -DHEADS=H, -DHEAD_DIM=d (16…128), -DMLP=F, -DGROUP: most query heads to a KV head.
 #pragma once
 #include "common.cuh"
+#include "hopper.cuh"
 
 #ifndef INFINITY
 #define INFINITY __int_as_float(0x7f800000)
@@ -20,8 +21,8 @@ typedef float scalar;
 
 constexpr int D = HEAD_DIM;
 constexpr int WIDTH = HEADS * HEAD_DIM;
-constexpr int THREADS = 512;
-constexpr int WARPS = THREADS / 32;
+constexpr int WARPS = 8;                // that compute; one more copies
+constexpr int THREADS = WARPS * 32;
 
 // One layer's weights, caches and plan. Matrices bf16, packed as the model packs them: `in` holds the
 // full heads' q, k, v, z and the linear heads' q, k, v, z, a, b, as far as there are any.
@@ -39,7 +40,7 @@ struct Layer {
   const elem* linearKNorm;
   const scalar* aLog;
   const scalar* dtBias;
-  const scalar* gamma;
+  const scalar* gamma;      // may be null
   const int* fullPlaces;    // place of each full head among the H
   const int* order;         // full heads sorted by KV head
   const int* groupStart;    // [kvHeads + 1]: where a KV head's begin in `order`
@@ -76,7 +77,8 @@ struct Step {
   long long capacity;       // tokens of the caches
   double rotaryScaling;
   int layerCount, vocabulary;
-  int fullRotary, linearRotary, gated, scaledHeads, normedHeads;
+  int fullRotary, linearRotary, gated, normedHeads;
+  int unused;
   float eps, betaMax, lengthBase;  // lengthBase 0: no length scale
 };
 
@@ -99,9 +101,12 @@ DEVICE void unpack8(uint4 w, float (&v)[8]) {
   v[7] = high_bf16(w.w);
 }
 
+// Of the warps that compute.
+DEVICE void team_barrier() { hopper::namedBarrierSync(1, THREADS); }
+
 // Waits for all blocks; what they wrote before is visible afterwards (past the first-level cache).
 DEVICE void grid_barrier(unsigned* arrived, unsigned& target) {
-  __syncthreads();
+  team_barrier();
   target += gridDim.x;
   if (threadIdx.x == 0) {
     asm volatile("red.release.gpu.global.add.u32 [%0], 1;" ::"l"(arrived) : "memory");
@@ -110,15 +115,54 @@ DEVICE void grid_barrier(unsigned* arrived, unsigned& target) {
       asm volatile("ld.acquire.gpu.global.u32 %0, [%1];" : "=r"(seen) : "l"(arrived) : "memory");
     } while ((int)(seen - target) < 0);
   }
-  __syncthreads();
+  team_barrier();
 }
 
-// Keys of the cache are cut into at most `splits` runs of whole 16s, the same for every head.
-constexpr int SMALLEST_SPLIT = 64;
-
-DEVICE int split_length(int keys, int splits) {
-  return (max(SMALLEST_SPLIT, ceil_div(keys, splits)) + 15) / 16 * 16;
+// Over the warps that compute; `shared` holds one float a warp and may be used again right away.
+DEVICE float team_sum(float v, float* shared) {
+  v = warp_sum(v);
+  if (threadIdx.x % 32 == 0) {
+    shared[threadIdx.x / 32] = v;
+  }
+  team_barrier();
+  float sum = 0.f;
+#pragma unroll
+  for (int w = 0; w < WARPS; w++) {
+    sum += shared[w];
+  }
+  team_barrier();
+  return sum;
 }
+
+// Keys of the cache are cut into at most `splits` runs of whole stages of the ring (or of 64 keys),
+// the same for every head.
+constexpr int STAGE_KEYS = 8192 / D;
+
+DEVICE int split_length(int keys, int splits) { return ceil_div(ceil_div(keys, splits), 64) * 64; }
 
 // Runs that hold any of `keys` keys.
 DEVICE int active_splits(int keys, int splits) { return ceil_div(keys, split_length(keys, splits)); }
+
+// The run of the cache that one block reads; task = split · kvHeads + KV head.
+struct Run {
+  int kv, split;
+  int first, end;    // keys that the cache holds
+  bool newest;       // this block also sees the token itself
+  bool empty;
+  bf16* K;
+  bf16* V;
+};
+
+DEVICE Run run_of(const Step& a, const Layer& l, int task, int position) {
+  Run r;
+  r.kv = task % l.kvHeads;
+  r.split = task / l.kvHeads;
+  int length = split_length(position + 1, l.splits);
+  r.first = r.split * length;
+  r.end = min(position, r.first + length);
+  r.newest = r.first <= position && r.first + length > position;
+  r.empty = r.first > position;
+  r.K = l.keys + (long long)r.kv * a.capacity * D;
+  r.V = l.values + (long long)r.kv * a.capacity * D;
+  return r;
+}

@@ -1,5 +1,5 @@
 // One token through the whole model in one launch: every block stays, and they meet at a barrier
-// after each stage of a layer. Batch 1 is bound by reading the weights once; weights.cuh keeps their
+// after each stage of a layer. Batch 1 is bound by reading the weights once; stream.cuh keeps the
 // copies going through all barriers.
 //
 // A layer: P = in · norm(x); heads (heads.cuh); x += o · fuse(heads); a = SwiGLU(gateUp · norm(x));
@@ -8,9 +8,7 @@
 // Launch with one block a multiprocessor, all resident at once (cooperatively).
 #include "fuse.cuh"
 #include "heads.cuh"
-#include "weights.cuh"
-
-constexpr int BATCH = 8;  // groups of rows whose parts wait for one barrier
+#include "stream.cuh"
 
 // Vectors of a product in shared memory, in turns with what heads and fusion need.
 union Scratch {
@@ -20,17 +18,17 @@ union Scratch {
 };
 
 struct Shared {
-  uint4 ring[STAGES][COPIES][THREADS];
+  Stream stream;
+  Layer layers[2];
   Scratch scratch;
   union {
     FuseShared fuse;
-    float sums[BATCH][16][WARPS + 1];
+    float sums[2][TILE][WARPS + 1];
   };
   float cosine[D / 2];
   float sine[D / 2];
   float reduce[WARPS];
   float2 best[WARPS];
-  Cursor cursors[WARPS];
 };
 
 constexpr int FOURS = THREADS * 4;  // elements that the block loads at a time
@@ -67,7 +65,7 @@ DEVICE void normalise(const float* x, const NormWeights& n, float eps, Shared& m
     v[c] = some4<HIDDEN>(x, c * FOURS + threadIdx.x * 4);
     squares += v[c].x * v[c].x + v[c].y * v[c].y + v[c].z * v[c].z + v[c].w * v[c].w;
   }
-  float scale = rsqrtf(block_sum(squares, m.reduce) / HIDDEN + eps);
+  float scale = rsqrtf(team_sum(squares, m.reduce) / HIDDEN + eps);
 #pragma unroll
   for (int c = 0; c < NORM_CHUNKS; c++) {
     int k = c * FOURS + threadIdx.x * 4;
@@ -77,7 +75,7 @@ DEVICE void normalise(const float* x, const NormWeights& n, float eps, Shared& m
             k, m.scratch.x);
     }
   }
-  __syncthreads();
+  team_barrier();
 }
 
 template <int COLUMNS>
@@ -95,7 +93,7 @@ DEVICE void copy_x(const float* x, Shared& m) {
       keep4(v[c], k, m.scratch.x);
     }
   }
-  __syncthreads();
+  team_barrier();
 }
 
 // Largest logit that a lane has seen.
@@ -111,96 +109,65 @@ DEVICE void better(Best& b, float value, int id) {
   }
 }
 
-// Adds up what the warps of a split have of a batch's rows, and stores them.
+// One row of y, from what each warp has of a tile's row.
 template <int PRODUCT>
-DEVICE void finish_rows(int turn, int first, int rows, float* y, Shared& m, Best& best) {
-  constexpr int SPLIT = split_of(PRODUCT);
-  constexpr int OUTPUTS = outputs_of(PRODUCT);
-  constexpr int TEAMS = WARPS / SPLIT;
-  for (int i = threadIdx.x; i < turn * TEAMS * OUTPUTS; i += THREADS) {
-    int team = i / OUTPUTS % TEAMS;
-    int nth = i / OUTPUTS / TEAMS;
-    int r = i % OUTPUTS;
-    int row = (first + gridDim.x * (nth * TEAMS + team)) * OUTPUTS + r;
-    if (row >= rows) {
-      continue;
-    }
-    float sum = 0.f;
-    float up = 0.f;
+DEVICE void finish_row(const float (*sums)[WARPS + 1], int r, int row, float* y, Best& best) {
+  float sum = 0.f;
+  float up = 0.f;
 #pragma unroll
-    for (int w = 0; w < SPLIT; w++) {
-      sum += m.sums[nth][r][team * SPLIT + w];
-      if (PRODUCT == UP) {
-        up += m.sums[nth][r + 8][team * SPLIT + w];
-      }
-    }
-    if constexpr (PRODUCT == UP) {
-      y[row] = sum * sigmoid(sum) * up;
-    } else if constexpr (PRODUCT == OUT || PRODUCT == DOWN) {
-      y[row] = fresh(y + row) + sum;
-    } else {
-      y[row] = sum;
-      if constexpr (PRODUCT == LOGITS) {
-        better(best, sum, row);
-      }
+  for (int w = 0; w < WARPS; w++) {
+    sum += sums[r][w];
+    up += PRODUCT == UP ? sums[r + TILE / 2][w] : 0.f;
+  }
+  if constexpr (PRODUCT == UP) {
+    y[row] = sum * sigmoid(sum) * up;
+  } else if constexpr (PRODUCT == OUT || PRODUCT == DOWN) {
+    y[row] = fresh(y + row) + sum;
+  } else {
+    y[row] = sum;
+    if constexpr (PRODUCT == LOGITS) {
+      better(best, sum, row);
     }
   }
 }
 
-// y = W x of this block's rows, x in shared memory. Warps of a team share the columns; each team
-// takes every TEAMS-th group of rows.
+// y = W x of this block's rows, x in shared memory. Warps share the columns of a chunk.
 template <int PRODUCT>
-DEVICE void multiply(const Step& a, Shared& m, unsigned ring, int& slot, int rows,
-                     float* y, Best& best) {
-  constexpr int SPLIT = split_of(PRODUCT);
-  constexpr int TEAMS = WARPS / SPLIT;
-  constexpr int TILES = (tiles_of(PRODUCT) + SPLIT - 1) / SPLIT;  // of a warp, the last may be none
+DEVICE void multiply(Shared& m, Place& place, int rows, float* y, Best& best) {
+  constexpr int K = columns_of(PRODUCT);
+  constexpr int OUTPUTS = outputs_of(PRODUCT);
   int lane = threadIdx.x % 32;
   int warp = threadIdx.x / 32;
-  int groups = ceil_div(rows, outputs_of(PRODUCT));
-  uint4 x[TILES][COPIES / 2];
+  int half = 0;
+  for (int first = blockIdx.x * OUTPUTS; first < rows; first += gridDim.x * OUTPUTS) {
+    float c[4] = {};
+    for (int at = 0; at < K; at += CHUNK) {
+      const bf16* w = receive(m.stream, place) + lane / 4 * PITCH + lane % 4 * 8;
 #pragma unroll
-  for (int t = 0; t < TILES; t++) {
-    int tile = warp % SPLIT + t * SPLIT;
-#pragma unroll
-    for (int j = 0; j < COPIES / 2; j++) {
-      x[t][j] = make_uint4(0, 0, 0, 0);
-      if (lane < 8 && tile < tiles_of(PRODUCT)) {
-        x[t][j] = *reinterpret_cast<const uint4*>(
-            &m.scratch.x.part[lane / 4][tile * TILE + j * 32 + lane % 4 * 8]);
-      }
-    }
-  }
-  for (int first = blockIdx.x; first < groups; first += gridDim.x * TEAMS * BATCH) {
-    int turn = 0;
-    for (; turn < BATCH && first + gridDim.x * turn * TEAMS < groups; turn++) {
-      int group = first + gridDim.x * (turn * TEAMS + warp / SPLIT);
-      float c[4] = {};
-      if (group < groups) {
-#pragma unroll
-        for (int t = 0; t < TILES; t++) {
-          if (warp % SPLIT + t * SPLIT < tiles_of(PRODUCT)) {
-            wait_copies<STAGES - 1>();
-#pragma unroll
-            for (int j = 0; j < COPIES / 2; j++) {
-              mma32(c, m.ring[slot][2 * j][threadIdx.x], m.ring[slot][2 * j + 1][threadIdx.x],
-                    x[t][j]);
-            }
-            copy_next(m.cursors[warp], a, ring, slot);
-            slot = slot + 1 == STAGES ? 0 : slot + 1;
+      for (int u = warp * 32; u < CHUNK; u += WARPS * 32) {
+        if (at + u < K) {
+          uint4 x = make_uint4(0, 0, 0, 0);
+          if (lane < 8) {
+            x = *reinterpret_cast<const uint4*>(
+                &m.scratch.x.part[lane / 4][at + u + lane % 4 * 8]);
           }
+          mma32(c, *reinterpret_cast<const uint4*>(w + u),
+                *reinterpret_cast<const uint4*>(w + 8 * PITCH + u), x);
         }
       }
-      if (lane % 4 == 0) {
-        m.sums[turn][lane / 4][warp] = c[0] + c[1];
-        m.sums[turn][lane / 4 + 8][warp] = c[2] + c[3];
-      }
+      release(m.stream, place);
     }
-    __syncthreads();
-    finish_rows<PRODUCT>(turn, first, rows, y, m, best);
-    if (PRODUCT == LOGITS) {
-      __syncthreads();
+    // The halves of `sums` take turns: who writes one has passed the barrier after the other's.
+    if (lane % 4 == 0) {
+      m.sums[half][lane / 4][warp] = c[0] + c[1];
+      m.sums[half][lane / 4 + 8][warp] = c[2] + c[3];
     }
+    team_barrier();
+    int r = threadIdx.x;
+    if (r < OUTPUTS && first + r < rows) {
+      finish_row<PRODUCT>(m.sums[half], r, first + r, y, best);
+    }
+    half ^= 1;
   }
 }
 
@@ -216,43 +183,41 @@ DEVICE void turn_to(const Step& a, int position, Shared& m) {
 }
 
 // All heads of a layer, shared out among the blocks: slices of linear heads from the first block on,
-// runs of the cache from the last. What needs nothing of this token is read before the barrier.
-DEVICE void mix(const Step& a, const Layer& l, int position, Shared& m, unsigned& target) {
+// runs of the cache from the last. What is not of this token is read before
+// the barrier.
+DEVICE void mix(const Step& a, const Layer& l, int position, Shared& m, Place& place,
+                unsigned& target) {
   int slices = l.linearHeads * SLICES;
-  int runs = l.kvHeads * l.splits;
   int task = blockIdx.x;
-  int run = gridDim.x - 1 - blockIdx.x;
   StatePart part;
-  Tile tile;
-  Run mine;
-  bool linear = task < slices;
-  bool full = false;
-  if (linear) {
+  if (task < slices) {
     part = fetch_state(l, task);
   }
+  int runs = l.kvHeads * l.splits;
+  int run = first_run();
+  Run r;
+  RunPart other;
   if (run < runs) {
-    mine = run_of(a, l, run, position);
-    full = !mine.empty;
-    if (full) {
-      fetch_first(tile, mine);
-    }
+    r = run_of(a, l, run, position);
+    other = fetch_part(l, r);
   }
   grid_barrier(a.barrier, target);
-  if (full) {
-    attend(a, l, mine, tile, position, m.cosine, m.sine, m.scratch.full);
-  }
-  for (run += gridDim.x; run < runs; run += gridDim.x) {
-    mine = run_of(a, l, run, position);
-    if (!mine.empty) {
-      fetch_first(tile, mine);
-      attend(a, l, mine, tile, position, m.cosine, m.sine, m.scratch.full);
+  while (run < runs) {
+    if (!r.empty) {
+      attend(a, l, r, other, position, m.cosine, m.sine, m.stream, place, m.scratch.full);
+    }
+    run += gridDim.x;
+    if (run < runs) {
+      r = run_of(a, l, run, position);
+      other = fetch_part(l, r);
     }
   }
-  if (linear) {
+  while (task < slices) {
     delta_step(a, l, task, part, m.cosine, m.sine, m.scratch.linear);
-  }
-  for (task += gridDim.x; task < slices; task += gridDim.x) {
-    delta_step(a, l, task, fetch_state(l, task), m.cosine, m.sine, m.scratch.linear);
+    task += gridDim.x;
+    if (task < slices) {
+      part = fetch_state(l, task);
+    }
   }
 }
 
@@ -269,7 +234,7 @@ DEVICE void choose(const Step& a, Best best, Shared& m, unsigned& target, int po
   if (lane == 0) {
     m.best[warp] = make_float2(best.value, __int_as_float(best.id));
   }
-  __syncthreads();
+  team_barrier();
   if (threadIdx.x == 0) {
     for (int w = 1; w < WARPS; w++) {
       better(best, m.best[w].x, __float_as_int(m.best[w].y));
@@ -297,17 +262,8 @@ DEVICE void choose(const Step& a, Best best, Shared& m, unsigned& target, int po
   }
 }
 
-extern "C" __global__ void __launch_bounds__(THREADS, 1) decode(const __grid_constant__ Step a) {
-  extern __shared__ uint4 memory[];
-  Shared& m = *reinterpret_cast<Shared*>(memory);
-  unsigned ring = (unsigned)__cvta_generic_to_shared(&m.ring[0][0][0]);
+DEVICE void compute(const Step& a, Shared& m, int position) {
   unsigned target = __ldcg(a.barrier + 1);
-  int slot = 0;
-  start(m.cursors[threadIdx.x / 32], a);
-  for (int s = 0; s < STAGES; s++) {
-    copy_next(m.cursors[threadIdx.x / 32], a, ring, s);
-  }
-  int position = __ldcg(a.position);
   turn_to(a, position, m);
   const bf16* row = a.embedding + (long long)__ldcg(a.token) * HIDDEN;
   if (blockIdx.x == 0) {
@@ -315,31 +271,56 @@ extern "C" __global__ void __launch_bounds__(THREADS, 1) decode(const __grid_con
       a.x[k] = to_float(row[k]);
     }
   }
+  Place place;
   Best best;
   for (int i = 0; i < a.layerCount; i++) {
-    const Layer& l = a.layers[i];
-    NormWeights n = fetch_norm(l.inputNorm);
+    // Other threads may still read the layer before, never the one before that.
+    Layer& l = m.layers[i % 2];
+    constexpr int WORDS = sizeof(Layer) / 4;
+    if (threadIdx.x < WORDS) {
+      reinterpret_cast<int*>(&l)[threadIdx.x] =
+          reinterpret_cast<const int*>(a.layers + i)[threadIdx.x];
+    }
+    NormWeights n = fetch_norm(a.layers[i].inputNorm);
+    int kinds[TURNS];
     grid_barrier(a.barrier, target);
     normalise(a.x, n, a.eps, m);
-    multiply<IN>(a, m, ring, slot, l.rows, a.projected, best);
-    mix(a, l, position, m, target);
+    multiply<IN>(m, place, l.rows, a.projected, best);
+    mix(a, l, position, m, place, target);
+    fetch_kinds(l, kinds);
     grid_barrier(a.barrier, target);
-    fuse(a, l, position, m.scratch.x, m.fuse);
-    __syncthreads();
-    multiply<OUT>(a, m, ring, slot, HIDDEN, a.x, best);
+    fuse(a, l, kinds, position, m.scratch.x, m.fuse);
+    team_barrier();
+    multiply<OUT>(m, place, HIDDEN, a.x, best);
     n = fetch_norm(l.postNorm);
     grid_barrier(a.barrier, target);
     normalise(a.x, n, a.eps, m);
-    multiply<UP>(a, m, ring, slot, MLP, a.activated, best);
+    multiply<UP>(m, place, MLP, a.activated, best);
     grid_barrier(a.barrier, target);
     copy_x<MLP>(a.activated, m);
-    multiply<DOWN>(a, m, ring, slot, HIDDEN, a.x, best);
+    multiply<DOWN>(m, place, HIDDEN, a.x, best);
   }
   NormWeights n = fetch_norm(a.finalNorm);
   grid_barrier(a.barrier, target);
   normalise(a.x, n, a.eps, m);
-  multiply<LOGITS>(a, m, ring, slot, a.vocabulary, a.logits, best);
+  multiply<LOGITS>(m, place, a.vocabulary, a.logits, best);
   choose(a, best, m, target, position);
+}
+
+extern "C" __global__ void __launch_bounds__(THREADS + 32, 1)
+    decode(const __grid_constant__ Step a) {
+  extern __shared__ __align__(128) unsigned char memory[];
+  Shared& m = *reinterpret_cast<Shared*>(memory);
+  if (threadIdx.x == 0) {
+    open_stream(m.stream);
+  }
+  int position = __ldcg(a.position);
+  __syncthreads();
+  if (threadIdx.x >= THREADS) {
+    send_all(a, m.stream, position);
+  } else {
+    compute(a, m, position);
+  }
 }
 
 // Bytes of dynamic shared memory that `decode` needs.

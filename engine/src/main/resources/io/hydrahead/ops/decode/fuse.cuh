@@ -1,7 +1,7 @@
 // The fusion of all heads' outputs before W_o: õ_h = RMSNorm(o_h) ⊙ gate (METHOD: HydraHead), with the
 // runs of a full head's cache put together first. Every block does it for itself.
 #pragma once
-#include "weights.cuh"
+#include "stream.cuh"
 
 // Two parts of a softmax with the columns of their Σ p v; maxima in units of log2.
 DEVICE void join(float& top, float& sum, float4& o, float otherTop, float otherSum, float4 other) {
@@ -28,7 +28,8 @@ DEVICE void finish(float4 o, float4 g, int head, int column, bool there, int nor
 
 constexpr int HEAD_LANES = D / 4;              // of a warp that hold a head's row, four elements each
 constexpr int RUNS_AT_ONCE = 32 / HEAD_LANES;  // runs of the cache that a warp reads at a time
-constexpr int RUNS_AHEAD = 4;
+constexpr int RUNS_AHEAD = 16;
+constexpr int TURNS = (HEADS + WARPS - 1) / WARPS;  // heads of a warp
 
 struct FuseShared {
   float4 parts[WARPS][HEAD_LANES];
@@ -70,18 +71,34 @@ DEVICE void gather(const float* part, int active, int piece, int pieces, int col
   }
 }
 
-DEVICE void fuse(const Step& a, const Layer& l, int position, Parts& x, FuseShared& m) {
+// Whether a warp's heads are full, asked for ahead of a barrier.
+DEVICE void fetch_kinds(const Layer& l, int (&fullAt)[TURNS]) {
+#pragma unroll
+  for (int t = 0; t < TURNS; t++) {
+    fullAt[t] = l.fullAt[min((int)threadIdx.x / 32 + t * WARPS, HEADS - 1)];
+  }
+}
+
+DEVICE void fuse(const Step& a, const Layer& l, const int (&fullAt)[TURNS], int position, Parts& x,
+                 FuseShared& m) {
   int lane = threadIdx.x % 32;
   int warp = threadIdx.x / 32;
   int column = lane % HEAD_LANES * 4;
   bool there = lane < HEAD_LANES;
-  for (int i = warp; i < l.linearHeads; i += WARPS) {
-    int head = l.linearPlaces[i];
-    finish(fresh4(a.heads + head * D + column), fresh4(a.gate + head * D + column), head, column,
-           there, a.normedHeads, a.eps, x);
+  float4 o[TURNS];
+  float4 g[TURNS];
+#pragma unroll
+  for (int t = 0; t < TURNS; t++) {
+    int head = min(warp + t * WARPS, HEADS - 1);
+    o[t] = fresh4(a.heads + head * D + column);
+    g[t] = fresh4(a.gate + head * D + column);
   }
-  for (int k = WIDTH + threadIdx.x * 4; k < ceil_div(WIDTH, TILE) * TILE; k += THREADS * 4) {
-    keep4(make_float4(0.f, 0.f, 0.f, 0.f), k, x);
+#pragma unroll
+  for (int t = 0; t < TURNS; t++) {
+    int head = warp + t * WARPS;
+    if (head < HEADS && fullAt[t] < 0) {
+      finish(o[t], g[t], head, column, there, a.normedHeads, a.eps, x);
+    }
   }
   // Full heads: as many warps a head as divide the work, in rounds of heads.
   int pieces = WARPS;
@@ -94,7 +111,11 @@ DEVICE void fuse(const Step& a, const Layer& l, int position, Parts& x, FuseShar
     float top = -INFINITY;
     float sum = 0.f;
     float4 o = make_float4(0.f, 0.f, 0.f, 0.f);
+    int head = 0;
+    float4 g = o;
     if (i < l.fullHeads) {
+      head = l.fullPlaces[i];
+      g = fresh4(a.gate + head * D + column);
       gather(a.partials + (long long)i * l.splits * (D + 4), active, warp % pieces, pieces, column,
              top, sum, o);
     }
@@ -105,10 +126,8 @@ DEVICE void fuse(const Step& a, const Layer& l, int position, Parts& x, FuseShar
       m.max[warp] = top;
       m.sum[warp] = sum;
     }
-    __syncthreads();
+    team_barrier();
     if (i < l.fullHeads && warp % pieces == 0) {
-      int head = l.fullPlaces[i];
-      float4 g = fresh4(a.gate + head * D + column);
       for (int p = 1; p < pieces; p++) {
         join(top, sum, o, m.max[warp + p], m.sum[warp + p], m.parts[warp + p][lane % HEAD_LANES]);
       }
@@ -116,6 +135,6 @@ DEVICE void fuse(const Step& a, const Layer& l, int position, Parts& x, FuseShar
       finish(make_float4(o.x * whole, o.y * whole, o.z * whole, o.w * whole), g, head, column, there,
              a.normedHeads, a.eps, x);
     }
-    __syncthreads();
+    team_barrier();
   }
 }

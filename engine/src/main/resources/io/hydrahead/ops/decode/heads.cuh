@@ -9,12 +9,12 @@
 // Delta rule (METHOD: HydraHead; Yang et al., arXiv:2412.06464), one pass over S [d, d]:
 //   p = α kᵀS, S ← α S + β k (v − p)ᵀ, o = (α qᵀS + β (q·k)(v − p)) / √d
 #pragma once
-#include "weights.cuh"
+#include "stream.cuh"
 
 constexpr int KEYS = 16;            // that a warp takes at a time
 constexpr int LANES = D / 8;        // lanes that share a value row
 constexpr int VALUE_ROWS = 32 / LANES;  // of one load of a warp
-constexpr int LOADS = D / 16;       // of 16 bytes a lane, for the keys and for the values of a tile
+constexpr int LOADS = D / 16;       // of 16 bytes a lane, for the values of a tile
 constexpr int SLICE = D < 32 ? D : 32;  // value columns of a block of the delta rule
 
 // A head's row in one warp: lane holds elements lane + 32 j.
@@ -122,9 +122,13 @@ constexpr int QUADS = SLICE / 4;
 constexpr int ROW_GROUPS = THREADS / QUADS;                           // rows of S at a time
 constexpr int STATE_ROWS = D / ROW_GROUPS > 0 ? D / ROW_GROUPS : 1;   // of a thread
 
-// A thread's part of a slice of S.
+// A thread's part of a slice of S, and what else a step needs that is not of this token.
 struct StatePart {
   float4 rows[STATE_ROWS];
+  Row norm;            // of q in the first warp, of k in the second
+  float shift, rate;   // of the decay
+  float scale;         // γ
+  int place;
 };
 
 DEVICE float* state_slice(const Layer& l, int task) {
@@ -140,6 +144,12 @@ DEVICE StatePart fetch_state(const Layer& l, int task) {
     int k = threadIdx.x / QUADS + r * ROW_GROUPS;
     p.rows[r] = k < D ? fresh4(S + k * D) : make_float4(0.f, 0.f, 0.f, 0.f);
   }
+  int head = task / SLICES;
+  p.norm = weight_row(threadIdx.x < 32 ? l.linearQNorm : l.linearKNorm);
+  p.shift = to_float(l.dtBias[head]);
+  p.rate = -expf(to_float(l.aLog[head]));
+  p.place = l.linearPlaces[head];
+  p.scale = l.gamma ? to_float(l.gamma[p.place]) : 1.f;
   return p;
 }
 
@@ -167,20 +177,18 @@ DEVICE void delta_step(const Step& a, const Layer& l, int task, const StatePart&
   int column = task % SLICES * SLICE + threadIdx.x % QUADS * 4;
   int row = threadIdx.x / QUADS;
   const float* P = a.projected;
-  int place = l.linearPlaces[head];
-  float scale = a.scaledHeads ? to_float(l.gamma[place]) : 1.f;
-  float gateA = fresh(P + l.linearA + head) + to_float(l.dtBias[head]);
+  int place = part.place;
+  float gateA = fresh(P + l.linearA + head) + part.shift;
   float gateB = fresh(P + l.linearB + head);
   float4 v = fresh4(P + l.linearV + head * D + column);
   float4 z = a.gated ? fresh4(P + l.linearZ + head * D + column) : make_float4(0.f, 0.f, 0.f, 0.f);
   if (warp < 2) {
     Row x = fresh_row(P + (warp == 0 ? l.linearQ : l.linearK) + head * D);
-    Row w = weight_row(warp == 0 ? l.linearQNorm : l.linearKNorm);
-    keep(prepare(x, w, cosine, sine, a.linearRotary, true, a.eps, 1.f), warp == 0 ? m.q : m.k);
+    keep(prepare(x, part.norm, cosine, sine, a.linearRotary, true, a.eps, 1.f), warp == 0 ? m.q : m.k);
   }
-  float decay = expf(-expf(to_float(l.aLog[head])) * softplus(gateA));
+  float decay = expf(part.rate * softplus(gateA));
   float beta = a.betaMax / (1.f + expf(-gateB));
-  __syncthreads();
+  team_barrier();
   float4 kS = make_float4(0.f, 0.f, 0.f, 0.f);
   float4 qS = kS;
 #pragma unroll
@@ -202,7 +210,7 @@ DEVICE void delta_step(const Step& a, const Layer& l, int task, const StatePart&
     dot += m.q[i] * m.k[i];
   }
   dot = warp_sum(dot);
-  __syncthreads();
+  team_barrier();
   float4 kSum = make_float4(0.f, 0.f, 0.f, 0.f);
   float4 qSum = kSum;
 #pragma unroll
@@ -230,89 +238,157 @@ DEVICE void delta_step(const Step& a, const Layer& l, int task, const StatePart&
         (decay * qSum.x + dot * write.x) * root, (decay * qSum.y + dot * write.y) * root,
         (decay * qSum.z + dot * write.z) * root, (decay * qSum.w + dot * write.w) * root);
     *reinterpret_cast<float4*>(a.gate + place * D + column) =
-        make_float4(gate_of(a, z.x, scale), gate_of(a, z.y, scale), gate_of(a, z.z, scale),
-                    gate_of(a, z.w, scale));
+        make_float4(gate_of(a, z.x, part.scale), gate_of(a, z.y, part.scale),
+                    gate_of(a, z.z, part.scale), gate_of(a, z.w, part.scale));
   }
-  __syncthreads();
+  team_barrier();
 }
 
 // ------------------------------------------------------------------------------- full attention
 
 struct FullShared {
-  bf16 q[8][D + 8];            // two parts of each query head: the columns of B; rows padded against bank conflicts
+  bf16 q[8][D + 8];  // two parts of each query head, the columns of B; padded against conflicts
+  bf16 key[D];       // of the token itself
+  bf16 value[D];
   float o[WARPS][GROUP][D];
   float max[WARPS][GROUP];
   float sum[WARPS][GROUP];
 };
 
-// Keys on tensor cores: lane reads 8 columns of keys lane / 4 and lane / 4 + 8, as weights.cuh does.
-// Values in float32: lane reads 8 columns of key VALUE_ROWS · u + lane / LANES.
-struct Tile {
-  uint4 k[LOADS];
-  uint4 v[LOADS];
+// Softmax of the keys that a warp has seen: maximum (in units of log2), this lane's part of the sum,
+// and 8 columns of Σ p v over this lane's keys; columns lane % LANES · 8 …
+struct Softmax {
+  float top[GROUP];
+  float sum[GROUP];
+  float o[GROUP][8];
 };
 
-constexpr int PASS = WARPS * KEYS;
-
-DEVICE void fetch_keys(Tile& t, const bf16* K, int base, int last) {
-  int lane = threadIdx.x % 32;
+DEVICE void raise(Softmax& s, const float (&reach)[GROUP]) {
+  bool rises = false;
 #pragma unroll
-  for (int u = 0; u < LOADS; u++) {
-    int key = max(0, min(base + lane / 4 + u % 2 * 8, last));
-    t.k[u] = __ldcg(
-        reinterpret_cast<const uint4*>(K + (long long)key * D + u / 2 * 32 + lane % 4 * 8));
+  for (int g = 0; g < GROUP; g++) {
+    rises |= reach[g] > s.top[g];
+  }
+  if (rises) {
+#pragma unroll
+    for (int g = 0; g < GROUP; g++) {
+      float old = exp2_fast(s.top[g] - reach[g]);
+      s.top[g] = reach[g];
+      s.sum[g] *= old;
+#pragma unroll
+      for (int i = 0; i < 8; i++) {
+        s.o[g][i] *= old;
+      }
+    }
   }
 }
 
-DEVICE void fetch_values(Tile& t, const bf16* V, int base, int last) {
+// KEYS keys in shared memory, `count` of them there.
+DEVICE void see(Softmax& s, const bf16* K, const bf16* V, int count, const uint4 (&q)[D / 32]) {
   int lane = threadIdx.x % 32;
+  float c[4] = {};
+#pragma unroll
+  for (int j = 0; j < D / 32; j++) {
+    const bf16* at = K + lane / 4 * D + j * 32 + lane % 4 * 8;
+    mma32(c, *reinterpret_cast<const uint4*>(at), *reinterpret_cast<const uint4*>(at + 8 * D), q[j]);
+  }
+  // This lane has head lane % 4 of keys lane / 4 and lane / 4 + 8.
+  float low = lane / 4 < count ? c[0] + c[1] : -INFINITY;
+  float high = lane / 4 + 8 < count ? c[2] + c[3] : -INFINITY;
+  float largest = fmaxf(low, high);
+#pragma unroll
+  for (int step = 4; step < 32; step *= 2) {
+    largest = fmaxf(largest, __shfl_xor_sync(FULL_WARP, largest, step));
+  }
+  float reach[GROUP];
+#pragma unroll
+  for (int g = 0; g < GROUP; g++) {
+    reach[g] = fmaxf(s.top[g], __shfl_sync(FULL_WARP, largest, g));
+  }
+  raise(s, reach);
+  float mine = s.top[0];
+#pragma unroll
+  for (int g = 1; g < GROUP; g++) {
+    mine = lane % 4 == g ? s.top[g] : mine;
+  }
+  low = exp2_fast(low - mine);
+  high = exp2_fast(high - mine);
 #pragma unroll
   for (int u = 0; u < LOADS; u++) {
-    int key = max(0, min(base + u * VALUE_ROWS + lane / LANES, last));
-    t.v[u] = __ldcg(reinterpret_cast<const uint4*>(V + (long long)key * D + lane % LANES * 8));
+    int key = u * VALUE_ROWS + lane / LANES;
+    float x[8];
+    // What lies beyond the last key is of another stage, and may be anything.
+    uint4 v = key < count ? *reinterpret_cast<const uint4*>(V + key * D + lane % LANES * 8)
+                          : make_uint4(0, 0, 0, 0);
+    unpack8(v, x);
+#pragma unroll
+    for (int g = 0; g < GROUP; g++) {
+      // Loads of a tile's first half hold keys below 8, those of the second half the others.
+      float p = __shfl_sync(FULL_WARP, u < LOADS / 2 ? low : high, key % 8 * 4 + g);
+      s.sum[g] += p;
+#pragma unroll
+      for (int i = 0; i < 8; i++) {
+        s.o[g][i] = fmaf(p, x[i], s.o[g][i]);
+      }
+    }
   }
 }
 
-// The run of the cache that one block reads; task = split · kvHeads + KV head.
-struct Run {
-  int kv, split;
-  int first, end;    // keys that the cache holds
-  bool newest;       // this block also sees the token itself
-  bool empty;
-  bf16* K;
-  bf16* V;
+// The token's own key and value, which are not in the cache yet.
+DEVICE void see_newest(Softmax& s, const FullShared& m) {
+  int lane = threadIdx.x % 32;
+  float score[GROUP];
+  float reach[GROUP];
+#pragma unroll
+  for (int g = 0; g < GROUP; g++) {
+    float dot = 0.f;
+    for (int i = lane; i < D; i += 32) {
+      dot += (to_float(m.q[2 * g][i]) + to_float(m.q[2 * g + 1][i])) * to_float(m.key[i]);
+    }
+    score[g] = warp_sum(dot);
+    reach[g] = fmaxf(s.top[g], score[g]);
+  }
+  raise(s, reach);
+  if (lane < LANES) {
+#pragma unroll
+    for (int g = 0; g < GROUP; g++) {
+      float p = exp2_fast(score[g] - s.top[g]);
+      s.sum[g] += p;
+#pragma unroll
+      for (int i = 0; i < 8; i++) {
+        s.o[g][i] = fmaf(p, to_float(m.value[lane * 8 + i]), s.o[g][i]);
+      }
+    }
+  }
+}
+
+// What a run needs that is not of this token.
+struct RunPart {
+  Row norm;         // of k in the last warp, of q in the others
+  int heads;        // query heads of the KV head
+  const int* mine;  // their numbers among the full heads
+  int head;         // that of this warp
 };
 
-DEVICE Run run_of(const Step& a, const Layer& l, int task, int position) {
-  Run r;
-  r.kv = task % l.kvHeads;
-  r.split = task / l.kvHeads;
-  int length = split_length(position + 1, l.splits);
-  r.first = r.split * length;
-  r.end = min(position, r.first + length);
-  r.newest = r.first <= position && r.first + length > position;
-  r.empty = r.first > position;
-  r.K = l.keys + (long long)r.kv * a.capacity * D;
-  r.V = l.values + (long long)r.kv * a.capacity * D;
-  return r;
+DEVICE RunPart fetch_part(const Layer& l, const Run& r) {
+  RunPart p;
+  int warp = threadIdx.x / 32;
+  p.norm = weight_row(warp == WARPS - 1 ? l.fullKNorm : l.fullQNorm);
+  int first = l.groupStart[r.kv];
+  p.heads = l.groupStart[r.kv + 1] - first;
+  p.mine = l.order + first;
+  p.head = p.mine[min(warp, p.heads - 1)];
+  return p;
 }
 
-// The first tile of a run, which needs nothing of this token.
-DEVICE void fetch_first(Tile& t, const Run& r) {
-  int base = r.first + threadIdx.x / 32 * KEYS;
-  fetch_keys(t, r.K, base, r.end - 1);
-  fetch_values(t, r.V, base, r.end - 1);
-}
-
-DEVICE void attend(const Step& a, const Layer& l, const Run& r, Tile& t, int position,
-                   const float* cosine, const float* sine, FullShared& m) {
+DEVICE void attend(const Step& a, const Layer& l, const Run& r, const RunPart& part, int position,
+                   const float* cosine, const float* sine, Stream& stream, Place& place,
+                   FullShared& m) {
   int lane = threadIdx.x % 32;
   int warp = threadIdx.x / 32;
   const float* P = a.projected;
-  int end = r.end;
-  int base = r.first + warp * KEYS;
-  int heads = l.groupStart[r.kv + 1] - l.groupStart[r.kv];
-  const int* mine = l.order + l.groupStart[r.kv];
+  int heads = part.heads;
+  const int* mine = part.mine;
 
   float scale = LOG2E * rsqrtf((float)D);
   if (a.lengthBase > 0.f) {
@@ -320,22 +396,22 @@ DEVICE void attend(const Step& a, const Layer& l, const Run& r, Tile& t, int pos
   }
   if (warp == WARPS - 1 && r.newest) {
     Row v = fresh_row(P + l.fullV + r.kv * D);
-    Row k = prepare(fresh_row(P + l.fullK + r.kv * D), weight_row(l.fullKNorm), cosine, sine,
+    Row k = prepare(fresh_row(P + l.fullK + r.kv * D), part.norm, cosine, sine,
                     a.fullRotary, false, a.eps, 1.f);
 #pragma unroll
     for (int j = 0; j < EACH; j++) {
       if (lane < D) {
         long long at = (long long)position * D + lane + 32 * j;
-        r.K[at] = to_bf16(k.v[j]);
-        r.V[at] = to_bf16(v.v[j]);
+        m.key[lane + 32 * j] = r.K[at] = to_bf16(k.v[j]);
+        m.value[lane + 32 * j] = r.V[at] = to_bf16(v.v[j]);
       }
     }
-    __threadfence_block();
   }
-  for (int g = warp; g < 4; g += WARPS) {
+  if (warp < 4) {
+    int g = warp;
     Row x = {};
     if (g < heads) {
-      x = prepare(fresh_row(P + l.fullQ + mine[g] * D), weight_row(l.fullQNorm), cosine, sine,
+      x = prepare(fresh_row(P + l.fullQ + part.head * D), part.norm, cosine, sine,
                   a.fullRotary, false, a.eps, scale);
     }
 #pragma unroll
@@ -347,93 +423,35 @@ DEVICE void attend(const Step& a, const Layer& l, const Run& r, Tile& t, int pos
       }
     }
   }
-  __syncthreads();
+  team_barrier();
 
   uint4 q[D / 32];
 #pragma unroll
   for (int j = 0; j < D / 32; j++) {
     q[j] = *reinterpret_cast<const uint4*>(&m.q[lane / 4][j * 32 + lane % 4 * 8]);
   }
-  float top[GROUP];
-  float sum[GROUP];  // of this lane's keys
-  float o[GROUP][8] = {};
+  Softmax s = {};
 #pragma unroll
   for (int g = 0; g < GROUP; g++) {
-    top[g] = -INFINITY;
-    sum[g] = 0.f;
+    s.top[g] = -INFINITY;
   }
-  bool extra = r.newest && warp == WARPS - 1;  // one tile more, of the new key alone
-  while (base < end || extra) {
-    if (base >= end) {
-      fetch_keys(t, r.K, position, position);
-      fetch_values(t, r.V, position, position);
-      base = position;
-      end = position + 1;
-      extra = false;
-    }
-    float c[4] = {};
-#pragma unroll
-    for (int j = 0; j < D / 32; j++) {
-      mma32(c, t.k[2 * j], t.k[2 * j + 1], q[j]);
-    }
-    int next = base + PASS;
-    if (next < end) {
-      fetch_keys(t, r.K, next, end - 1);
-    }
-    // This lane has head lane % 4 of keys lane / 4 and lane / 4 + 8.
-    float low = base + lane / 4 < end ? c[0] + c[1] : -INFINITY;
-    float high = base + lane / 4 + 8 < end ? c[2] + c[3] : -INFINITY;
-    float largest = fmaxf(low, high);
-#pragma unroll
-    for (int step = 4; step < 32; step *= 2) {
-      largest = fmaxf(largest, __shfl_xor_sync(FULL_WARP, largest, step));
-    }
-    float reach[GROUP];
-    bool rises = false;
-#pragma unroll
-    for (int g = 0; g < GROUP; g++) {
-      reach[g] = fmaxf(top[g], __shfl_sync(FULL_WARP, largest, g));
-      rises |= reach[g] > top[g];
-    }
-    if (rises) {
-#pragma unroll
-      for (int g = 0; g < GROUP; g++) {
-        float old = exp2_fast(top[g] - reach[g]);
-        top[g] = reach[g];
-        sum[g] *= old;
-#pragma unroll
-        for (int i = 0; i < 8; i++) {
-          o[g][i] *= old;
-        }
+  // As many warps a stage as it has tiles; teams take stages in turn.
+  constexpr int TILES = STAGE_KEYS / KEYS;
+  constexpr int TEAM = TILES < WARPS ? TILES : WARPS;
+  int turn = 0;
+  for (int at = r.first; at < r.end; at += STAGE_KEYS) {
+    const bf16* keys = receive(stream, place);
+    if (turn == warp / TEAM) {
+      int count = min(STAGE_KEYS, r.end - at);
+      for (int first = warp % TEAM * KEYS; first < count; first += TEAM * KEYS) {
+        see(s, keys + first * D, keys + (STAGE_KEYS + first) * D, count - first, q);
       }
     }
-    float mine4 = top[0];
-#pragma unroll
-    for (int g = 1; g < GROUP; g++) {
-      mine4 = lane % 4 == g ? top[g] : mine4;
-    }
-    low = exp2_fast(low - mine4);
-    high = exp2_fast(high - mine4);
-#pragma unroll
-    for (int u = 0; u < LOADS; u++) {
-      int key = u * VALUE_ROWS + lane / LANES;
-      float x[8];
-      unpack8(t.v[u], x);
-#pragma unroll
-      for (int g = 0; g < GROUP; g++) {
-        // Loads of a tile's first half hold keys below 8, those of the second half the others.
-        float p = __shfl_sync(FULL_WARP, u < LOADS / 2 ? low : high, key % 8 * 4 + g);
-        sum[g] += p;
-#pragma unroll
-        for (int i = 0; i < 8; i++) {
-          o[g][i] = fmaf(p, x[i], o[g][i]);
-        }
-      }
-    }
-    base = next;
-    if (base < end) {
-      fetch_values(t, r.V, base, end - 1);
-    }
+    release(stream, place);
+    turn = turn + 1 == WARPS / TEAM ? 0 : turn + 1;
+  }
+  if (r.newest && warp == WARPS - 1) {
+    see_newest(s, m);
   }
 
   // Lane groups of the warp, then warps of the block, each in a fixed order.
@@ -441,24 +459,24 @@ DEVICE void attend(const Step& a, const Layer& l, const Run& r, Tile& t, int pos
   for (int g = 0; g < GROUP; g++) {
 #pragma unroll
     for (int step = LANES; step < 32; step *= 2) {
-      sum[g] += __shfl_xor_sync(FULL_WARP, sum[g], step);
+      s.sum[g] += __shfl_xor_sync(FULL_WARP, s.sum[g], step);
 #pragma unroll
       for (int i = 0; i < 8; i++) {
-        o[g][i] += __shfl_xor_sync(FULL_WARP, o[g][i], step);
+        s.o[g][i] += __shfl_xor_sync(FULL_WARP, s.o[g][i], step);
       }
     }
     if (lane < LANES) {
 #pragma unroll
       for (int i = 0; i < 8; i++) {
-        m.o[warp][g][lane * 8 + i] = o[g][i];
+        m.o[warp][g][lane * 8 + i] = s.o[g][i];
       }
       if (lane == 0) {
-        m.max[warp][g] = top[g];
-        m.sum[warp][g] = sum[g];
+        m.max[warp][g] = s.top[g];
+        m.sum[warp][g] = s.sum[g];
       }
     }
   }
-  __syncthreads();
+  team_barrier();
   for (int i = threadIdx.x; i < heads * D; i += THREADS) {
     int g = i / D;
     int head = mine[g];
@@ -486,8 +504,8 @@ DEVICE void attend(const Step& a, const Layer& l, const Run& r, Tile& t, int pos
       float z = a.gated ? fresh(P + l.fullZ + head * D + i % D) : 0.f;
       float bias = a.gated && l.zBias ? to_float(l.zBias[head * D + i % D]) : 0.f;
       a.gate[place * D + i % D] =
-          gate_of(a, z + bias, a.scaledHeads ? to_float(l.gamma[place]) : 1.f);
+          gate_of(a, z + bias, l.gamma ? to_float(l.gamma[place]) : 1.f);
     }
   }
-  __syncthreads();
+  team_barrier();
 }
