@@ -12,40 +12,32 @@
 #define GROUP 2
 #endif
 
-// Element type of A_log, dt_bias and γ.
-#if SCALARS_BF16
-typedef bf16 scalar;
-#else
-typedef float scalar;
-#endif
-
 constexpr int D = HEAD_DIM;
 constexpr int WIDTH = HEADS * HEAD_DIM;
 constexpr int WARPS = 8;                // that compute; one more copies
 constexpr int THREADS = WARPS * 32;
 
-// One layer's weights, caches and plan. Matrices bf16, packed as the model packs them: `in` holds the
+// One layer's weights, caches and plan. Matrices bf16, vectors float32; packed as the model packs them: `in` holds the
 // full heads' q, k, v, z and the linear heads' q, k, v, z, a, b, as far as there are any.
 struct Layer {
   const bf16* in;
   const bf16* o;
   const bf16* gateUp;
   const bf16* down;
-  const elem* inputNorm;
-  const elem* postNorm;
-  const elem* fullQNorm;
-  const elem* fullKNorm;
-  const elem* zBias;
-  const elem* linearQNorm;
-  const elem* linearKNorm;
-  const scalar* aLog;
-  const scalar* dtBias;
-  const scalar* gamma;      // may be null
+  const float* inputNorm;
+  const float* postNorm;
+  const float* fullQNorm;
+  const float* fullKNorm;
+  const float* zBias;
+  const float* linearQNorm;
+  const float* linearKNorm;
+  const float* aLog;
+  const float* dtBias;
+  const float* gamma;      // may be null
   const int* fullPlaces;    // place of each full head among the H
   const int* order;         // full heads sorted by KV head
   const int* groupStart;    // [kvHeads + 1]: where a KV head's begin in `order`
   const int* linearPlaces;
-  const int* fullAt;        // [H]: a head's number among the full heads, or −1
   bf16* keys;               // [kvHeads, capacity, d]
   bf16* values;
   float* state;             // [linearHeads, d, d]
@@ -61,18 +53,19 @@ struct Step {
   const Layer* layers;
   const bf16* embedding;
   const bf16* lmHead;
-  const elem* finalNorm;
+  const float* finalNorm;
   const double* inverseFrequency;
   int* token;               // in: the id to read; out: the most likely next one
   int* position;            // tokens read so far; one more afterwards
   float* x;                 // [D] residual stream
   float* projected;         // [largest rows]
-  float* heads;             // [H·d]
+  float* heads;             // [H·d] outputs in the original order
   float* gate;              // [H·d]
   float* partials;          // [full heads, splits, d + 4]
   float* activated;         // [F]
   float* logits;            // [V]
   float2* best;             // [blocks]
+  unsigned* arrivals;       // [kvHeads] zeros: runs that are done
   unsigned* barrier;        // [2] zeros at first: arrivals, and those of all launches before
   long long capacity;       // tokens of the caches
   double rotaryScaling;

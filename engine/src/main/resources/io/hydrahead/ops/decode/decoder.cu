@@ -21,10 +21,7 @@ struct Shared {
   Stream stream;
   Layer layers[2];
   Scratch scratch;
-  union {
-    FuseShared fuse;
-    float sums[2][TILE][WARPS + 1];
-  };
+  float sums[2][TILE][WARPS + 1];
   float cosine[D / 2];
   float sine[D / 2];
   float reduce[WARPS];
@@ -43,15 +40,16 @@ DEVICE float4 some4(const float* x, int k) {
 constexpr int NORM_CHUNKS = (HIDDEN + FOURS - 1) / FOURS;
 
 struct NormWeights {
-  uint2 w[NORM_CHUNKS];
+  float4 w[NORM_CHUNKS];
 };
 
-DEVICE NormWeights fetch_norm(const elem* w) {
+DEVICE NormWeights fetch_norm(const float* w) {
   NormWeights n;
 #pragma unroll
   for (int c = 0; c < NORM_CHUNKS; c++) {
     int k = c * FOURS + threadIdx.x * 4;
-    n.w[c] = k < HIDDEN ? __ldg(reinterpret_cast<const uint2*>(w + k)) : make_uint2(0, 0);
+    n.w[c] = k < HIDDEN ? __ldg(reinterpret_cast<const float4*>(w + k))
+                        : make_float4(0.f, 0.f, 0.f, 0.f);
   }
   return n;
 }
@@ -70,8 +68,8 @@ DEVICE void normalise(const float* x, const NormWeights& n, float eps, Shared& m
   for (int c = 0; c < NORM_CHUNKS; c++) {
     int k = c * FOURS + threadIdx.x * 4;
     if (k < WIDEST) {
-      keep4(make_float4(v[c].x * scale * low_bf16(n.w[c].x), v[c].y * scale * high_bf16(n.w[c].x),
-                        v[c].z * scale * low_bf16(n.w[c].y), v[c].w * scale * high_bf16(n.w[c].y)),
+      keep4(make_float4(v[c].x * scale * n.w[c].x, v[c].y * scale * n.w[c].y,
+                        v[c].z * scale * n.w[c].z, v[c].w * scale * n.w[c].w),
             k, m.scratch.x);
     }
   }
@@ -282,15 +280,12 @@ DEVICE void compute(const Step& a, Shared& m, int position) {
           reinterpret_cast<const int*>(a.layers + i)[threadIdx.x];
     }
     NormWeights n = fetch_norm(a.layers[i].inputNorm);
-    int kinds[TURNS];
     grid_barrier(a.barrier, target);
     normalise(a.x, n, a.eps, m);
     multiply<IN>(m, place, l.rows, a.projected, best);
     mix(a, l, position, m, place, target);
-    fetch_kinds(l, kinds);
     grid_barrier(a.barrier, target);
-    fuse(a, l, kinds, position, m.scratch.x, m.fuse);
-    team_barrier();
+    fuse(a, m.scratch.x);
     multiply<OUT>(m, place, HIDDEN, a.x, best);
     n = fetch_norm(l.postNorm);
     grid_barrier(a.barrier, target);

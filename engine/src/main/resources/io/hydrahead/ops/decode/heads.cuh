@@ -2,9 +2,8 @@
 // Gated DeltaNet step over a slice of a head's state by others.
 //
 // Input is the layer's packed projection P [R] float32; `Layer` says where each kind's q, k, v,
-// gate z and decay a, b begin in it, each a multiple of four. Output: o [H·d] of the linear heads in
-// the original head order, not normalised; of full heads, for each split maximum, sum and Σ p v
-// [h, splits, d + 4]; and gate [H·d], what the fusion multiplies normalised elements by: σ(z) γ.
+// gate z and decay a, b begin in it, each a multiple of four. Output: o [H·d] in the original head
+// order, not normalised, and gate [H·d], what the fusion multiplies normalised elements by: σ(z) γ.
 //
 // Delta rule (METHOD: HydraHead; Yang et al., arXiv:2412.06464), one pass over S [d, d]:
 //   p = α kᵀS, S ← α S + β k (v − p)ᵀ, o = (α qᵀS + β (q·k)(v − p)) / √d
@@ -34,12 +33,12 @@ DEVICE Row fresh_row(const float* p) {
   return r;
 }
 
-DEVICE Row weight_row(const elem* p) {
+DEVICE Row weight_row(const float* p) {
   Row r;
   int lane = threadIdx.x % 32;
 #pragma unroll
   for (int j = 0; j < EACH; j++) {
-    r.v[j] = lane < D ? to_float(p[lane + 32 * j]) : 0.f;
+    r.v[j] = lane < D ? p[lane + 32 * j] : 0.f;
   }
   return r;
 }
@@ -146,10 +145,10 @@ DEVICE StatePart fetch_state(const Layer& l, int task) {
   }
   int head = task / SLICES;
   p.norm = weight_row(threadIdx.x < 32 ? l.linearQNorm : l.linearKNorm);
-  p.shift = to_float(l.dtBias[head]);
-  p.rate = -expf(to_float(l.aLog[head]));
+  p.shift = l.dtBias[head];
+  p.rate = -expf(l.aLog[head]);
   p.place = l.linearPlaces[head];
-  p.scale = l.gamma ? to_float(l.gamma[p.place]) : 1.f;
+  p.scale = l.gamma ? l.gamma[p.place] : 1.f;
   return p;
 }
 
@@ -246,6 +245,10 @@ DEVICE void delta_step(const Step& a, const Layer& l, int task, const StatePart&
 
 // ------------------------------------------------------------------------------- full attention
 
+constexpr int COLUMN_LANES = D / 4;              // of a warp that hold a row of Σ p v
+constexpr int RUNS_AT_ONCE = 32 / COLUMN_LANES;  // runs of the cache that a warp reads at a time
+constexpr int RUNS_AHEAD = 16;
+
 struct FullShared {
   bf16 q[8][D + 8];  // two parts of each query head, the columns of B; padded against conflicts
   bf16 key[D];       // of the token itself
@@ -253,6 +256,7 @@ struct FullShared {
   float o[WARPS][GROUP][D];
   float max[WARPS][GROUP];
   float sum[WARPS][GROUP];
+  bool last;
 };
 
 // Softmax of the keys that a warp has seen: maximum (in units of log2), this lane's part of the sum,
@@ -358,6 +362,90 @@ DEVICE void see_newest(Softmax& s, const FullShared& m) {
       for (int i = 0; i < 8; i++) {
         s.o[g][i] = fmaf(p, to_float(m.value[lane * 8 + i]), s.o[g][i]);
       }
+    }
+  }
+}
+
+// Two parts of a softmax with the columns of their Σ p v; maxima in units of log2.
+DEVICE void join(float& top, float& sum, float4& o, float otherTop, float otherSum, float4 other) {
+  float max = fmaxf(top, otherTop);
+  float mine = top == -INFINITY ? 0.f : exp2_fast(top - max);
+  float theirs = otherTop == -INFINITY ? 0.f : exp2_fast(otherTop - max);
+  top = max;
+  sum = sum * mine + otherSum * theirs;
+  o = make_float4(o.x * mine + other.x * theirs, o.y * mine + other.y * theirs,
+                  o.z * mine + other.z * theirs, o.w * mine + other.w * theirs);
+}
+
+// All that one warp of `pieces` adds up of a full head's runs.
+DEVICE void gather(const float* part, int active, int piece, int pieces, int column, float& top,
+                   float& sum, float4& o) {
+  int within = threadIdx.x % 32 / COLUMN_LANES;
+  int step = pieces * RUNS_AT_ONCE;
+  for (int n = piece * RUNS_AT_ONCE; n < active; n += step * RUNS_AHEAD) {
+    float4 rows[RUNS_AHEAD];
+    float2 states[RUNS_AHEAD];
+#pragma unroll
+    for (int i = 0; i < RUNS_AHEAD; i++) {
+      int run = n + i * step + within;
+      const float* row = part + (long long)min(run, active - 1) * (D + 4);
+      states[i] = __ldcg(reinterpret_cast<const float2*>(row));
+      rows[i] = fresh4(row + 4 + column);
+      if (run >= active) {
+        states[i].x = -INFINITY;
+      }
+    }
+#pragma unroll
+    for (int i = 0; i < RUNS_AHEAD; i++) {
+      join(top, sum, o, states[i].x, states[i].y, rows[i]);
+    }
+  }
+#pragma unroll
+  for (int away = COLUMN_LANES; away < 32; away *= 2) {
+    float otherTop = __shfl_xor_sync(FULL_WARP, top, away);
+    float otherSum = __shfl_xor_sync(FULL_WARP, sum, away);
+    float4 other =
+        make_float4(__shfl_xor_sync(FULL_WARP, o.x, away), __shfl_xor_sync(FULL_WARP, o.y, away),
+                    __shfl_xor_sync(FULL_WARP, o.z, away), __shfl_xor_sync(FULL_WARP, o.w, away));
+    join(top, sum, o, otherTop, otherSum, other);
+  }
+}
+
+// Puts the runs of a KV head's query heads together: as many warps a head as divide the work.
+DEVICE void combine(const Step& a, const Layer& l, const int* mine, int heads, int active,
+                    FullShared& m) {
+  int lane = threadIdx.x % 32;
+  int warp = threadIdx.x / 32;
+  int column = lane % COLUMN_LANES * 4;
+  int pieces = WARPS;
+  while (pieces > 1 && pieces * heads > WARPS) {
+    pieces /= 2;
+  }
+  int g = warp / pieces;
+  float top = -INFINITY;
+  float sum = 0.f;
+  float4 o = make_float4(0.f, 0.f, 0.f, 0.f);
+  if (g < heads) {
+    gather(a.partials + (long long)mine[g] * l.splits * (D + 4), active, warp % pieces, pieces,
+           column, top, sum, o);
+  }
+  if (lane < COLUMN_LANES) {
+    *reinterpret_cast<float4*>(&m.o[warp][0][column]) = o;
+  }
+  if (lane == 0) {
+    m.max[warp][0] = top;
+    m.sum[warp][0] = sum;
+  }
+  team_barrier();
+  if (g < heads && warp % pieces == 0) {
+    for (int p = 1; p < pieces; p++) {
+      join(top, sum, o, m.max[warp + p][0], m.sum[warp + p][0],
+           *reinterpret_cast<float4*>(&m.o[warp + p][0][column]));
+    }
+    if (lane < COLUMN_LANES) {
+      float whole = 1.f / sum;
+      *reinterpret_cast<float4*>(a.heads + l.fullPlaces[mine[g]] * D + column) =
+          make_float4(o.x * whole, o.y * whole, o.z * whole, o.w * whole);
     }
   }
 }
@@ -502,10 +590,25 @@ DEVICE void attend(const Step& a, const Layer& l, const Run& r, const RunPart& p
     if (r.split == 0) {
       int place = l.fullPlaces[head];
       float z = a.gated ? fresh(P + l.fullZ + head * D + i % D) : 0.f;
-      float bias = a.gated && l.zBias ? to_float(l.zBias[head * D + i % D]) : 0.f;
+      float bias = a.gated && l.zBias ? l.zBias[head * D + i % D] : 0.f;
       a.gate[place * D + i % D] =
-          gate_of(a, z + bias, l.gamma ? to_float(l.gamma[place]) : 1.f);
+          gate_of(a, z + bias, l.gamma ? l.gamma[place] : 1.f);
     }
+  }
+  // The block that finishes a KV head's last run puts them together.
+  __threadfence();
+  team_barrier();
+  if (threadIdx.x == 0) {
+    int active = active_splits(position + 1, l.splits);
+    m.last = atomicAdd(a.arrivals + r.kv, 1u) == (unsigned)active - 1;
+    if (m.last) {
+      a.arrivals[r.kv] = 0;
+    }
+  }
+  team_barrier();
+  if (m.last) {
+    __threadfence();
+    combine(a, l, mine, heads, active_splits(position + 1, l.splits), m);
   }
   team_barrier();
 }
