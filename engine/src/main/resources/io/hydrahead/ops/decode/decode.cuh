@@ -115,15 +115,23 @@ DEVICE uint4 look2(const uint2* cells) {
   return r;
 }
 
+// Waits for one cell.
+DEVICE void spin(const uint2* cell, unsigned epoch) {
+  while (look(cell).y != epoch) {
+    __nanosleep(20);
+  }
+}
+
 // N neighbours of 4 cells each, `step` cells apart; those at or past `end` are zeros. All loads are
-// under way together, again and again until every number is right.
+// under way together; where a number is not right yet, that one cell is watched before all are read
+// again, as many readers would otherwise take the bandwidth that the weights need.
 template <int N>
 DEVICE void await4(const uint2* cells, int first, int step, int end, unsigned epoch, float4 (&v)[N]) {
   uint4 low[N];
   uint4 high[N];
-  bool missing;
+  int missing;
   do {
-    missing = false;
+    missing = -1;
 #pragma unroll
     for (int n = 0; n < N; n++) {
       int at = first + n * step;
@@ -136,9 +144,16 @@ DEVICE void await4(const uint2* cells, int first, int step, int end, unsigned ep
     }
 #pragma unroll
     for (int n = 0; n < N; n++) {
-      missing |= low[n].y != epoch || low[n].w != epoch || high[n].y != epoch || high[n].w != epoch;
+      int at = first + n * step;
+      missing = low[n].y != epoch ? at : missing;
+      missing = low[n].w != epoch ? at + 1 : missing;
+      missing = high[n].y != epoch ? at + 2 : missing;
+      missing = high[n].w != epoch ? at + 3 : missing;
     }
-  } while (missing);
+    if (missing >= 0) {
+      spin(cells + missing, epoch);
+    }
+  } while (missing >= 0);
 #pragma unroll
   for (int n = 0; n < N; n++) {
     v[n] = make_float4(__uint_as_float(low[n].x), __uint_as_float(low[n].z),

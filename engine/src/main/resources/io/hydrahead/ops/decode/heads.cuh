@@ -27,15 +27,13 @@ DEVICE Row await_row(const uint2* cells, unsigned epoch) {
   Row r;
   uint2 seen[EACH];
   int lane = threadIdx.x % 32;
+  spin(cells, epoch);
   bool missing;
   do {
     missing = false;
 #pragma unroll
     for (int j = 0; j < EACH; j++) {
       seen[j] = look(cells + lane % D + 32 * j);
-    }
-#pragma unroll
-    for (int j = 0; j < EACH; j++) {
       missing |= seen[j].y != epoch;
     }
   } while (missing);
@@ -403,6 +401,7 @@ DEVICE void gather(const uint2* part, unsigned epoch, int active, int piece, int
     uint4 states[RUNS_AHEAD];
     uint4 low[RUNS_AHEAD];
     uint4 high[RUNS_AHEAD];
+    spin(part + (long long)min(n + (RUNS_AHEAD - 1) * step, active - 1) * (D + 2), epoch);
     bool missing;
     do {
       missing = false;
