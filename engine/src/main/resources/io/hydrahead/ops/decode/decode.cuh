@@ -48,12 +48,7 @@ struct Layer {
   int unused;
 };
 
-// What blocks tell each other goes through cells: a value and, in the same eight bytes, the number of
-// the layer and launch that it belongs to. Who needs a value reads its cell until the number is
-// right. There is no barrier and no fence, which would wait for all copies under way.
-//
-// A buffer of cells is written once a layer. Whoever overwrites a cell depends, through the others'
-// results, on everybody who had to read it.
+// Buffers of float32 unless said otherwise.
 struct Step {
   const Layer* layers;
   const bf16* embedding;
@@ -62,16 +57,16 @@ struct Step {
   const double* inverseFrequency;
   int* token;               // in: the id to read; out: the most likely next one
   int* position;            // tokens read so far; one more afterwards
-  unsigned* epoch;          // number of the last layer of the launch before
-  uint2* x;                 // [D] residual stream before a layer
-  uint2* middle;            // [D] residual stream after its attention block
-  uint2* projected;         // [largest rows]
-  uint2* heads;             // [H·d] outputs in the original order
-  uint2* gate;              // [H·d]
-  uint2* partials;          // [full heads, splits, d + 2]: maximum, sum, Σ p v of a run
-  uint2* activated;         // [F]
-  uint2* best;              // [blocks, 2]: largest logit and its id
+  float* x;                 // [D] residual stream
+  float* projected;         // [largest rows]
+  float* heads;             // [H·d] outputs in the original order
+  float* gate;              // [H·d]
+  float* partials;          // [full heads, splits, d + 4]
+  float* activated;         // [F]
   float* logits;            // [V]
+  float2* best;             // [blocks]
+  unsigned* arrivals;       // [kvHeads] zeros: runs that are done
+  unsigned* barrier;        // [2] zeros at first: arrivals, and those of all launches before
   long long capacity;       // tokens of the caches
   double rotaryScaling;
   int layerCount, vocabulary;
@@ -80,102 +75,7 @@ struct Step {
   float eps, betaMax, lengthBase;  // lengthBase 0: no length scale
 };
 
-// ----------------------------------------------------------------- cells
-
-DEVICE void publish(uint2* cell, float v, unsigned epoch) {
-  asm volatile("st.volatile.global.v2.u32 [%0], {%1, %2};" ::"l"(cell), "r"(__float_as_uint(v)),
-               "r"(epoch)
-               : "memory");
-}
-
-DEVICE void publish2(uint2* cells, float v, float w, unsigned epoch) {
-  asm volatile("st.volatile.global.v4.u32 [%0], {%1, %2, %3, %2};" ::"l"(cells),
-               "r"(__float_as_uint(v)), "r"(epoch), "r"(__float_as_uint(w))
-               : "memory");
-}
-
-DEVICE void publish4(uint2* cells, float4 v, unsigned epoch) {
-  publish2(cells, v.x, v.y, epoch);
-  publish2(cells + 2, v.z, v.w, epoch);
-}
-
-DEVICE uint2 look(const uint2* cell) {
-  uint2 r;
-  asm volatile("ld.volatile.global.v2.u32 {%0, %1}, [%2];" : "=r"(r.x), "=r"(r.y) : "l"(cell) : "memory");
-  return r;
-}
-
-// Two cells; `cells` is 16-byte aligned.
-DEVICE uint4 look2(const uint2* cells) {
-  uint4 r;
-  asm volatile("ld.volatile.global.v4.u32 {%0, %1, %2, %3}, [%4];"
-               : "=r"(r.x), "=r"(r.y), "=r"(r.z), "=r"(r.w)
-               : "l"(cells)
-               : "memory");
-  return r;
-}
-
-// Waits for one cell.
-DEVICE void spin(const uint2* cell, unsigned epoch) {
-  while (look(cell).y != epoch) {
-    __nanosleep(20);
-  }
-}
-
-// N neighbours of 4 cells each, `step` cells apart; those at or past `end` are zeros. All loads are
-// under way together; where a number is not right yet, that one cell is watched before all are read
-// again, as many readers would otherwise take the bandwidth that the weights need.
-template <int N>
-DEVICE void await4(const uint2* cells, int first, int step, int end, unsigned epoch, float4 (&v)[N]) {
-  uint4 low[N];
-  uint4 high[N];
-  int missing;
-  do {
-    missing = -1;
-#pragma unroll
-    for (int n = 0; n < N; n++) {
-      int at = first + n * step;
-      if (at < end) {
-        low[n] = look2(cells + at);
-        high[n] = look2(cells + at + 2);
-      } else {
-        low[n] = high[n] = make_uint4(0, epoch, 0, epoch);
-      }
-    }
-#pragma unroll
-    for (int n = 0; n < N; n++) {
-      int at = first + n * step;
-      missing = low[n].y != epoch ? at : missing;
-      missing = low[n].w != epoch ? at + 1 : missing;
-      missing = high[n].y != epoch ? at + 2 : missing;
-      missing = high[n].w != epoch ? at + 3 : missing;
-    }
-    if (missing >= 0) {
-      spin(cells + missing, epoch);
-    }
-  } while (missing >= 0);
-#pragma unroll
-  for (int n = 0; n < N; n++) {
-    v[n] = make_float4(__uint_as_float(low[n].x), __uint_as_float(low[n].z),
-                       __uint_as_float(high[n].x), __uint_as_float(high[n].z));
-  }
-}
-
-DEVICE float4 await4(const uint2* cells, unsigned epoch) {
-  float4 v[1];
-  await4(cells, 0, 4, 1, epoch, v);
-  return v[0];
-}
-
-DEVICE float await(const uint2* cell, unsigned epoch) {
-  uint2 r;
-  do {
-    r = look(cell);
-  } while (r.y != epoch);
-  return __uint_as_float(r.x);
-}
-
-// -----------------------------------------------------------------
+DEVICE float fresh(const float* p) { return __ldcg(p); }
 
 DEVICE float4 fresh4(const float* p) { return __ldcg(reinterpret_cast<const float4*>(p)); }
 
@@ -196,6 +96,20 @@ DEVICE void unpack8(uint4 w, float (&v)[8]) {
 
 // Of the warps that compute.
 DEVICE void team_barrier() { hopper::namedBarrierSync(1, THREADS); }
+
+// Waits for all blocks; what they wrote before is visible afterwards (past the first-level cache).
+DEVICE void grid_barrier(unsigned* arrived, unsigned& target) {
+  team_barrier();
+  target += gridDim.x;
+  if (threadIdx.x == 0) {
+    asm volatile("red.release.gpu.global.add.u32 [%0], 1;" ::"l"(arrived) : "memory");
+    unsigned seen;
+    do {
+      asm volatile("ld.acquire.gpu.global.u32 %0, [%1];" : "=r"(seen) : "l"(arrived) : "memory");
+    } while ((int)(seen - target) < 0);
+  }
+  team_barrier();
+}
 
 // Over the warps that compute; `shared` holds one float a warp and may be used again right away.
 DEVICE float team_sum(float v, float* shared) {

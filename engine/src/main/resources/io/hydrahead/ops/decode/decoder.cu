@@ -1,5 +1,6 @@
-// One token through the whole model in one launch. Batch 1 is bound by reading the weights once;
-// stream.cuh keeps their copies going while blocks wait for each other's results (decode.cuh).
+// One token through the whole model in one launch: every block stays, and they meet at a barrier
+// after each stage of a layer. Batch 1 is bound by reading the weights once; stream.cuh keeps the
+// copies going through all barriers.
 //
 // A layer: P = in · norm(x); heads (heads.cuh); x += o · fuse(heads); a = SwiGLU(gateUp · norm(x));
 // x += down · a. The residual stream and all vectors between are float32.
@@ -29,6 +30,12 @@ struct Shared {
 
 constexpr int FOURS = THREADS * 4;  // elements that the block loads at a time
 
+// Four values of x, zeros past the end.
+template <int COLUMNS>
+DEVICE float4 some4(const float* x, int k) {
+  return k < COLUMNS ? fresh4(x + k) : make_float4(0.f, 0.f, 0.f, 0.f);
+}
+
 // The weights of the norm, asked for before the barrier.
 constexpr int NORM_CHUNKS = (HIDDEN + FOURS - 1) / FOURS;
 
@@ -48,51 +55,35 @@ DEVICE NormWeights fetch_norm(const float* w) {
 }
 
 // norm(x) · w into shared memory.
-DEVICE void normalise(const float4 (&x)[NORM_CHUNKS], const NormWeights& n, float eps, Shared& m) {
+DEVICE void normalise(const float* x, const NormWeights& n, float eps, Shared& m) {
+  float4 v[NORM_CHUNKS];
   float squares = 0.f;
 #pragma unroll
   for (int c = 0; c < NORM_CHUNKS; c++) {
-    squares += x[c].x * x[c].x + x[c].y * x[c].y + x[c].z * x[c].z + x[c].w * x[c].w;
+    v[c] = some4<HIDDEN>(x, c * FOURS + threadIdx.x * 4);
+    squares += v[c].x * v[c].x + v[c].y * v[c].y + v[c].z * v[c].z + v[c].w * v[c].w;
   }
   float scale = rsqrtf(team_sum(squares, m.reduce) / HIDDEN + eps);
 #pragma unroll
   for (int c = 0; c < NORM_CHUNKS; c++) {
     int k = c * FOURS + threadIdx.x * 4;
     if (k < WIDEST) {
-      keep4(make_float4(x[c].x * scale * n.w[c].x, x[c].y * scale * n.w[c].y,
-                        x[c].z * scale * n.w[c].z, x[c].w * scale * n.w[c].w),
+      keep4(make_float4(v[c].x * scale * n.w[c].x, v[c].y * scale * n.w[c].y,
+                        v[c].z * scale * n.w[c].z, v[c].w * scale * n.w[c].w),
             k, m.scratch.x);
     }
   }
   team_barrier();
 }
 
-DEVICE void normalise(const uint2* cells, unsigned epoch, const NormWeights& n, float eps,
-                      Shared& m) {
-  float4 x[NORM_CHUNKS];
-  await4(cells, threadIdx.x * 4, FOURS, HIDDEN, epoch, x);
-  normalise(x, n, eps, m);
-}
-
-// The first layer's input: the token's row of the embedding.
-DEVICE void normalise(const bf16* row, const NormWeights& n, float eps, Shared& m) {
-  float4 x[NORM_CHUNKS];
-#pragma unroll
-  for (int c = 0; c < NORM_CHUNKS; c++) {
-    int k = c * FOURS + threadIdx.x * 4;
-    float v[4] = {};
-    if (k < HIDDEN) {
-      load(row + k, v);
-    }
-    x[c] = make_float4(v[0], v[1], v[2], v[3]);
-  }
-  normalise(x, n, eps, m);
-}
-
-DEVICE void await_x(const uint2* cells, unsigned epoch, Shared& m) {
-  constexpr int CHUNKS = (MLP + FOURS - 1) / FOURS;
+template <int COLUMNS>
+DEVICE void copy_x(const float* x, Shared& m) {
+  constexpr int CHUNKS = (COLUMNS + FOURS - 1) / FOURS;
   float4 v[CHUNKS];
-  await4(cells, threadIdx.x * 4, FOURS, MLP, epoch, v);
+#pragma unroll
+  for (int c = 0; c < CHUNKS; c++) {
+    v[c] = some4<COLUMNS>(x, c * FOURS + threadIdx.x * 4);
+  }
 #pragma unroll
   for (int c = 0; c < CHUNKS; c++) {
     int k = c * FOURS + threadIdx.x * 4;
@@ -116,18 +107,9 @@ DEVICE void better(Best& b, float value, int id) {
   }
 }
 
-// Where the results of a product go, and the residual that they are added to.
-struct Target {
-  uint2* cells;
-  unsigned epoch;
-  const uint2* residual;    // cells that this block has seen already, or
-  const bf16* embedding;    // the token's row
-  float* logits;
-};
-
 // One row of y, from what each warp has of a tile's row.
 template <int PRODUCT>
-DEVICE void finish_row(const float (*sums)[WARPS + 1], int r, int row, const Target& y, Best& best) {
+DEVICE void finish_row(const float (*sums)[WARPS + 1], int r, int row, float* y, Best& best) {
   float sum = 0.f;
   float up = 0.f;
 #pragma unroll
@@ -135,22 +117,21 @@ DEVICE void finish_row(const float (*sums)[WARPS + 1], int r, int row, const Tar
     sum += sums[r][w];
     up += PRODUCT == UP ? sums[r + TILE / 2][w] : 0.f;
   }
-  if constexpr (PRODUCT == LOGITS) {
-    y.logits[row] = sum;
-    better(best, sum, row);
+  if constexpr (PRODUCT == UP) {
+    y[row] = sum * sigmoid(sum) * up;
+  } else if constexpr (PRODUCT == OUT || PRODUCT == DOWN) {
+    y[row] = fresh(y + row) + sum;
   } else {
-    if constexpr (PRODUCT == UP) {
-      sum *= sigmoid(sum) * up;
-    } else if constexpr (PRODUCT == OUT || PRODUCT == DOWN) {
-      sum += y.embedding ? to_float(y.embedding[row]) : __uint_as_float(look(y.residual + row).x);
+    y[row] = sum;
+    if constexpr (PRODUCT == LOGITS) {
+      better(best, sum, row);
     }
-    publish(y.cells + row, sum, y.epoch);
   }
 }
 
 // y = W x of this block's rows, x in shared memory. Warps share the columns of a chunk.
 template <int PRODUCT>
-DEVICE void multiply(Shared& m, Place& place, int rows, const Target& y, Best& best) {
+DEVICE void multiply(Shared& m, Place& place, int rows, float* y, Best& best) {
   constexpr int K = columns_of(PRODUCT);
   constexpr int OUTPUTS = outputs_of(PRODUCT);
   int lane = threadIdx.x % 32;
@@ -200,10 +181,10 @@ DEVICE void turn_to(const Step& a, int position, Shared& m) {
 }
 
 // All heads of a layer, shared out among the blocks: slices of linear heads from the first block on,
-// runs of the cache from the last; some blocks then put the runs of a full head together. What is not
-// of this token is read before anything is waited for.
-DEVICE void mix(const Step& a, const Layer& l, unsigned epoch, int position, Shared& m,
-                Place& place) {
+// runs of the cache from the last. What is not of this token is read before
+// the barrier.
+DEVICE void mix(const Step& a, const Layer& l, int position, Shared& m, Place& place,
+                unsigned& target) {
   int slices = l.linearHeads * SLICES;
   int task = blockIdx.x;
   StatePart part;
@@ -211,40 +192,43 @@ DEVICE void mix(const Step& a, const Layer& l, unsigned epoch, int position, Sha
     part = fetch_state(l, task);
   }
   int runs = l.kvHeads * l.splits;
-  for (int run = first_run(); run < runs; run += gridDim.x) {
-    Run r = run_of(a, l, run, position);
+  int run = first_run();
+  Run r;
+  RunPart other;
+  if (run < runs) {
+    r = run_of(a, l, run, position);
+    other = fetch_part(l, r);
+  }
+  grid_barrier(a.barrier, target);
+  while (run < runs) {
     if (!r.empty) {
-      attend(a, l, epoch, r, fetch_part(l, r), position, m.cosine, m.sine, m.stream, place,
-             m.scratch.full);
+      attend(a, l, r, other, position, m.cosine, m.sine, m.stream, place, m.scratch.full);
+    }
+    run += gridDim.x;
+    if (run < runs) {
+      r = run_of(a, l, run, position);
+      other = fetch_part(l, r);
     }
   }
   while (task < slices) {
-    delta_step(a, l, epoch, task, part, m.cosine, m.sine, m.scratch.linear);
+    delta_step(a, l, task, part, m.cosine, m.sine, m.scratch.linear);
     task += gridDim.x;
     if (task < slices) {
       part = fetch_state(l, task);
     }
   }
-  int active = runs > 0 ? active_splits(position + 1, l.splits) : 0;
-  for (int head = (blockIdx.x + gridDim.x / 2) % gridDim.x; head < l.fullHeads; head += gridDim.x) {
-    combine(a, l, epoch, head, active, m.scratch.full);
-  }
-}
-
-DEVICE void better_of_warp(Best& b) {
-#pragma unroll
-  for (int step = 16; step > 0; step /= 2) {
-    float value = __shfl_xor_sync(FULL_WARP, b.value, step);
-    int id = __shfl_xor_sync(FULL_WARP, b.id, step);
-    better(b, value, id);
-  }
 }
 
 // The best of all blocks becomes the next token; everything is ready for it.
-DEVICE void choose(const Step& a, Best best, unsigned epoch, int position, Shared& m) {
+DEVICE void choose(const Step& a, Best best, Shared& m, unsigned& target, int position) {
   int lane = threadIdx.x % 32;
   int warp = threadIdx.x / 32;
-  better_of_warp(best);
+#pragma unroll
+  for (int step = 16; step > 0; step /= 2) {
+    float value = __shfl_xor_sync(FULL_WARP, best.value, step);
+    int id = __shfl_xor_sync(FULL_WARP, best.id, step);
+    better(best, value, id);
+  }
   if (lane == 0) {
     m.best[warp] = make_float2(best.value, __int_as_float(best.id));
   }
@@ -253,30 +237,38 @@ DEVICE void choose(const Step& a, Best best, unsigned epoch, int position, Share
     for (int w = 1; w < WARPS; w++) {
       better(best, m.best[w].x, __float_as_int(m.best[w].y));
     }
-    publish2(a.best + 2 * blockIdx.x, best.value, __int_as_float(best.id), epoch);
+    a.best[blockIdx.x] = make_float2(best.value, __int_as_float(best.id));
   }
+  grid_barrier(a.barrier, target);
   if (blockIdx.x == 0 && warp == 0) {
     best = Best();
     for (int b = lane; b < gridDim.x; b += 32) {
-      uint4 seen;
-      do {
-        seen = look2(a.best + 2 * b);
-      } while (seen.y != epoch || seen.w != epoch);
-      better(best, __uint_as_float(seen.x), (int)seen.z);
+      float2 v = __ldcg(a.best + b);
+      better(best, v.x, __float_as_int(v.y));
     }
-    better_of_warp(best);
+#pragma unroll
+    for (int step = 16; step > 0; step /= 2) {
+      float value = __shfl_xor_sync(FULL_WARP, best.value, step);
+      int id = __shfl_xor_sync(FULL_WARP, best.id, step);
+      better(best, value, id);
+    }
     if (lane == 0) {
       *a.token = best.id;
       *a.position = position + 1;
-      *a.epoch = epoch;
+      a.barrier[1] = target;
     }
   }
 }
 
 DEVICE void compute(const Step& a, Shared& m, int position) {
-  unsigned epoch = __ldcg(a.epoch);
+  unsigned target = __ldcg(a.barrier + 1);
   turn_to(a, position, m);
   const bf16* row = a.embedding + (long long)__ldcg(a.token) * HIDDEN;
+  if (blockIdx.x == 0) {
+    for (int k = threadIdx.x; k < HIDDEN; k += THREADS) {
+      a.x[k] = to_float(row[k]);
+    }
+  }
   Place place;
   Best best;
   for (int i = 0; i < a.layerCount; i++) {
@@ -288,26 +280,26 @@ DEVICE void compute(const Step& a, Shared& m, int position) {
           reinterpret_cast<const int*>(a.layers + i)[threadIdx.x];
     }
     NormWeights n = fetch_norm(a.layers[i].inputNorm);
-    if (i == 0) {
-      normalise(row, n, a.eps, m);
-    } else {
-      normalise(a.x, epoch, n, a.eps, m);
-    }
-    epoch++;
-    multiply<IN>(m, place, l.rows, {a.projected, epoch}, best);
-    mix(a, l, epoch, position, m, place);
-    fuse(a, epoch, m.scratch.x);
-    multiply<OUT>(m, place, HIDDEN, {a.middle, epoch, a.x, i == 0 ? row : nullptr}, best);
+    grid_barrier(a.barrier, target);
+    normalise(a.x, n, a.eps, m);
+    multiply<IN>(m, place, l.rows, a.projected, best);
+    mix(a, l, position, m, place, target);
+    grid_barrier(a.barrier, target);
+    fuse(a, m.scratch.x);
+    multiply<OUT>(m, place, HIDDEN, a.x, best);
     n = fetch_norm(l.postNorm);
-    normalise(a.middle, epoch, n, a.eps, m);
-    multiply<UP>(m, place, MLP, {a.activated, epoch}, best);
-    await_x(a.activated, epoch, m);
-    multiply<DOWN>(m, place, HIDDEN, {a.x, epoch, a.middle}, best);
+    grid_barrier(a.barrier, target);
+    normalise(a.x, n, a.eps, m);
+    multiply<UP>(m, place, MLP, a.activated, best);
+    grid_barrier(a.barrier, target);
+    copy_x<MLP>(a.activated, m);
+    multiply<DOWN>(m, place, HIDDEN, a.x, best);
   }
   NormWeights n = fetch_norm(a.finalNorm);
-  normalise(a.x, epoch, n, a.eps, m);
-  multiply<LOGITS>(m, place, a.vocabulary, {nullptr, 0, nullptr, nullptr, a.logits}, best);
-  choose(a, best, epoch, position, m);
+  grid_barrier(a.barrier, target);
+  normalise(a.x, n, a.eps, m);
+  multiply<LOGITS>(m, place, a.vocabulary, a.logits, best);
+  choose(a, best, m, target, position);
 }
 
 extern "C" __global__ void __launch_bounds__(THREADS + 32, 1)

@@ -17,19 +17,24 @@ DEVICE void finish(float4 o, float4 g, int head, int column, bool there, int nor
   }
 }
 
-DEVICE void fuse(const Step& a, unsigned epoch, Parts& x) {
+DEVICE void fuse(const Step& a, Parts& x) {
   int lane = threadIdx.x % 32;
   int warp = threadIdx.x / 32;
   int column = lane % HEAD_LANES * 4;
+  bool there = lane < HEAD_LANES;
   float4 o[TURNS];
   float4 g[TURNS];
-  await4(a.gate, warp * D + column, WARPS * D, WIDTH, epoch, g);
-  await4(a.heads, warp * D + column, WARPS * D, WIDTH, epoch, o);
+#pragma unroll
+  for (int t = 0; t < TURNS; t++) {
+    int head = min(warp + t * WARPS, HEADS - 1);
+    o[t] = fresh4(a.heads + head * D + column);
+    g[t] = fresh4(a.gate + head * D + column);
+  }
 #pragma unroll
   for (int t = 0; t < TURNS; t++) {
     int head = warp + t * WARPS;
     if (head < HEADS) {
-      finish(o[t], g[t], head, column, lane < HEAD_LANES, a.normedHeads, a.eps, x);
+      finish(o[t], g[t], head, column, there, a.normedHeads, a.eps, x);
     }
   }
   team_barrier();

@@ -23,23 +23,12 @@ struct Row {
   float v[EACH];
 };
 
-DEVICE Row await_row(const uint2* cells, unsigned epoch) {
+DEVICE Row fresh_row(const float* p) {
   Row r;
-  uint2 seen[EACH];
   int lane = threadIdx.x % 32;
-  spin(cells, epoch);
-  bool missing;
-  do {
-    missing = false;
-#pragma unroll
-    for (int j = 0; j < EACH; j++) {
-      seen[j] = look(cells + lane % D + 32 * j);
-      missing |= seen[j].y != epoch;
-    }
-  } while (missing);
 #pragma unroll
   for (int j = 0; j < EACH; j++) {
-    r.v[j] = lane < D ? __uint_as_float(seen[j].x) : 0.f;
+    r.v[j] = lane < D ? __ldcg(p + lane + 32 * j) : 0.f;
   }
   return r;
 }
@@ -179,24 +168,23 @@ DEVICE void sum_over_rows(float4& v) {
 }
 
 // One slice of one head's step; task = head · SLICES + slice.
-DEVICE void delta_step(const Step& a, const Layer& l, unsigned epoch, int task, const StatePart& part,
+DEVICE void delta_step(const Step& a, const Layer& l, int task, const StatePart& part,
                        const float* cosine, const float* sine, LinearShared& m) {
   int lane = threadIdx.x % 32;
   int warp = threadIdx.x / 32;
   int head = task / SLICES;
   int column = task % SLICES * SLICE + threadIdx.x % QUADS * 4;
   int row = threadIdx.x / QUADS;
-  const uint2* P = a.projected;
+  const float* P = a.projected;
   int place = part.place;
+  float gateA = fresh(P + l.linearA + head) + part.shift;
+  float gateB = fresh(P + l.linearB + head);
+  float4 v = fresh4(P + l.linearV + head * D + column);
+  float4 z = a.gated ? fresh4(P + l.linearZ + head * D + column) : make_float4(0.f, 0.f, 0.f, 0.f);
   if (warp < 2) {
-    Row x = await_row(P + (warp == 0 ? l.linearQ : l.linearK) + head * D, epoch);
+    Row x = fresh_row(P + (warp == 0 ? l.linearQ : l.linearK) + head * D);
     keep(prepare(x, part.norm, cosine, sine, a.linearRotary, true, a.eps, 1.f), warp == 0 ? m.q : m.k);
   }
-  float gateA = await(P + l.linearA + head, epoch) + part.shift;
-  float gateB = await(P + l.linearB + head, epoch);
-  float4 v = await4(P + l.linearV + head * D + column, epoch);
-  float4 z = a.gated ? await4(P + l.linearZ + head * D + column, epoch)
-                     : make_float4(0.f, 0.f, 0.f, 0.f);
   float decay = expf(part.rate * softplus(gateA));
   float beta = a.betaMax / (1.f + expf(-gateB));
   team_barrier();
@@ -245,16 +233,12 @@ DEVICE void delta_step(const Step& a, const Layer& l, unsigned epoch, int task, 
   }
   if (threadIdx.x < QUADS) {
     float root = rsqrtf((float)D);
-    publish4(a.heads + place * D + column,
-             make_float4((decay * qSum.x + dot * write.x) * root,
-                         (decay * qSum.y + dot * write.y) * root,
-                         (decay * qSum.z + dot * write.z) * root,
-                         (decay * qSum.w + dot * write.w) * root),
-             epoch);
-    publish4(a.gate + place * D + column,
-             make_float4(gate_of(a, z.x, part.scale), gate_of(a, z.y, part.scale),
-                         gate_of(a, z.z, part.scale), gate_of(a, z.w, part.scale)),
-             epoch);
+    *reinterpret_cast<float4*>(a.heads + place * D + column) = make_float4(
+        (decay * qSum.x + dot * write.x) * root, (decay * qSum.y + dot * write.y) * root,
+        (decay * qSum.z + dot * write.z) * root, (decay * qSum.w + dot * write.w) * root);
+    *reinterpret_cast<float4*>(a.gate + place * D + column) =
+        make_float4(gate_of(a, z.x, part.scale), gate_of(a, z.y, part.scale),
+                    gate_of(a, z.z, part.scale), gate_of(a, z.w, part.scale));
   }
   team_barrier();
 }
@@ -263,7 +247,7 @@ DEVICE void delta_step(const Step& a, const Layer& l, unsigned epoch, int task, 
 
 constexpr int COLUMN_LANES = D / 4;              // of a warp that hold a row of Σ p v
 constexpr int RUNS_AT_ONCE = 32 / COLUMN_LANES;  // runs of the cache that a warp reads at a time
-constexpr int RUNS_AHEAD = 8;
+constexpr int RUNS_AHEAD = 16;
 
 struct FullShared {
   bf16 q[8][D + 8];  // two parts of each query head, the columns of B; padded against conflicts
@@ -272,6 +256,7 @@ struct FullShared {
   float o[WARPS][GROUP][D];
   float max[WARPS][GROUP];
   float sum[WARPS][GROUP];
+  bool last;
 };
 
 // Softmax of the keys that a warp has seen: maximum (in units of log2), this lane's part of the sum,
@@ -392,39 +377,27 @@ DEVICE void join(float& top, float& sum, float4& o, float otherTop, float otherS
                   o.z * mine + other.z * theirs, o.w * mine + other.w * theirs);
 }
 
-// All that one warp of `pieces` adds up of a full head's runs, once they are there.
-DEVICE void gather(const uint2* part, unsigned epoch, int active, int piece, int pieces, int column,
-                   float& top, float& sum, float4& o) {
+// All that one warp of `pieces` adds up of a full head's runs.
+DEVICE void gather(const float* part, int active, int piece, int pieces, int column, float& top,
+                   float& sum, float4& o) {
   int within = threadIdx.x % 32 / COLUMN_LANES;
   int step = pieces * RUNS_AT_ONCE;
   for (int n = piece * RUNS_AT_ONCE; n < active; n += step * RUNS_AHEAD) {
-    uint4 states[RUNS_AHEAD];
-    uint4 low[RUNS_AHEAD];
-    uint4 high[RUNS_AHEAD];
-    spin(part + (long long)min(n + (RUNS_AHEAD - 1) * step, active - 1) * (D + 2), epoch);
-    bool missing;
-    do {
-      missing = false;
-#pragma unroll
-      for (int i = 0; i < RUNS_AHEAD; i++) {
-        const uint2* row = part + (long long)min(n + i * step + within, active - 1) * (D + 2);
-        states[i] = look2(row);
-        low[i] = look2(row + 2 + column);
-        high[i] = look2(row + 4 + column);
-      }
-#pragma unroll
-      for (int i = 0; i < RUNS_AHEAD; i++) {
-        missing |= states[i].y != epoch || states[i].w != epoch || low[i].y != epoch ||
-                   low[i].w != epoch || high[i].y != epoch || high[i].w != epoch;
-      }
-    } while (missing);
+    float4 rows[RUNS_AHEAD];
+    float2 states[RUNS_AHEAD];
 #pragma unroll
     for (int i = 0; i < RUNS_AHEAD; i++) {
-      bool there = n + i * step + within < active;
-      join(top, sum, o, there ? __uint_as_float(states[i].x) : -INFINITY,
-           __uint_as_float(states[i].z),
-           make_float4(__uint_as_float(low[i].x), __uint_as_float(low[i].z),
-                       __uint_as_float(high[i].x), __uint_as_float(high[i].z)));
+      int run = n + i * step + within;
+      const float* row = part + (long long)min(run, active - 1) * (D + 4);
+      states[i] = __ldcg(reinterpret_cast<const float2*>(row));
+      rows[i] = fresh4(row + 4 + column);
+      if (run >= active) {
+        states[i].x = -INFINITY;
+      }
+    }
+#pragma unroll
+    for (int i = 0; i < RUNS_AHEAD; i++) {
+      join(top, sum, o, states[i].x, states[i].y, rows[i]);
     }
   }
 #pragma unroll
@@ -438,17 +411,24 @@ DEVICE void gather(const uint2* part, unsigned epoch, int active, int piece, int
   }
 }
 
-// Puts the runs of one full head together.
-DEVICE void combine(const Step& a, const Layer& l, unsigned epoch, int head, int active,
+// Puts the runs of a KV head's query heads together: as many warps a head as divide the work.
+DEVICE void combine(const Step& a, const Layer& l, const int* mine, int heads, int active,
                     FullShared& m) {
   int lane = threadIdx.x % 32;
   int warp = threadIdx.x / 32;
   int column = lane % COLUMN_LANES * 4;
+  int pieces = WARPS;
+  while (pieces > 1 && pieces * heads > WARPS) {
+    pieces /= 2;
+  }
+  int g = warp / pieces;
   float top = -INFINITY;
   float sum = 0.f;
   float4 o = make_float4(0.f, 0.f, 0.f, 0.f);
-  gather(a.partials + (long long)head * l.splits * (D + 2), epoch, active, warp, WARPS, column, top,
-         sum, o);
+  if (g < heads) {
+    gather(a.partials + (long long)mine[g] * l.splits * (D + 4), active, warp % pieces, pieces,
+           column, top, sum, o);
+  }
   if (lane < COLUMN_LANES) {
     *reinterpret_cast<float4*>(&m.o[warp][0][column]) = o;
   }
@@ -457,18 +437,17 @@ DEVICE void combine(const Step& a, const Layer& l, unsigned epoch, int head, int
     m.sum[warp][0] = sum;
   }
   team_barrier();
-  if (warp == 0) {
-    for (int p = 1; p < WARPS; p++) {
-      join(top, sum, o, m.max[p][0], m.sum[p][0],
-           *reinterpret_cast<float4*>(&m.o[p][0][column]));
+  if (g < heads && warp % pieces == 0) {
+    for (int p = 1; p < pieces; p++) {
+      join(top, sum, o, m.max[warp + p][0], m.sum[warp + p][0],
+           *reinterpret_cast<float4*>(&m.o[warp + p][0][column]));
     }
     if (lane < COLUMN_LANES) {
       float whole = 1.f / sum;
-      publish4(a.heads + l.fullPlaces[head] * D + column,
-               make_float4(o.x * whole, o.y * whole, o.z * whole, o.w * whole), epoch);
+      *reinterpret_cast<float4*>(a.heads + l.fullPlaces[mine[g]] * D + column) =
+          make_float4(o.x * whole, o.y * whole, o.z * whole, o.w * whole);
     }
   }
-  team_barrier();
 }
 
 // What a run needs that is not of this token.
@@ -490,12 +469,12 @@ DEVICE RunPart fetch_part(const Layer& l, const Run& r) {
   return p;
 }
 
-DEVICE void attend(const Step& a, const Layer& l, unsigned epoch, const Run& r,
-                   const RunPart& part, int position, const float* cosine, const float* sine, Stream& stream, Place& place,
+DEVICE void attend(const Step& a, const Layer& l, const Run& r, const RunPart& part, int position,
+                   const float* cosine, const float* sine, Stream& stream, Place& place,
                    FullShared& m) {
   int lane = threadIdx.x % 32;
   int warp = threadIdx.x / 32;
-  const uint2* P = a.projected;
+  const float* P = a.projected;
   int heads = part.heads;
   const int* mine = part.mine;
 
@@ -504,8 +483,8 @@ DEVICE void attend(const Step& a, const Layer& l, unsigned epoch, const Run& r,
     scale *= logf(position + 1 + a.lengthBase) / logf(a.lengthBase);
   }
   if (warp == WARPS - 1 && r.newest) {
-    Row v = await_row(P + l.fullV + r.kv * D, epoch);
-    Row k = prepare(await_row(P + l.fullK + r.kv * D, epoch), part.norm, cosine, sine,
+    Row v = fresh_row(P + l.fullV + r.kv * D);
+    Row k = prepare(fresh_row(P + l.fullK + r.kv * D), part.norm, cosine, sine,
                     a.fullRotary, false, a.eps, 1.f);
 #pragma unroll
     for (int j = 0; j < EACH; j++) {
@@ -520,7 +499,7 @@ DEVICE void attend(const Step& a, const Layer& l, unsigned epoch, const Run& r,
     int g = warp;
     Row x = {};
     if (g < heads) {
-      x = prepare(await_row(P + l.fullQ + part.head * D, epoch), part.norm, cosine, sine,
+      x = prepare(fresh_row(P + l.fullQ + part.head * D), part.norm, cosine, sine,
                   a.fullRotary, false, a.eps, scale);
     }
 #pragma unroll
@@ -602,18 +581,34 @@ DEVICE void attend(const Step& a, const Layer& l, unsigned epoch, const Run& r,
       whole += weight * m.sum[w][g];
       value += weight * m.o[w][g][i % D];
     }
-    uint2* cells = a.partials + ((long long)head * l.splits + r.split) * (D + 2);
-    publish(cells + 2 + i % D, value, epoch);
+    float* part = a.partials + ((long long)head * l.splits + r.split) * (D + 4);
+    part[4 + i % D] = value;
     if (i % D == 0) {
-      publish2(cells, peak, whole, epoch);
+      part[0] = peak;
+      part[1] = whole;
     }
     if (r.split == 0) {
       int place = l.fullPlaces[head];
-      float z = a.gated ? await(P + l.fullZ + head * D + i % D, epoch) : 0.f;
+      float z = a.gated ? fresh(P + l.fullZ + head * D + i % D) : 0.f;
       float bias = a.gated && l.zBias ? l.zBias[head * D + i % D] : 0.f;
-      publish(a.gate + place * D + i % D, gate_of(a, z + bias, l.gamma ? l.gamma[place] : 1.f),
-              epoch);
+      a.gate[place * D + i % D] =
+          gate_of(a, z + bias, l.gamma ? l.gamma[place] : 1.f);
     }
+  }
+  // The block that finishes a KV head's last run puts them together.
+  __threadfence();
+  team_barrier();
+  if (threadIdx.x == 0) {
+    int active = active_splits(position + 1, l.splits);
+    m.last = atomicAdd(a.arrivals + r.kv, 1u) == (unsigned)active - 1;
+    if (m.last) {
+      a.arrivals[r.kv] = 0;
+    }
+  }
+  team_barrier();
+  if (m.last) {
+    __threadfence();
+    combine(a, l, mine, heads, active_splits(position + 1, l.splits), m);
   }
   team_barrier();
 }
