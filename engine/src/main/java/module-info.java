@@ -27,6 +27,7 @@ module io.hydrahead.engine {
   exports io.hydrahead.ops.attention;
   exports io.hydrahead.ops.conv;
   exports io.hydrahead.ops.decay;
+  exports io.hydrahead.ops.decode;
   exports io.hydrahead.ops.deltarule;
   exports io.hydrahead.ops.embedding;
   exports io.hydrahead.ops.fusion;

@@ -3,6 +3,7 @@ package io.hydrahead.model;
 import io.hydrahead.ops.Graphs;
 import io.hydrahead.ops.Ops;
 import io.hydrahead.ops.Placement;
+import io.hydrahead.ops.decode.TokenDecoder;
 import io.hydrahead.tensor.DType;
 
 /**
@@ -59,7 +60,24 @@ public record Footprint(long weights, long session) {
   private static Ops dry(DryMemory memory, DType type) {
     Placement placement = new Placement(memory, type, true, Graphs.IMMEDIATE, () -> {});
     return new Ops(
-        null, "dry run", false, placement, null, null, null, null, null, null, null, null, null,
-        null, null, null, null, null);
+        null,
+        "dry run",
+        false,
+        placement,
+        null,
+        null,
+        null,
+        null,
+        null,
+        null,
+        null,
+        null,
+        null,
+        null,
+        null,
+        null,
+        null,
+        null,
+        TokenDecoder.NONE);
   }
 }

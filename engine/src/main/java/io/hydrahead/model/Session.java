@@ -32,6 +32,10 @@ public final class Session implements AutoCloseable {
   private final Buffers.Overlay prefillMemory;
   private final Map<Integer, Chain> prefillChains = new HashMap<>();
   private final Chain decodeChain;
+
+  /** In place of {@link #decodeChain}, or null. */
+  private final FusedDecode fused;
+
   private final int[] one = new int[1];
   private final Tensor lastHidden;
   private final Tensor lastNormed;
@@ -119,7 +123,8 @@ public final class Session implements AutoCloseable {
     for (int l = 0; l < caches.length; l++) {
       caches[l] = new LayerCache(model, l, capacity, memory);
     }
-    decodeChain = new Chain(1, new Buffers.Overlay(memory, type));
+    fused = FusedDecode.supports(model) ? FusedDecode.open(model, caches, capacity, memory) : null;
+    decodeChain = fused == null ? new Chain(1, new Buffers.Overlay(memory, type)) : null;
     lastHidden = memory.allocate(type, 1, c.hiddenSize());
     lastNormed = memory.allocate(type, 1, c.hiddenSize());
     logitsRow = memory.f32(1, c.vocabSize());
@@ -252,12 +257,22 @@ public final class Session implements AutoCloseable {
     one[0] = id;
     model.requireIds(one, 0, 1);
     requireRoom(1);
+    if (fused != null) {
+      logits.copyFrom(fused.logits(id, position++));
+      return vocabularyLogits;
+    }
     decodeChain.run(one, 0, HeadTap.NONE);
     return decodeChain.head();
   }
 
   /** Reads one token and returns the most likely next one; of equals the smallest. */
   public int decodeGreedy(int id) {
+    if (fused != null) {
+      one[0] = id;
+      model.requireIds(one, 0, 1);
+      requireRoom(1);
+      return fused.greedy(id, position++);
+    }
     return greedy.next(decode(id));
   }
 

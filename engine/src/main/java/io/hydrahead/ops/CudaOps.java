@@ -5,6 +5,7 @@ import io.hydrahead.cuda.CudaGraph;
 import io.hydrahead.ops.attention.CudaCausalAttention;
 import io.hydrahead.ops.conv.CudaShortConv;
 import io.hydrahead.ops.decay.CudaDecayGate;
+import io.hydrahead.ops.decode.CudaTokenDecoder;
 import io.hydrahead.ops.deltarule.CudaGatedDeltaRule;
 import io.hydrahead.ops.embedding.CudaEmbedding;
 import io.hydrahead.ops.fusion.CudaHeadFusion;
@@ -58,7 +59,8 @@ final class CudaOps {
         new CudaDecayGate(device, scratch),
         new CudaTokenLoss(device, scratch),
         new CudaEmbedding(device, scratch),
-        new CudaOptim(device, scratch));
+        new CudaOptim(device, scratch),
+        new CudaTokenDecoder(device, options.activations(), options.deterministic()));
   }
 
   /** Stands in for a room that has no CUDA backend yet. */

@@ -3,6 +3,7 @@ package io.hydrahead.ops;
 import io.hydrahead.ops.attention.CausalAttention;
 import io.hydrahead.ops.conv.ShortConv;
 import io.hydrahead.ops.decay.DecayGate;
+import io.hydrahead.ops.decode.TokenDecoder;
 import io.hydrahead.ops.deltarule.GatedDeltaRule;
 import io.hydrahead.ops.embedding.Embedding;
 import io.hydrahead.ops.fusion.HeadFusion;
@@ -40,7 +41,8 @@ public record Ops(
     DecayGate decay,
     TokenLoss loss,
     Embedding embedding,
-    Optim optim)
+    Optim optim,
+    TokenDecoder decoder)
     implements AutoCloseable {
 
   /** Where the tensors that the operations are given must lie. */
@@ -83,7 +85,8 @@ public record Ops(
         decay,
         loss,
         embedding,
-        optim);
+        optim,
+        decoder);
   }
 
   @Override

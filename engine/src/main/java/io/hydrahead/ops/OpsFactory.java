@@ -7,6 +7,7 @@ import io.hydrahead.ops.conv.CpuShortConv;
 import io.hydrahead.ops.conv.ReferenceShortConv;
 import io.hydrahead.ops.decay.CpuDecayGate;
 import io.hydrahead.ops.decay.ReferenceDecayGate;
+import io.hydrahead.ops.decode.TokenDecoder;
 import io.hydrahead.ops.deltarule.CpuGatedDeltaRule;
 import io.hydrahead.ops.deltarule.ReferenceGatedDeltaRule;
 import io.hydrahead.ops.embedding.CpuEmbedding;
@@ -58,7 +59,8 @@ public final class OpsFactory {
         new ReferenceDecayGate(),
         new ReferenceTokenLoss(),
         new ReferenceEmbedding(),
-        new ReferenceOptim());
+        new ReferenceOptim(),
+        TokenDecoder.NONE);
   }
 
   /**
@@ -120,7 +122,8 @@ public final class OpsFactory {
         new CpuDecayGate(pool),
         new CpuTokenLoss(pool),
         new CpuEmbedding(pool),
-        new CpuOptim(pool));
+        new CpuOptim(pool),
+        TokenDecoder.NONE);
   }
 
   private static String describe(OpsOptions options, Gemm gemm) {

@@ -35,7 +35,13 @@ public final class TestModels {
 
   /** Like {@link #random}, with matrices small enough for rounding errors not to grow. */
   public static HybridTransformer gentle(HeadPlan plan, Style style, Ops ops, long seed) {
-    return random(config(), plan, style, ops, seed, 0.3);
+    return gentle(config(), plan, style, ops, seed);
+  }
+
+  /** The same of another size. */
+  public static HybridTransformer gentle(
+      ModelConfig c, HeadPlan plan, Style style, Ops ops, long seed) {
+    return random(c, plan, style, ops, seed, 0.3);
   }
 
   private static HybridTransformer random(

@@ -17,8 +17,8 @@ constexpr int WIDTH = HEADS * HEAD_DIM;
 constexpr int WARPS = 8;                // that compute; one more copies
 constexpr int THREADS = WARPS * 32;
 
-// One layer's weights, caches and plan. Matrices bf16, vectors float32; packed as the model packs them: `in` holds the
-// full heads' q, k, v, z and the linear heads' q, k, v, z, a, b, as far as there are any.
+// One layer's weights, caches and plan. Matrices bf16, vectors float32; `in` holds the full heads' q,
+// k, v, z and the linear heads' q, k, v, z, a, b, as far as there are any.
 struct Layer {
   const bf16* in;
   const bf16* o;
@@ -33,7 +33,7 @@ struct Layer {
   const float* linearKNorm;
   const float* aLog;
   const float* dtBias;
-  const float* gamma;      // may be null
+  const float* gamma;       // may be null
   const int* fullPlaces;    // place of each full head among the H
   const int* order;         // full heads sorted by KV head
   const int* groupStart;    // [kvHeads + 1]: where a KV head's begin in `order`

@@ -5,7 +5,10 @@
 // A layer: P = in · norm(x); heads (heads.cuh); x += o · fuse(heads); a = SwiGLU(gateUp · norm(x));
 // x += down · a. The residual stream and all vectors between are float32.
 //
-// Launch with one block a multiprocessor, all resident at once (cooperatively).
+// Launch with one block a multiprocessor, all resident at once.
+//
+// nvrtc: -DHIDDEN=2048 -DHEADS=16 -DHEAD_DIM=128 -DMLP=6144 -DGROUP=2
+// nvrtc: -DHIDDEN=384 -DHEADS=16 -DHEAD_DIM=32 -DMLP=1024 -DGROUP=4
 #include "fuse.cuh"
 #include "heads.cuh"
 #include "stream.cuh"
@@ -260,6 +263,8 @@ DEVICE void choose(const Step& a, Best best, Shared& m, unsigned& target, int po
   }
 }
 
+static_assert(sizeof(Shared) <= 227 * 1024, "more shared memory than a Hopper block has");
+
 DEVICE void compute(const Step& a, Shared& m, int position) {
   unsigned target = __ldcg(a.barrier + 1);
   turn_to(a, position, m);
@@ -318,5 +323,3 @@ extern "C" __global__ void __launch_bounds__(THREADS + 32, 1)
   }
 }
 
-// Bytes of dynamic shared memory that `decode` needs.
-extern "C" __device__ const int sharedBytes = sizeof(Shared);

@@ -8,7 +8,7 @@
 // The four products of a layer, and the LM head after the last one.
 enum Product { IN, OUT, UP, DOWN, LOGITS };
 
-constexpr int STAGES = 5;
+constexpr int STAGES = MLP > 8192 ? 4 : 5;
 constexpr int TILE = 16;                     // rows of a matrix in a stage
 constexpr int CHUNK = 1024;                  // columns of a matrix in a stage
 constexpr int PITCH = CHUNK + 32;            // between its rows: 64 bytes off a multiple of 128, so

@@ -1,0 +1,164 @@
+package io.hydrahead.model;
+
+import static org.assertj.core.api.Assertions.assertThat;
+
+import io.hydrahead.cuda.CudaDevice;
+import io.hydrahead.ops.CudaOptions;
+import io.hydrahead.ops.Ops;
+import io.hydrahead.ops.OpsFactory;
+import io.hydrahead.ops.OpsOptions;
+import io.hydrahead.tensor.DType;
+import io.hydrahead.tensor.InputException;
+import io.hydrahead.tensor.Tensor;
+import java.util.Arrays;
+import java.util.List;
+import java.util.Random;
+import org.junit.jupiter.api.AfterAll;
+import org.junit.jupiter.api.Assumptions;
+import org.junit.jupiter.api.BeforeAll;
+import org.junit.jupiter.api.Tag;
+import org.junit.jupiter.api.Test;
+import org.junit.jupiter.params.ParameterizedTest;
+import org.junit.jupiter.params.provider.CsvSource;
+
+/** One launch a token against the operations one after the other, on the CPU in float32. */
+@Tag("gpu")
+class FusedDecodeTest {
+  private static final int VOCABULARY = 1003;
+  private static Ops cpu;
+  private static Ops gpu;
+
+  @BeforeAll
+  static void open() {
+    try {
+      gpu = OpsFactory.cuda(CudaDevice.open(0), new CudaOptions(0, DType.BF16, false, 2));
+    } catch (InputException e) {
+      if ("required".equals(System.getProperty("hydrahead.gpu"))) {
+        throw e;
+      }
+      Assumptions.abort("no GPU here: " + e.getMessage());
+    }
+    cpu = OpsFactory.cpu(OpsOptions.defaults());
+  }
+
+  @AfterAll
+  static void close() {
+    for (Ops ops : new Ops[] {cpu, gpu}) {
+      if (ops != null) {
+        ops.close();
+      }
+    }
+  }
+
+  /** 3 layers × 8 heads in 4 KV groups. */
+  private static ModelConfig config(int headDim, int hidden, int mlp) {
+    return new ModelConfig(
+        VOCABULARY,
+        hidden,
+        mlp,
+        3,
+        8,
+        4,
+        headDim,
+        4096,
+        1e-6f,
+        RotaryConfig.plain(10_000),
+        true,
+        -1,
+        List.of());
+  }
+
+  private static HeadPlan plan(String name) {
+    List<Integer> all = List.of(0, 1, 2, 3, 4, 5, 6, 7);
+    return switch (name) {
+      case "vanilla" -> HeadPlan.of(List.of(all, all, all), 3, 8);
+      case "layer-wise" -> HeadPlan.of(List.of(List.of(), all, List.of()), 3, 8);
+      case "head-wise" -> HeadPlan.of(List.of(List.of(7), List.of(1, 2), List.of(4, 5)), 3, 8);
+      default -> HeadPlan.of(List.of(List.of(), List.of(), List.of()), 3, 8);
+    };
+  }
+
+  private static Style style(String name) {
+    Style h = Style.HYDRAHEAD;
+    return switch (name) {
+      case "vanilla" -> Style.VANILLA;
+      case "log scale" ->
+          new Style(false, true, true, true, true, Style.LengthScale.LOG, 500, 0, 1f);
+      case "bare" ->
+          new Style(true, false, false, false, false, Style.LengthScale.NONE, 500, 0, 2f);
+      default -> h;
+    };
+  }
+
+  @ParameterizedTest(name = "d {0}, {3}, {4}, {5} tokens read before")
+  @CsvSource({
+    "64, 96, 200, vanilla, vanilla, 0",
+    "32, 384, 1024, head-wise, hydrahead, 70",
+    "64, 200, 328, head-wise, hydrahead, 0",
+    "64, 96, 200, head-wise, log scale, 300",
+    "128, 256, 640, head-wise, hydrahead, 1500",
+    "128, 256, 640, layer-wise, hydrahead, 129",
+    "128, 256, 640, vanilla, vanilla, 1000",
+    "32, 104, 136, linear, hydrahead, 3",
+    "64, 96, 200, head-wise, bare, 65"
+  })
+  void logitsAreThoseOfSingleOperations(
+      int headDim, int hidden, int mlp, String planName, String styleName, int before) {
+    ModelConfig c = config(headDim, hidden, mlp);
+    int[] ids = new Random(before).ints(before + 70, 0, VOCABULARY).toArray();
+    try (HybridTransformer here = TestModels.gentle(c, plan(planName), style(styleName), cpu, 5);
+        HybridTransformer there = TestModels.gentle(c, plan(planName), style(styleName), gpu, 5)) {
+      assertThat(FusedDecode.supports(there)).isTrue();
+      List<Tensor> want = read(here, ids, before);
+      List<Tensor> got = read(there, ids, before);
+      for (int i = 0; i < want.size(); i++) {
+        assertThat(GoldenCheck.relativeL2(got.get(i), want.get(i)))
+            .as("token %d", before + i)
+            .isLessThan(2e-2);
+      }
+    }
+  }
+
+  private static List<Tensor> read(HybridTransformer m, int[] ids, int before) {
+    try (Session s = m.newSession(ids.length)) {
+      if (before > 0) {
+        s.prefill(Arrays.copyOf(ids, before));
+      }
+      return Arrays.stream(ids, before, ids.length)
+          .mapToObj(id -> Tensor.of(s.decode(id).toFloats(), VOCABULARY))
+          .toList();
+    }
+  }
+
+  /** The device goes on with its own choice; whoever interferes gets the same as from the start. */
+  @Test
+  void greedyGoesOnAndCanBeSteered() {
+    try (HybridTransformer m =
+            TestModels.gentle(config(64, 96, 200), plan("head-wise"), Style.HYDRAHEAD, gpu, 9);
+        Session s = m.newSession(200);
+        Session other = m.newSession(200)) {
+      int id = 5;
+      for (int i = 0; i < 40; i++) {
+        int next = s.decodeGreedy(id);
+        float[] logits = other.decode(id).toFloats();
+        int best = 0;
+        for (int v = 1; v < VOCABULARY; v++) {
+          best = logits[v] > logits[best] ? v : best;
+        }
+        assertThat(next).as("token %d", i).isEqualTo(best);
+        id = i % 7 == 6 ? i : next;
+      }
+    }
+  }
+
+  @Test
+  void whatItCannotDoGoesTheOtherWay() {
+    Style conv = new Style(false, true, true, true, true, Style.LengthScale.NONE, 500, 4, 1f);
+    try (HybridTransformer m =
+            TestModels.gentle(config(64, 96, 200), plan("head-wise"), conv, gpu, 1);
+        Session s = m.newSession(20)) {
+      assertThat(FusedDecode.supports(m)).isFalse();
+      assertThat(s.decode(3).toFloats()).doesNotContain(Float.NaN);
+    }
+  }
+}
