@@ -19,7 +19,6 @@ import io.hydrahead.ops.rotary.CudaRotary;
 import io.hydrahead.ops.swiglu.CudaSwiGlu;
 import io.hydrahead.tensor.ComputePool;
 import io.hydrahead.tensor.DType;
-import java.lang.reflect.Proxy;
 import java.util.List;
 
 /** Bundles the operations of one GPU. */
@@ -31,6 +30,7 @@ final class CudaOps {
     CudaScratch scratch = new CudaScratch(device);
     CudaGatedDeltaRule deltaRule = new CudaGatedDeltaRule(device, scratch, options.activations());
     CudaLinear linear = new CudaLinear(device);
+    device.blas().tuned(!options.deterministic());
     CudaCausalAttention attention =
         new CudaCausalAttention(device, scratch, options.deterministic());
     CudaHeadFusion fusion = new CudaHeadFusion(device, scratch);
@@ -61,19 +61,6 @@ final class CudaOps {
         new CudaEmbedding(device, scratch),
         new CudaOptim(device, scratch),
         new CudaTokenDecoder(device, options.activations(), options.deterministic()));
-  }
-
-  /** Stands in for a room that has no CUDA backend yet. */
-  private static <T> T missing(Class<T> room) {
-    Object stand =
-        Proxy.newProxyInstance(
-            room.getClassLoader(),
-            new Class<?>[] {room},
-            (proxy, method, arguments) -> {
-              throw new UnsupportedOperationException(
-                  room.getSimpleName() + "." + method.getName() + " has no CUDA backend yet");
-            });
-    return room.cast(stand);
   }
 
   private static void close(CudaDevice device, List<AutoCloseable> rooms) {
