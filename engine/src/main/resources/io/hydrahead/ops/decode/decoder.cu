@@ -309,6 +309,7 @@ DEVICE void compute(const Step& a, Shared& m, int position) {
 
 extern "C" __global__ void __launch_bounds__(THREADS + 32, 1)
     decode(const __grid_constant__ Step a) {
+#if __CUDA_ARCH__ >= 900
   extern __shared__ __align__(128) unsigned char memory[];
   Shared& m = *reinterpret_cast<Shared*>(memory);
   if (threadIdx.x == 0) {
@@ -321,5 +322,6 @@ extern "C" __global__ void __launch_bounds__(THREADS + 32, 1)
   } else {
     compute(a, m, position);
   }
+#endif
 }
 
