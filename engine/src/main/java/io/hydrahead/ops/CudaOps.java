@@ -40,7 +40,7 @@ final class CudaOps {
             options.activations(),
             true,
             work -> new Recorded(CudaGraph.record(device, work)),
-            () -> close(device, List.of(linear, attention, deltaRule, fusion, scratch)));
+            () -> close(device, List.of(linear, attention, fusion, scratch)));
     return new Ops(
         new ComputePool(options.threads()),
         describe(device, options),

@@ -1,90 +1,123 @@
 package io.hydrahead.ops.deltarule;
 
+import static io.hydrahead.ops.CudaScratch.padded;
+import static io.hydrahead.ops.deltarule.CudaGatedDeltaRule.stride;
+
 import io.hydrahead.cuda.CudaDevice;
+import io.hydrahead.cuda.CudaModule;
 import io.hydrahead.cuda.LaunchArguments;
+import io.hydrahead.cuda.TensorMap;
+import io.hydrahead.ops.CudaScratch;
 import io.hydrahead.ops.deltarule.GatedDeltaRule.Inputs;
 import io.hydrahead.ops.deltarule.GatedDeltaRule.Shape;
 import io.hydrahead.tensor.DType;
 import io.hydrahead.tensor.Tensor;
-import java.lang.foreign.Arena;
 import java.lang.foreign.MemorySegment;
 import java.util.HashMap;
 import java.util.Map;
 
 /**
- * Gradients of the gated delta rule on a GPU. q, k, v, dOut and their gradients are float32 or
- * bf16, all of one type, possibly column slices; g, β, states and the gradients of these are
- * float32.
+ * Gradients of the gated delta rule on a GPU; sums have a fixed order. Three ways, the first two
+ * for bf16 heads with K = V in 16, 32, 64, 128:
  *
- * <p>Four kernels: the decays of all chunks; V′ and the scores of all chunks; the gradient of the
- * state from the last chunk to the first, value columns side by side; the other gradients of all
- * chunks. bf16 with K = V in 16, 32, 64, 128 runs on tensor cores ({@code delta_backward.cu},
- * {@code delta_gradients.cu}), the rest in float32 arithmetic ({@code delta_backward_simt.cu}).
- * Sums have a fixed order.
- *
- * <p>The scratch is kept from call to call and grows with the largest shape, see {@link
- * #scratchBytes}.
+ * <ul>
+ *   <li>The decays of all chunks; the gradient of the state from the last chunk to the first, value
+ *       columns side by side ({@code delta_backward.cu}, {@code delta_scan_hopper.cu}); then all
+ *       other gradients, chunks side by side ({@code delta_gradients.cu}).
+ *   <li>Many small heads: everything in one kernel, a head a block ({@code
+ *       delta_backward_fused.cu}).
+ *   <li>Any other head, and float32: like the first, in float32 arithmetic ({@code
+ *       delta_backward_simt.cu}).
+ * </ul>
  */
-final class CudaDeltaRuleBackward implements AutoCloseable {
+final class CudaDeltaRuleBackward {
   private static final int CHUNK = GatedDeltaRule.CHUNK;
 
   /** Floats of decays a chunk. */
   private static final int GATES = 5 * CHUNK;
 
-  /** Sequences times heads from which on wider column blocks fill the chip. */
-  private static final int MANY_HEADS = 128;
-
+  private static final int HOPPER = 90;
+  private static final int HOPPER_DIM = 128;
+  private static final int LARGEST_FUSED_DIM = 32;
   private static final int STAGES = 3;
   private static final int SIMT_THREADS = 256;
   private static final int SIMT_COLUMNS = 64;
 
   private final CudaDevice device;
-  private final Map<String, Kernels> variants = new HashMap<>();
-  private Arena arena;
-  private MemorySegment scratch;
+  private final CudaScratch scratch;
+  private final Map<String, Launches> variants = new HashMap<>();
+  private final TensorMap qMap;
+  private final TensorMap kMap;
+  private final TensorMap dOutMap;
+  private final TensorMap inverseMap;
+  private final TensorMap dvMap;
+  private final TensorMap dStateMap;
 
-  /** The launch sites of one compiled variant. */
-  private record Kernels(
-      int headDim,
-      int columns,
+  /** For tests: the way to go, if the call allows it; null: the fastest. */
+  private Way forced;
+
+  enum Way {
+    SIMT,
+    TENSOR_CORES,
+    HOPPER,
+    FUSED
+  }
+
+  /** The launch sites of one compiled variant; null where it has no such kernel. */
+  private record Launches(
       LaunchArguments gates,
       LaunchArguments prepare,
       LaunchArguments scan,
       LaunchArguments gradients,
-      int gradientBlocks) {
-    boolean simt() {
-      return headDim == 0;
-    }
-  }
+      int gradientBlocks) {}
 
-  CudaDeltaRuleBackward(CudaDevice device) {
+  CudaDeltaRuleBackward(CudaDevice device, CudaScratch scratch) {
     this.device = device;
+    this.scratch = scratch;
+    TensorMap.Swizzle wide = TensorMap.Swizzle.BYTES_128;
+    TensorMap.Swizzle narrow = TensorMap.Swizzle.BYTES_32;
+    qMap = new TensorMap(device, DType.BF16, wide, 64, CHUNK, 1);
+    kMap = new TensorMap(device, DType.BF16, wide, 64, CHUNK, 1);
+    dOutMap = new TensorMap(device, DType.BF16, wide, 64, CHUNK, 1);
+    inverseMap = new TensorMap(device, DType.BF16, wide, CHUNK, CHUNK);
+    dvMap = new TensorMap(device, DType.BF16, narrow, 16, CHUNK, 1);
+    dStateMap = new TensorMap(device, DType.BF16, narrow, 16, HOPPER_DIM);
   }
 
-  /** Bytes of scratch that a call of this shape works in. */
-  static long scratchBytes(Shape s, DType type) {
-    return Scratch.of(s, type).bytes;
+  void force(Way way) {
+    forced = way;
   }
 
-  /** Where the parts of the scratch start, in bytes. */
-  private record Scratch(long gates, long states, long writes, long scores, long bytes) {
-    static Scratch of(Shape s, DType type) {
-      long chunks = (long) s.batch() * s.heads() * chunks(s);
-      long states = aligned(chunks * GATES * Float.BYTES);
-      long writes = states + aligned(chunks * s.keyDim() * s.valueDim() * type.bytes());
-      long rows = (long) s.batch() * s.tokens() * s.heads();
-      long scores = writes + aligned(rows * s.valueDim() * type.bytes());
-      return new Scratch(
-          0, states, writes, scores, scores + aligned(chunks * CHUNK * CHUNK * type.bytes()));
+  /**
+   * A call: its tensors, their sizes, and where the parts of the scratch lie.
+   *
+   * @param heads sequences times heads
+   */
+  private record Call(
+      Shape s,
+      Inputs in,
+      MemorySegment states,
+      MemorySegment inverses,
+      Tensor dOut,
+      Tensor dState,
+      Inputs grads,
+      int heads,
+      int chunks,
+      long gates,
+      long dStates,
+      long writes,
+      long scores) {
+    int total() {
+      return Math.multiplyExact(heads, chunks);
     }
-  }
 
-  private static long aligned(long bytes) {
-    return (bytes + 255) / 256 * 256;
-  }
+    long keys() {
+      return (long) s.heads() * s.keyDim();
+    }
 
-  private static int chunks(Shape s) {
-    return (s.tokens() + CHUNK - 1) / CHUNK;
+    long values() {
+      return (long) s.heads() * s.valueDim();
+    }
   }
 
   /**
@@ -104,143 +137,78 @@ final class CudaDeltaRuleBackward implements AutoCloseable {
       Tensor dOut,
       Tensor dState,
       Inputs grads) {
-    DType type = in.q().dtype();
     if (s.batch() == 0 || s.tokens() == 0 || s.heads() == 0) {
       return;
     }
-    Kernels kernels = kernels(s, in, dOut, grads);
-    Scratch at = Scratch.of(s, type);
-    reserve(at.bytes);
-    long gates = scratch.address() + at.gates;
-    long dStates = scratch.address() + at.states;
-    long writes = scratch.address() + at.writes;
-    long scores = scratch.address() + at.scores;
-    int heads = s.heads();
-    int tokens = s.tokens();
-    int chunks = chunks(s);
-    int all = s.batch() * heads;
-    int total = Math.multiplyExact(all, chunks);
-
-    kernels
-        .gates
-        .begin()
-        .pointer(in.g())
-        .pointer(in.beta())
-        .address(gates)
-        .integer(heads)
-        .integer(tokens)
-        .integer(chunks)
-        .integer(total)
-        .launch((total + 3) / 4, 128, 0);
-
-    int dim = kernels.headDim;
-    LaunchArguments prepare =
-        kernels
-            .prepare
-            .begin()
-            .pointer(in.q())
-            .pointer(in.k())
-            .pointer(in.v())
-            .wide(stride(in.q(), s, s.keyDim()))
-            .wide(stride(in.k(), s, s.keyDim()))
-            .wide(stride(in.v(), s, s.valueDim()))
-            .address(gates)
-            .pointer(states)
-            .pointer(inverses)
-            .address(writes)
-            .address(scores)
-            .integer(heads)
-            .integer(tokens)
-            .integer(chunks);
-    if (kernels.simt()) {
-      prepare.integer(s.keyDim()).integer(s.valueDim()).launch(chunks, all, 1, SIMT_THREADS, 0);
-    } else {
-      prepare.launch(chunks, all, 1, prepareThreads(dim), prepareShared(dim));
-    }
-
-    LaunchArguments scan =
-        kernels
-            .scan
-            .begin()
-            .pointer(in.q())
-            .pointer(in.k())
-            .pointer(dOut)
-            .wide(stride(in.q(), s, s.keyDim()))
-            .wide(stride(in.k(), s, s.keyDim()))
-            .wide(stride(dOut, s, s.valueDim()))
-            .address(gates)
-            .pointer(inverses)
-            .address(scores)
-            .pointer(grads.v())
-            .wide(stride(grads.v(), s, s.valueDim()))
-            .address(dStates)
-            .pointer(dState)
-            .integer(heads)
-            .integer(tokens)
-            .integer(chunks);
-    if (kernels.simt()) {
-      int blocks = (s.valueDim() + SIMT_COLUMNS - 1) / SIMT_COLUMNS;
-      scan.integer(s.keyDim()).integer(s.valueDim()).launch(blocks, all, 1, SIMT_THREADS, 0);
-    } else {
-      int columns = kernels.columns;
-      scan.launch(dim / columns, all, 1, scanThreads(columns), scanShared(dim, columns));
-    }
-
-    LaunchArguments gradients =
-        kernels
-            .gradients
-            .begin()
-            .pointer(in.q())
-            .pointer(in.k())
-            .pointer(dOut)
-            .wide(stride(in.q(), s, s.keyDim()))
-            .wide(stride(in.k(), s, s.keyDim()))
-            .wide(stride(dOut, s, s.valueDim()))
-            .address(gates)
-            .pointer(states)
-            .address(dStates)
-            .address(writes)
-            .pointer(grads.v())
-            .wide(stride(grads.v(), s, s.valueDim()))
-            .pointer(grads.q())
-            .pointer(grads.k())
-            .wide(stride(grads.q(), s, s.keyDim()))
-            .wide(stride(grads.k(), s, s.keyDim()))
-            .pointer(grads.g())
-            .pointer(grads.beta())
-            .integer(heads)
-            .integer(tokens)
-            .integer(chunks);
-    if (kernels.simt()) {
-      gradients.integer(s.keyDim()).integer(s.valueDim()).launch(chunks, all, 1, SIMT_THREADS, 0);
-    } else {
-      gradients
-          .integer(total)
-          .launch(
-              Math.min(total, kernels.gradientBlocks), gradientThreads(dim), gradientShared(dim));
+    Way way = way(s, in, dOut, grads);
+    int heads = s.batch() * s.heads();
+    int chunks = (s.tokens() + CHUNK - 1) / CHUNK;
+    long all = (long) heads * chunks;
+    int bytes = in.q().dtype().bytes();
+    long dStates = padded(all * GATES * Float.BYTES);
+    long writes = dStates + padded(all * s.keyDim() * s.valueDim() * bytes);
+    long scores =
+        writes + (way == Way.SIMT ? padded((long) heads * s.tokens() * s.valueDim() * bytes) : 0);
+    long end = scores + (way == Way.HOPPER ? 0 : all * CHUNK * CHUNK * bytes);
+    long base = way == Way.FUSED ? 0 : scratch.bytes(end);
+    Call c =
+        new Call(
+            s,
+            in,
+            states,
+            inverses,
+            dOut,
+            dState,
+            grads,
+            heads,
+            chunks,
+            base,
+            base + dStates,
+            base + writes,
+            base + scores);
+    switch (way) {
+      case FUSED -> fused(c);
+      case SIMT -> simt(c);
+      case TENSOR_CORES -> {
+        int columns = columns(s);
+        Launches l =
+            variants.computeIfAbsent(
+                "tensor cores " + s.keyDim() + " " + columns,
+                key -> tensorCores(s.keyDim(), columns));
+        gates(l.gates, c);
+        scores(l.prepare, c);
+        scan(l.scan, c, columns);
+        gradients(l, c);
+      }
+      case HOPPER -> {
+        Launches l = variants.computeIfAbsent("hopper", key -> hopper());
+        gates(l.gates, c);
+        hopperScan(l.scan, c);
+        gradients(l, c);
+      }
     }
   }
 
-  /** Elements from one token's row to the next. */
-  private static long stride(Tensor t, Shape s, int dim) {
-    return t.contiguous() ? (long) s.heads() * dim : t.rowStride();
-  }
+  // ------------------------------------------------------------------- which way
 
-  // ------------------------------------------------------------------- variants and their sizes
-
-  private Kernels kernels(Shape s, Inputs in, Tensor dOut, Inputs grads) {
-    boolean bf16 = in.q().dtype() == DType.BF16;
+  private Way way(Shape s, Inputs in, Tensor dOut, Inputs grads) {
     int dim = s.keyDim();
     boolean square = dim == s.valueDim() && (dim == 16 || dim == 32 || dim == 64 || dim == 128);
-    int columns = Math.min(dim, s.batch() * s.heads() >= MANY_HEADS ? 64 : 32);
-    if (!bf16
+    if (in.q().dtype() != DType.BF16
         || !square
         || gradientShared(dim) > device.maxSharedBytes()
-        || scanShared(dim, columns) > device.maxSharedBytes()
-        || !aligned(in.q(), in.k(), in.v(), dOut, grads.q(), grads.k(), grads.v())) {
-      return variants.computeIfAbsent(bf16 ? "simt bf16" : "simt", key -> simt(bf16));
+        || scanShared(dim, columns(s)) > device.maxSharedBytes()
+        || !aligned(in.q(), in.k(), in.v(), dOut, grads.q(), grads.k(), grads.v())
+        || forced == Way.SIMT) {
+      return Way.SIMT;
     }
-    return variants.computeIfAbsent(dim + " " + columns, key -> tensorCores(dim, columns));
+    boolean fused = s.batch() * s.heads() * 2 >= device.multiprocessors() * 3;
+    if (dim <= LARGEST_FUSED_DIM && (forced == null ? fused : forced == Way.FUSED)) {
+      return Way.FUSED;
+    }
+    return device.capability() == HOPPER && dim == HOPPER_DIM && forced != Way.TENSOR_CORES
+        ? Way.HOPPER
+        : Way.TENSOR_CORES;
   }
 
   /** Whether rows can be read 16 bytes at a time. */
@@ -253,53 +221,190 @@ final class CudaDeltaRuleBackward implements AutoCloseable {
     return true;
   }
 
-  private Kernels simt(boolean bf16) {
-    var module =
-        device.module(
-            CudaDeltaRuleBackward.class, "delta_backward_simt.cu", "-DBF16=" + (bf16 ? 1 : 0));
-    return new Kernels(
-        0,
-        SIMT_COLUMNS,
-        module.kernel("delta_gates").arguments(),
-        module.kernel("delta_prepare").arguments(),
-        module.kernel("delta_scan").arguments(),
-        module.kernel("delta_gradients").arguments(),
+  /** Value columns of a block of the scan: few when there are few heads to fill the chip. */
+  private int columns(Shape s) {
+    int columns = Math.min(64, s.valueDim());
+    int heads = s.batch() * s.heads();
+    while (columns > 16 && heads * (s.valueDim() / columns) * 4 < device.multiprocessors() * 3) {
+      columns /= 2;
+    }
+    return columns;
+  }
+
+  // ------------------------------------------------------------------- launches
+
+  private static void gates(LaunchArguments a, Call c) {
+    a.begin().pointer(c.in.g()).pointer(c.in.beta());
+    a.wide(stride(c.in.g(), c.s.heads())).wide(stride(c.in.beta(), c.s.heads()));
+    a.address(c.gates);
+    sizes(a, c).integer(c.total()).launch((c.total() + 3) / 4, 128, 0);
+  }
+
+  private static LaunchArguments sizes(LaunchArguments a, Call c) {
+    return a.integer(c.s.heads()).integer(c.s.tokens()).integer(c.chunks);
+  }
+
+  private static void scores(LaunchArguments a, Call c) {
+    a.begin().pointer(c.in.q()).pointer(c.in.k());
+    a.wide(stride(c.in.q(), c.keys())).wide(stride(c.in.k(), c.keys()));
+    a.address(c.gates).address(c.scores);
+    sizes(a, c).launch(c.chunks, c.heads, 1, 128, scoreShared(c.s.keyDim()));
+  }
+
+  /** What every scan but Hopper's takes. */
+  private static LaunchArguments scanArguments(LaunchArguments a, Call c) {
+    a.begin().pointer(c.in.q()).pointer(c.in.k()).pointer(c.dOut);
+    a.wide(stride(c.in.q(), c.keys())).wide(stride(c.in.k(), c.keys()));
+    a.wide(stride(c.dOut, c.values())).address(c.gates).pointer(c.inverses).address(c.scores);
+    a.pointer(c.grads.v()).wide(stride(c.grads.v(), c.values()));
+    return sizes(a.address(c.dStates).pointer(c.dState), c);
+  }
+
+  private static void scan(LaunchArguments a, Call c, int columns) {
+    int dim = c.s.keyDim();
+    scanArguments(a, c)
+        .launch(dim / columns, c.heads, 1, scanThreads(columns), scanShared(dim, columns));
+  }
+
+  private void hopperScan(LaunchArguments a, Call c) {
+    encode(qMap, c.in.q(), c.keys(), c.s);
+    encode(kMap, c.in.k(), c.keys(), c.s);
+    encode(dOutMap, c.dOut, c.values(), c.s);
+    encode(dvMap, c.grads.v(), c.values(), c.s);
+    inverseMap.encode(c.inverses, CHUNK, (long) c.total() * CHUNK, CHUNK);
+    dStateMap.encode(
+        MemorySegment.ofAddress(c.dStates), HOPPER_DIM, (long) c.total() * HOPPER_DIM, HOPPER_DIM);
+    a.begin().map(qMap).map(kMap).map(dOutMap).map(inverseMap).map(dvMap).map(dStateMap);
+    a.address(c.gates).pointer(c.dState).integer(c.s.heads()).integer(c.chunks);
+    a.launch(HOPPER_DIM / 64, c.heads, 1, 384, hopperShared());
+  }
+
+  private static void encode(TensorMap map, Tensor t, long width, Shape s) {
+    long row = stride(t, width);
+    map.encode(t.segment(), width, s.tokens(), row, s.batch(), row * s.tokens());
+  }
+
+  /** Where the gradients of q, k, g and β go. */
+  private static LaunchArguments results(LaunchArguments a, Call c) {
+    a.pointer(c.grads.q()).pointer(c.grads.k());
+    a.wide(stride(c.grads.q(), c.keys())).wide(stride(c.grads.k(), c.keys()));
+    a.pointer(c.grads.g()).pointer(c.grads.beta());
+    a.wide(stride(c.grads.g(), c.s.heads())).wide(stride(c.grads.beta(), c.s.heads()));
+    return sizes(a, c);
+  }
+
+  private static void gradients(Launches l, Call c) {
+    LaunchArguments a = l.gradients.begin();
+    a.pointer(c.in.q()).pointer(c.in.k()).pointer(c.in.v()).pointer(c.dOut);
+    a.wide(stride(c.in.q(), c.keys())).wide(stride(c.in.k(), c.keys()));
+    a.wide(stride(c.in.v(), c.values())).wide(stride(c.dOut, c.values()));
+    a.address(c.gates).pointer(c.states).pointer(c.inverses).address(c.dStates);
+    a.pointer(c.grads.v()).wide(stride(c.grads.v(), c.values()));
+    int dim = c.s.keyDim();
+    results(a, c)
+        .integer(c.total())
+        .launch(Math.min(c.total(), l.gradientBlocks), gradientThreads(dim), gradientShared(dim));
+  }
+
+  private void fused(Call c) {
+    int dim = c.s.keyDim();
+    LaunchArguments a =
+        variants.computeIfAbsent("fused " + dim, key -> fused(dim)).gradients.begin();
+    a.pointer(c.in.q()).pointer(c.in.k()).pointer(c.in.v()).pointer(c.dOut);
+    a.wide(stride(c.in.q(), c.keys())).wide(stride(c.in.k(), c.keys()));
+    a.wide(stride(c.in.v(), c.values())).wide(stride(c.dOut, c.values()));
+    a.pointer(c.in.g()).pointer(c.in.beta());
+    a.wide(stride(c.in.g(), c.s.heads())).wide(stride(c.in.beta(), c.s.heads()));
+    a.pointer(c.states).pointer(c.inverses);
+    a.pointer(c.grads.q()).pointer(c.grads.k()).pointer(c.grads.v());
+    a.wide(stride(c.grads.q(), c.keys())).wide(stride(c.grads.k(), c.keys()));
+    a.wide(stride(c.grads.v(), c.values())).pointer(c.grads.g()).pointer(c.grads.beta());
+    a.wide(stride(c.grads.g(), c.s.heads())).wide(stride(c.grads.beta(), c.s.heads()));
+    sizes(a.pointer(c.dState), c).launch(c.heads, 128, fusedShared(dim));
+  }
+
+  private void simt(Call c) {
+    DType type = c.in.q().dtype();
+    Launches l = variants.computeIfAbsent("simt " + type, key -> simt(type));
+    int k = c.s.keyDim();
+    int v = c.s.valueDim();
+    gates(l.gates, c);
+
+    LaunchArguments a = l.prepare.begin();
+    a.pointer(c.in.q()).pointer(c.in.k()).pointer(c.in.v());
+    a.wide(stride(c.in.q(), c.keys())).wide(stride(c.in.k(), c.keys()));
+    a.wide(stride(c.in.v(), c.values()));
+    a.address(c.gates).pointer(c.states).pointer(c.inverses).address(c.writes).address(c.scores);
+    sizes(a, c).integer(k).integer(v).launch(c.chunks, c.heads, 1, SIMT_THREADS, 0);
+
+    int blocks = (v + SIMT_COLUMNS - 1) / SIMT_COLUMNS;
+    scanArguments(l.scan, c).integer(k).integer(v).launch(blocks, c.heads, 1, SIMT_THREADS, 0);
+
+    a = l.gradients.begin().pointer(c.in.q()).pointer(c.in.k()).pointer(c.dOut);
+    a.wide(stride(c.in.q(), c.keys())).wide(stride(c.in.k(), c.keys()));
+    a.wide(stride(c.dOut, c.values()));
+    a.address(c.gates).pointer(c.states).address(c.dStates).address(c.writes);
+    a.pointer(c.grads.v()).wide(stride(c.grads.v(), c.values()));
+    results(a, c).integer(k).integer(v).launch(c.chunks, c.heads, 1, SIMT_THREADS, 0);
+  }
+
+  // ------------------------------------------------------------------- variants
+
+  private CudaModule module(String file, String... defines) {
+    return device.module(CudaDeltaRuleBackward.class, file, defines);
+  }
+
+  private Launches simt(DType type) {
+    CudaModule m = module("delta_backward_simt.cu", "-DBF16=" + (type == DType.BF16 ? 1 : 0));
+    return new Launches(
+        m.kernel("delta_gates").arguments(),
+        m.kernel("delta_prepare").arguments(),
+        m.kernel("delta_scan").arguments(),
+        m.kernel("delta_gradients").arguments(),
         0);
   }
 
-  private Kernels tensorCores(int dim, int columns) {
-    String head = "-DHEAD_DIM=" + dim;
-    var scan =
-        device.module(
-            CudaDeltaRuleBackward.class,
+  private Launches tensorCores(int dim, int columns) {
+    CudaModule m =
+        module(
             "delta_backward.cu",
             "-DBF16=1",
-            head,
+            "-DHEAD_DIM=" + dim,
             "-DVALUE_BLOCK=" + columns,
             "-DSTAGES=" + STAGES);
+    return withGradients(dim, m, "delta_scores", "delta_scan");
+  }
+
+  private Launches hopper() {
+    CudaModule m =
+        module(
+            "delta_scan_hopper.cu", "-DBF16=1", "-DHEAD_DIM=" + HOPPER_DIM, "-DSTAGES=" + STAGES);
+    return withGradients(HOPPER_DIM, m, null, "delta_scan_hopper");
+  }
+
+  private Launches withGradients(int dim, CudaModule m, String scores, String scan) {
     var gradients =
-        device
-            .module(CudaDeltaRuleBackward.class, "delta_gradients.cu", "-DBF16=1", head)
-            .kernel("delta_gradients");
-    int blocks = gradients.blocksPerMultiprocessor(gradientThreads(dim), gradientShared(dim));
-    return new Kernels(
-        dim,
-        columns,
-        scan.kernel("delta_gates").arguments(),
-        scan.kernel("delta_prepare").arguments(),
-        scan.kernel("delta_scan").arguments(),
+        module("delta_gradients.cu", "-DBF16=1", "-DHEAD_DIM=" + dim).kernel("delta_gradients");
+    return new Launches(
+        m.kernel("delta_gates").arguments(),
+        scores == null ? null : m.kernel(scores).arguments(),
+        m.kernel(scan).arguments(),
         gradients.arguments(),
-        blocks * device.multiprocessors());
+        gradients.blocksPerMultiprocessor(gradientThreads(dim), gradientShared(dim))
+            * device.multiprocessors());
   }
 
-  // The kernels' own sums, see their sources.
-
-  private static int prepareThreads(int dim) {
-    return dim >= 32 ? 256 : 128;
+  private Launches fused(int dim) {
+    var kernel =
+        module("delta_backward_fused.cu", "-DBF16=1", "-DHEAD_DIM=" + dim)
+            .kernel("delta_backward_fused");
+    return new Launches(null, null, null, kernel.arguments(), 0);
   }
 
-  private static int prepareShared(int dim) {
-    return 2 * (3 * CHUNK * dim + dim * dim + 2 * CHUNK * CHUNK) + 4 * GATES;
+  // ------------------------------------------------------------------- the kernels' own sums
+
+  private static int scoreShared(int dim) {
+    return 2 * (2 * CHUNK * dim + CHUNK * CHUNK) + 4 * GATES;
   }
 
   private static int scanThreads(int columns) {
@@ -311,31 +416,22 @@ final class CudaDeltaRuleBackward implements AutoCloseable {
     return STAGES * stage + 2 * (dim + 3 * CHUNK) * columns;
   }
 
+  private static int hopperShared() {
+    int panel = 2 * CHUNK * 64;
+    int leaving = 2 * 64 * (HOPPER_DIM + CHUNK);
+    return STAGES * (7 * panel + 2048 + 24) + leaving + 64 + 1024;
+  }
+
   private static int gradientThreads(int dim) {
     return dim >= 64 ? 256 : 128;
   }
 
   private static int gradientShared(int dim) {
-    return 2 * (8 * CHUNK * dim + 2 * dim * dim + 2 * CHUNK * CHUNK) + 8 * GATES + 2048;
+    return 2 * (8 * CHUNK * dim + 2 * dim * dim + 3 * CHUNK * CHUNK) + 8 * GATES + 2048;
   }
 
-  // ------------------------------------------------------------------- scratch
-
-  private void reserve(long bytes) {
-    if (scratch == null || scratch.byteSize() < bytes) {
-      close();
-      arena = device.memory().arena();
-      scratch = arena.allocate(bytes, 256);
-    }
-  }
-
-  /** Frees the scratch; the next call takes another. */
-  @Override
-  public void close() {
-    if (arena != null) {
-      arena.close();
-      arena = null;
-      scratch = null;
-    }
+  private static int fusedShared(int dim) {
+    return 2 * (7 * CHUNK * dim + 2 * CHUNK * CHUNK + 2 * dim * dim)
+        + 4 * (2 * GATES + 2 * CHUNK + 8);
   }
 }

@@ -13,7 +13,7 @@ import io.hydrahead.tensor.Tensor;
  * <p>bf16 heads with K in 16, 32, 64, 128 and V a multiple of 16 run in chunks on tensor cores,
  * everything else token by token in float32 arithmetic.
  */
-public final class CudaGatedDeltaRule implements GatedDeltaRule, AutoCloseable {
+public final class CudaGatedDeltaRule implements GatedDeltaRule {
   private final DType activations;
   private final CudaDeltaRuleForward forward;
   private final CudaDeltaRuleRecurrence recurrence;
@@ -29,7 +29,7 @@ public final class CudaGatedDeltaRule implements GatedDeltaRule, AutoCloseable {
     this.activations = activations;
     recurrence = new CudaDeltaRuleRecurrence(device);
     forward = new CudaDeltaRuleForward(device, recurrence, scratch);
-    backward = new CudaDeltaRuleBackward(device);
+    backward = new CudaDeltaRuleBackward(device, scratch);
   }
 
   @Override
@@ -113,11 +113,5 @@ public final class CudaGatedDeltaRule implements GatedDeltaRule, AutoCloseable {
   /** For tests: cuts every text into that many segments; 0 as many as pay. */
   void forceSegments(int segments) {
     forward.forceSegments(segments);
-  }
-
-  /** Frees the scratch. */
-  @Override
-  public void close() {
-    backward.close();
   }
 }

@@ -4,11 +4,12 @@
 // Γ_ij = e^{G_i - G_j} for i >= j, G the log decay accumulated in the chunk, V' = T(β X), P = r Γ QKᵀ:
 //
 //   delta_gates      G, e, h, β of every token                                     a warp a chunk
-//   delta_prepare    X = V - e K S0, V' = T(β X), P                                chunks in parallel
+//   delta_scores     P                                                             chunks in parallel
 //   delta_scan       dV' = h(K dS1) + Pᵀ dO, E = Tᵀ dV', dV = β E, dY = -e dV,
 //                    dS0 = e^{G_C} dS1 + Kᵀ dY + r(e Q)ᵀ dO                        chunks in reverse order;
 //                    columns of the state are independent of each other: VALUE_BLOCK of them a block
-//   delta_gradients  D = r Γ (dO V'ᵀ), N = -Γ strictLower(dV V'ᵀ),                 chunks in parallel
+//   delta_gradients  X = V - e K S0, V' = T(β X),                                  chunks in parallel
+//                    D = r Γ (dO V'ᵀ), N = -Γ strictLower(dV V'ᵀ),
 //                    dQ = r e (dO S0ᵀ) + D K, Kr = dY S0ᵀ + N K,
 //                    Kw = h(V' dS1ᵀ) + Dᵀ Q + Nᵀ K, dK = Kr + Kw,
 //                    dβ_i = dV_i·V'_i / β_i²,
@@ -20,7 +21,7 @@
 // The split into a scan over value columns and a pass over all chunks is that of flash-linear-attention.
 //
 // Layouts: q, k, v, their gradients, dO: rows (b T + t) with strides, head h at column h D. g, β, dg, dβ:
-// float [B T, H]. S0, dS1 [B, H, n, D, D] and T, P [B, H, n, C, C]: bf16, contiguous. V' [B T, H D].
+// float [B T, H]. S0, dS1 [B, H, n, D, D] and T, P [B, H, n, C, C]: bf16, contiguous.
 //
 // nvrtc: -DBF16=1 -DHEAD_DIM=16
 // nvrtc: -DBF16=1 -DHEAD_DIM=32
@@ -28,117 +29,53 @@
 // nvrtc: -DBF16=1 -DHEAD_DIM=128
 #include "delta_tiles.cuh"
 
-constexpr int PREPARE_COLUMNS = D >= 32 ? 2 : 1;
-constexpr int PREPARE_THREADS = 128 * PREPARE_COLUMNS;
-
-// V' [B T, H D] and P [B, H, n, C, C]; grid (n, B H), shared 2 (3 C D + D D + 2 C C) + 4 GATES bytes.
-extern "C" __global__ void __launch_bounds__(PREPARE_THREADS)
-    delta_prepare(const bf16* q, const bf16* k, const bf16* v, long long q_stride, long long k_stride, long long v_stride,
-                  const float* gates_of_chunks, const bf16* states, const bf16* inverses, bf16* writes, bf16* scores, int heads,
-                  int tokens, int chunks) {
+// P [B, H, n, C, C]; grid (n, B H), 128 threads, shared 2 (2 C D + C C) + 4 GATES bytes.
+extern "C" __global__ void __launch_bounds__(128)
+    delta_scores(const bf16* q, const bf16* k, long long q_stride, long long k_stride, const float* gates_of_chunks,
+                 bf16* scores, int heads, int tokens, int chunks) {
   extern __shared__ __align__(1024) unsigned char memory[];
   u32 tile_k = sharedAddress(memory);
   u32 tile_q = tile_k + 2 * C * D;
-  u32 tile_v = tile_q + 2 * C * D;
-  u32 tile_s = tile_v + 2 * C * D;
-  u32 tile_t = tile_s + 2 * D * D;
-  u32 tile_p = tile_t + 2 * C * C;
-  float* gates = reinterpret_cast<float*>(memory + 2 * (3 * C * D + D * D + 2 * C * C));
+  u32 tile_p = tile_q + 2 * C * D;
+  float* gates = reinterpret_cast<float*>(memory + 2 * (2 * C * D + C * C));
   int thread = threadIdx.x;
   int lane = thread % 32;
-  int warp = thread / 32;
-  int row = warp % 4 * 16;
-  int part = warp / 4;
+  int row = thread / 32 * 16;
   Place p(blockIdx.y, blockIdx.x, heads, tokens, chunks);
-
   const Tile<D> at(lane);
   const Tile<C> at_square(lane);
-  const Walk<D, C, PREPARE_THREADS> rows(thread);
-  const Walk<C, C, PREPARE_THREADS> squares(thread);
+  const Walk<D, C, 128> rows(thread);
   rows.fetch(tile_k, k + p.row * k_stride + p.head * D, k_stride, p.count);
-  Walk<D, D, PREPARE_THREADS>(thread).fetch(tile_s, states + p.index * D * D, D, D);
   rows.fetch(tile_q, q + p.row * q_stride + p.head * D, q_stride, p.count);
   fetch_gates(sharedAddress(gates), gates_of_chunks + p.index * GATES, thread);
-  rows.fetch(tile_v, v + p.row * v_stride + p.head * D, v_stride, p.count);
-  squares.fetch(tile_t, inverses + p.index * C * C, C, C);
   cpAsyncCommit();
   cpAsyncWait<0>();
   __syncthreads();
 
-  constexpr int TILES = D / PREPARE_COLUMNS / 8;
-  constexpr int SQUARES = C / PREPARE_COLUMNS / 8;
-  int first = part * (D / PREPARE_COLUMNS);
-  int firstSquare = part * (C / PREPARE_COLUMNS);
-  float y[TILES][4] = {};
-  float s[SQUARES][4] = {};
+  float s[8][4] = {};
 #pragma unroll
   for (int d = 0; d < D; d += 16) {
     u32 a[4];
-    u32 b[4];
-    at.a(a, tile_k, row, d);
-#pragma unroll
-    for (int j = 0; j < TILES; j += 2) {
-      at.b_trans(b, tile_s, d, first + j * 8);
-      mma(y[j], a, b[0], b[1]);
-      mma(y[j + 1], a, b[2], b[3]);
-    }
     at.a(a, tile_q, row, d);
 #pragma unroll
-    for (int j = 0; j < SQUARES; j += 2) {
-      at.b(b, tile_k, firstSquare + j * 8, d);
+    for (int j = 0; j < 8; j += 2) {
+      u32 b[4];
+      at.b(b, tile_k, j * 8, d);
       mma(s[j], a, b[0], b[1]);
       mma(s[j + 1], a, b[2], b[3]);
     }
   }
   const float norm = rsqrtf((float)D);
 #pragma unroll
-  for (int j = 0; j < SQUARES; j++) {
+  for (int j = 0; j < 8; j++) {
 #pragma unroll
     for (int x = 0; x < 4; x++) {
-      int i = row + (lane >> 2) + (x >> 1) * 8;
-      int col = firstSquare + j * 8 + (lane & 3) * 2 + (x & 1);
-      s[j][x] *= norm * decay_between(gates, i, col);
+      s[j][x] *= norm * decay_between(gates, row + (lane >> 2) + (x >> 1) * 8, j * 8 + (lane & 3) * 2 + (x & 1));
     }
-    at_square.put(tile_p, row, firstSquare + j * 8, s[j]);
-  }
-  // β X in place of V.
-#pragma unroll
-  for (int j = 0; j < TILES; j++) {
-#pragma unroll
-    for (int half = 0; half < 2; half++) {
-      int i = row + (lane >> 2) + half * 8;
-      u32 address = at.pair(tile_v, row + half * 8, first + j * 8);
-      u32 value = load_pair(address);
-      float e = gates[E + i];
-      float strength = gates[BETA + i];
-      store_pair(address, packBf16(strength * (low_bf16(value) - e * y[j][2 * half]),
-                                   strength * (high_bf16(value) - e * y[j][2 * half + 1])));
-    }
+    at_square.put(tile_p, row, j * 8, s[j]);
   }
   __syncthreads();
-
-  float w[TILES][4] = {};
-#pragma unroll
-  for (int step = 0; step < 4; step++) {
-    if (step * 16 <= row) {
-      u32 a[4];
-      u32 b[4];
-      at_square.a(a, tile_t, row, step * 16);
-#pragma unroll
-      for (int j = 0; j < TILES; j += 2) {
-        at.b_trans(b, tile_v, step * 16, first + j * 8);
-        mma(w[j], a, b[0], b[1]);
-        mma(w[j + 1], a, b[2], b[3]);
-      }
-    }
-  }
-#pragma unroll
-  for (int j = 0; j < TILES; j++) {
-    at.put(tile_q, row, first + j * 8, w[j]);
-  }
-  __syncthreads();
-  rows.put(writes + p.row * heads * D + p.head * D, (long long)heads * D, tile_q, p.count);
-  squares.put(scores + p.index * C * C, C, tile_p, C);
+  Walk<C, C, 128>(thread).put(scores + p.index * C * C, C, tile_p, C);
 }
 
 // -----------------------------------------------------------------------------------------------

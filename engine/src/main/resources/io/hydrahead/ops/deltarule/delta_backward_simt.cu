@@ -192,8 +192,8 @@ extern "C" __global__ void __launch_bounds__(THREADS)
     delta_gradients(const elem* q, const elem* k, const elem* dout, long long q_stride, long long k_stride,
                     long long dout_stride, const float* gates_of_chunks, const elem* states, const elem* dstates,
                     const elem* writes, const elem* dv, long long dv_stride, elem* dq, elem* dk, long long dq_stride,
-                    long long dk_stride, float* dg, float* dbeta, int heads, int tokens, int chunks, int key_dim,
-                    int value_dim) {
+                    long long dk_stride, float* dg, float* dbeta, long long dg_stride,
+                    long long dbeta_stride, int heads, int tokens, int chunks, int key_dim, int value_dim) {
   __shared__ float shared[2 * DEPTH * PITCH];
   __shared__ elem d_tile[C * C];
   __shared__ elem n_tile[C * C];
@@ -224,7 +224,7 @@ extern "C" __global__ void __launch_bounds__(THREADS)
     n.add<true, false>(value_dim, shared, dvs, [&](int v, int j) { return ws(j, v); });
     n.each([&](int i, int j, float x) {
       if (i == j && i < p.count) {
-        dbeta[(p.row + i) * heads + p.head] = x / gates[BETA + i] / gates[BETA + i];
+        dbeta[(p.row + i) * dbeta_stride + p.head] = x / gates[BETA + i] / gates[BETA + i];
       }
       assign(n_tile[i * C + j], i > j ? -decay_between(gates, i, j) * x : 0.f);
       return x;
@@ -292,7 +292,7 @@ extern "C" __global__ void __launch_bounds__(THREADS)
     for (int i = C - 1; i >= 0; i--) {
       total += row_sums[i];
       if (i < p.count) {
-        dg[(p.row + i) * heads + p.head] = (float)total;
+        dg[(p.row + i) * dg_stride + p.head] = (float)total;
       }
     }
   }

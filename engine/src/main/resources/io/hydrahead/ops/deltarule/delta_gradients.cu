@@ -12,26 +12,29 @@ constexpr int GRAD_COLUMNS = D == 16 ? 1 : D == 32 ? 2 : 4;
 constexpr int GRAD_WARPS = GRAD_ROWS * GRAD_COLUMNS;
 constexpr int GRAD_THREADS = 32 * GRAD_WARPS;
 
-// dq, dk, dg, dβ of the chunks blockIdx.x, blockIdx.x + gridDim.x, …; shared 2 (8 C D + 2 D D + 2 C C) + 8 GATES + 2 KB.
+// dq, dk, dg, dβ of the chunks blockIdx.x, blockIdx.x + gridDim.x, …; shared 2 (8 C D + 2 D D + 3 C C) + 8 GATES + 2 KB.
+// X = V - e K S0 and V' = T(β X) are made again: that costs less than keeping them.
 // Each operand is fetched as soon as its buffer is free, so that the next chunk arrives under this one's products.
 extern "C" __global__ void __launch_bounds__(GRAD_THREADS)
-    delta_gradients(const bf16* q, const bf16* k, const bf16* dout, long long q_stride, long long k_stride,
-                    long long dout_stride, const float* gates_of_chunks, const bf16* states, const bf16* dstates,
-                    const bf16* writes, const bf16* dv, long long dv_stride, bf16* dq, bf16* dk, long long dq_stride,
-                    long long dk_stride, float* dg, float* dbeta, int heads, int tokens, int chunks, int total) {
+    delta_gradients(const bf16* q, const bf16* k, const bf16* v, const bf16* dout, long long q_stride, long long k_stride,
+                    long long v_stride, long long dout_stride, const float* gates_of_chunks, const bf16* states,
+                    const bf16* inverses, const bf16* dstates, const bf16* dv, long long dv_stride, bf16* dq, bf16* dk,
+                    long long dq_stride, long long dk_stride, float* dg, float* dbeta, long long dg_stride,
+                    long long dbeta_stride, int heads, int tokens, int chunks, int total) {
   extern __shared__ __align__(1024) unsigned char memory[];
   constexpr int ROWS_TILE = 2 * C * D;
-  u32 tile_q = sharedAddress(memory);
-  u32 tile_k = tile_q + ROWS_TILE;
-  u32 tile_dout = tile_k + ROWS_TILE;
-  u32 tiles_dv = tile_dout + ROWS_TILE;
-  u32 tiles_w = tiles_dv + 2 * ROWS_TILE;
-  u32 tile_out = tiles_w + 2 * ROWS_TILE;
+  u32 tiles_k = sharedAddress(memory);
+  u32 tiles_v = tiles_k + 2 * ROWS_TILE; // V, then β X, then V'
+  u32 tile_q = tiles_v + 2 * ROWS_TILE;
+  u32 tile_dout = tile_q + ROWS_TILE;
+  u32 tile_dv = tile_dout + ROWS_TILE;
+  u32 tile_out = tile_dv + ROWS_TILE;
   u32 tile_s = tile_out + ROWS_TILE;
   u32 tile_ds = tile_s + 2 * D * D;
-  u32 tile_d = tile_ds + 2 * D * D;
+  u32 tile_t = tile_ds + 2 * D * D;
+  u32 tile_d = tile_t + 2 * C * C;
   u32 tile_n = tile_d + 2 * C * C;
-  constexpr int AT_GATES = 8 * ROWS_TILE + 4 * D * D + 4 * C * C;
+  constexpr int AT_GATES = 8 * ROWS_TILE + 4 * D * D + 6 * C * C;
   float* all_gates = reinterpret_cast<float*>(memory + AT_GATES);
   float* row_sums = all_gates + 2 * GATES;
   float* ends = row_sums + GRAD_COLUMNS * C;
@@ -52,14 +55,21 @@ extern "C" __global__ void __launch_bounds__(GRAD_THREADS)
   const Tile<C> at_square(lane);
   const Walk<D, C, GRAD_THREADS> rows(thread);
   const Walk<D, D, GRAD_THREADS> state_rows(thread);
+  const Walk<C, C, GRAD_THREADS> squares(thread);
 
   auto place = [&](int item) { return Place(item / chunks, item % chunks, heads, tokens, chunks); };
-  auto start_writes = [&](int item, int buffer) {
+  auto start_keys = [&](int item, int buffer) {
     if (item < total) {
       Place p = place(item);
-      rows.fetch(tiles_dv + buffer * ROWS_TILE, dv + p.row * dv_stride + p.head * D, dv_stride, p.count);
-      rows.fetch(tiles_w + buffer * ROWS_TILE, writes + p.row * heads * D + p.head * D, (long long)heads * D, p.count);
+      rows.fetch(tiles_k + buffer * ROWS_TILE, k + p.row * k_stride + p.head * D, k_stride, p.count);
+      rows.fetch(tiles_v + buffer * ROWS_TILE, v + p.row * v_stride + p.head * D, v_stride, p.count);
       fetch_gates(sharedAddress(all_gates + buffer * GATES), gates_of_chunks + p.index * GATES, thread);
+    }
+    cpAsyncCommit();
+  };
+  auto start_inverse = [&](int item) {
+    if (item < total) {
+      squares.fetch(tile_t, inverses + (long long)item * C * C, C, C);
     }
     cpAsyncCommit();
   };
@@ -67,14 +77,19 @@ extern "C" __global__ void __launch_bounds__(GRAD_THREADS)
     if (item < total) {
       Place p = place(item);
       rows.fetch(tile_dout, dout + p.row * dout_stride + p.head * D, dout_stride, p.count);
-      state_rows.fetch(tile_s, states + p.index * D * D, D, D);
+      rows.fetch(tile_dv, dv + p.row * dv_stride + p.head * D, dv_stride, p.count);
     }
     cpAsyncCommit();
   };
-  auto start_keys = [&](int item) {
+  auto start_states = [&](int item) {
+    if (item < total) {
+      state_rows.fetch(tile_s, states + (long long)item * D * D, D, D);
+    }
+    cpAsyncCommit();
+  };
+  auto start_rest = [&](int item) {
     if (item < total) {
       Place p = place(item);
-      rows.fetch(tile_k, k + p.row * k_stride + p.head * D, k_stride, p.count);
       rows.fetch(tile_q, q + p.row * q_stride + p.head * D, q_stride, p.count);
     }
     cpAsyncCommit();
@@ -85,18 +100,91 @@ extern "C" __global__ void __launch_bounds__(GRAD_THREADS)
   };
 
   int buffer = 0;
-  start_writes(blockIdx.x, 0);
+  start_keys(blockIdx.x, 0);
+  start_inverse(blockIdx.x);
   start_outputs(blockIdx.x);
-  start_keys(blockIdx.x);
+  start_states(blockIdx.x);
+  start_rest(blockIdx.x);
   for (int item = blockIdx.x; item < total; item += gridDim.x) {
     Place p = place(item);
     int next = item + gridDim.x;
     const float* gates = all_gates + buffer * GATES;
-    u32 tile_dv = tiles_dv + buffer * ROWS_TILE;
-    u32 tile_w = tiles_w + buffer * ROWS_TILE;
-    // In flight now, oldest first: writes, outputs, keys, dstates of this chunk; then writes of the next.
-    start_writes(next, buffer ^ 1);
+    u32 tile_k = tiles_k + buffer * ROWS_TILE;
+    u32 tile_w = tiles_v + buffer * ROWS_TILE;
+    // In flight, oldest first: keys, inverse, outputs, states, q, dstates of this chunk; then keys of the next.
+    start_keys(next, buffer ^ 1);
     cpAsyncWait<3>();
+    __syncthreads();
+
+    // β X in place of V, then V' in place of that.
+    {
+      float x[M_TILES][TILES][4] = {};
+#pragma unroll
+      for (int d = 0; d < D; d += 16) {
+        u32 a[M_TILES][4];
+#pragma unroll
+        for (int i = 0; i < M_TILES; i++) {
+          at.a(a[i], tile_k, row + i * 16, d);
+        }
+#pragma unroll
+        for (int j = 0; j < TILES; j += 2) {
+          u32 b[4];
+          at.b_trans(b, tile_s, d, first + j * 8);
+#pragma unroll
+          for (int i = 0; i < M_TILES; i++) {
+            mma(x[i][j], a[i], b[0], b[1]);
+            mma(x[i][j + 1], a[i], b[2], b[3]);
+          }
+        }
+      }
+#pragma unroll
+      for (int i = 0; i < M_TILES; i++) {
+#pragma unroll
+        for (int half = 0; half < 2; half++) {
+          int at_row = row + i * 16 + (lane >> 2) + half * 8;
+          float e = gates[E + at_row];
+          float strength = gates[BETA + at_row];
+#pragma unroll
+          for (int j = 0; j < TILES; j++) {
+            u32 address = at.pair(tile_w, row + i * 16 + half * 8, first + j * 8);
+            u32 v = load_pair(address);
+            store_pair(address, packBf16(strength * (low_bf16(v) - e * x[i][j][2 * half]),
+                                         strength * (high_bf16(v) - e * x[i][j][2 * half + 1])));
+          }
+        }
+      }
+      __syncthreads();
+      float w[M_TILES][TILES][4] = {};
+#pragma unroll
+      for (int t = 0; t < C; t += 16) {
+        if (t <= last) {
+          u32 a[M_TILES][4];
+#pragma unroll
+          for (int i = 0; i < M_TILES; i++) {
+            at_square.a(a[i], tile_t, row + i * 16, t);
+          }
+#pragma unroll
+          for (int j = 0; j < TILES; j += 2) {
+            u32 b[4];
+            at.b_trans(b, tile_w, t, first + j * 8);
+#pragma unroll
+            for (int i = 0; i < M_TILES; i++) {
+              mma(w[i][j], a[i], b[0], b[1]);
+              mma(w[i][j + 1], a[i], b[2], b[3]);
+            }
+          }
+        }
+      }
+      __syncthreads();
+      start_inverse(next);
+#pragma unroll
+      for (int i = 0; i < M_TILES; i++) {
+#pragma unroll
+        for (int j = 0; j < TILES; j++) {
+          at.put(tile_w, row + i * 16, first + j * 8, w[i][j]);
+        }
+      }
+    }
     __syncthreads();
 
     // D = r Γ (dO V'ᵀ) and N = -Γ strictLower(dV V'ᵀ), rows `row` on, columns `firstSquare` on.
@@ -143,7 +231,8 @@ extern "C" __global__ void __launch_bounds__(GRAD_THREADS)
             float gamma = exp2_fast(fminf(
                 (high[x >> 1] - (x & 1 ? highs.y : highs.x)) + (low[x >> 1] - (x & 1 ? lows.y : lows.x)), 0.f));
             if (below == 0) {
-              diagonal[at_col + (x & 1)] = n[i][j][x];
+              float inverse = reciprocal_fast(gates[BETA + at_col + (x & 1)]);
+              diagonal[at_col + (x & 1)] = n[i][j][x] * inverse * inverse;
             }
             d[i][j][x] *= below >= 0 ? norm * gamma : 0.f;
             n[i][j][x] *= below > 0 ? -gamma : 0.f;
@@ -193,7 +282,7 @@ extern "C" __global__ void __launch_bounds__(GRAD_THREADS)
         }
       }
     }
-    cpAsyncWait<2>();
+    cpAsyncWait<3>();
     __syncthreads();
 #pragma unroll
     for (int t = 0; t < C; t += 16) {
@@ -240,8 +329,9 @@ extern "C" __global__ void __launch_bounds__(GRAD_THREADS)
         at.put(tile_out, row + i * 16, first + j * 8, dqs[i][j]);
       }
     }
-    cpAsyncWait<1>();
+    cpAsyncWait<2>();
     __syncthreads();
+    start_outputs(next);
 
     rows.put(dq + p.row * dq_stride + p.head * D, dq_stride, tile_out, p.count);
 
@@ -277,7 +367,7 @@ extern "C" __global__ void __launch_bounds__(GRAD_THREADS)
       }
     }
     __syncthreads();
-    start_outputs(next);
+    start_states(next);
 #pragma unroll
     for (int i = 0; i < M_TILES; i++) {
 #pragma unroll
@@ -347,38 +437,27 @@ extern "C" __global__ void __launch_bounds__(GRAD_THREADS)
       }
     }
     __syncthreads();
-    start_keys(next);
+    start_rest(next);
 
     rows.put(dk + p.row * dk_stride + p.head * D, dk_stride, tile_out, p.count);
     if (warp == 0) {
-      double sum[2] = {0., 0.};
+      double sums[2] = {0., 0.};
 #pragma unroll
-      for (int i = 0; i < 2; i++) {
-#pragma unroll
-        for (int part = 0; part < GRAD_COLUMNS; part++) {
-          sum[i] += row_sums[part * C + 2 * lane + i];
-        }
+      for (int part = 0; part < GRAD_COLUMNS; part++) {
+        sums[0] += row_sums[part * C + 2 * lane];
+        sums[1] += row_sums[part * C + 2 * lane + 1];
       }
-      double all_ends = 0.;
+      double end = 0.;
 #pragma unroll
       for (int w = 0; w < GRAD_WARPS; w++) {
-        all_ends += ends[w];
+        end += ends[w];
       }
-      sum[0] += sum[1];
-      double from = sum[0];
-#pragma unroll
-      for (int step = 1; step < 32; step *= 2) {
-        double other = __shfl_down_sync(FULL_WARP, from, step);
-        from += lane + step < 32 ? other : 0.;
-      }
-      double after = from - sum[0] + all_ends;
+      put_decay_gradients(dg, dg_stride, sums[0], sums[1], end, p, lane);
 #pragma unroll
       for (int i = 0; i < 2; i++) {
         int t = 2 * lane + i;
         if (t < p.count) {
-          float inverse = reciprocal_fast(gates[BETA + t]);
-          dg[(p.row + t) * heads + p.head] = (float)(after + sum[i]);
-          dbeta[(p.row + t) * heads + p.head] = diagonal[t] * inverse * inverse;
+          dbeta[(p.row + t) * dbeta_stride + p.head] = diagonal[t];
         }
       }
     }

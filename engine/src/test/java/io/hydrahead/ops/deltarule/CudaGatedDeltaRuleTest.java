@@ -40,7 +40,6 @@ class CudaGatedDeltaRuleTest extends CudaTesting {
 
   @AfterEach
   void freeScratch() {
-    ops.values().forEach(CudaGatedDeltaRule::close);
     ops.clear();
     scratch.close();
   }
