@@ -23,6 +23,9 @@ import java.util.List;
 
 /** Bundles the operations of one GPU. */
 final class CudaOps {
+  /** Whether products are timed at their first use: {@code -Dhydrahead.gemm.tuned=true}. */
+  private static final boolean TUNED = Boolean.getBoolean("hydrahead.gemm.tuned");
+
   private CudaOps() {}
 
   /** The operations of {@code device}, which closing them closes. */
@@ -30,7 +33,7 @@ final class CudaOps {
     CudaScratch scratch = new CudaScratch(device);
     CudaGatedDeltaRule deltaRule = new CudaGatedDeltaRule(device, scratch, options.activations());
     CudaLinear linear = new CudaLinear(device);
-    device.blas().tuned(!options.deterministic());
+    device.blas().tuned(TUNED && !options.deterministic());
     CudaCausalAttention attention =
         new CudaCausalAttention(device, scratch, options.deterministic());
     CudaHeadFusion fusion = new CudaHeadFusion(device, scratch);
