@@ -5,6 +5,7 @@ public final class Kernel {
   private static final int LOCAL_SIZE = 3;
   private static final int REGISTERS = 4;
   private static final int MAX_DYNAMIC_SHARED = 8;
+  private static final int PREFERRED_CARVEOUT = 9;
   private static final int NON_PORTABLE_CLUSTER = 14;
 
   /** What a kernel may use without asking. */
@@ -51,6 +52,13 @@ public final class Kernel {
     device.makeCurrent();
     grantShared(sharedBytes);
     return device.driver().blocksPerMultiprocessor(handle, threads, sharedBytes);
+  }
+
+  /** Gives shared memory all of a multiprocessor's fast memory, so that more blocks fit. */
+  public Kernel preferShared() {
+    device.makeCurrent();
+    device.driver().setFunctionAttribute(handle, PREFERRED_CARVEOUT, 100);
+    return this;
   }
 
   /** Lets clusters have up to 16 blocks instead of 8. */

@@ -418,7 +418,7 @@ final class CudaDeltaRuleForward {
       long values = (long) (plan.segments - 1) * (v / plan.columns);
       long matrices = (long) (plan.segments - 2) * (k / plan.columns);
       cost += rounds(heads * (values + matrices), slots) * ends * plan.segmentChunks;
-      cost += 10 + 5 * plan.segments;
+      cost += 8 + 4 * plan.segments;
     }
     return cost;
   }
@@ -458,6 +458,7 @@ final class CudaDeltaRuleForward {
     return device
         .module(CudaDeltaRuleForward.class, site.kernel.file, defines.toArray(String[]::new))
         .kernel(site.kernel.function)
+        .preferShared()
         .arguments();
   }
 }

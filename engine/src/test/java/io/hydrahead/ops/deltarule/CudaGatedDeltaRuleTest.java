@@ -12,7 +12,9 @@ import io.hydrahead.ops.deltarule.GatedDeltaRule.Inputs;
 import io.hydrahead.ops.deltarule.GatedDeltaRule.Shape;
 import io.hydrahead.tensor.DType;
 import io.hydrahead.tensor.Tensor;
-import java.net.URISyntaxException;
+import java.io.IOException;
+import java.io.InputStream;
+import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.HashMap;
 import java.util.List;
@@ -20,6 +22,7 @@ import java.util.Map;
 import org.junit.jupiter.api.AfterEach;
 import org.junit.jupiter.api.BeforeEach;
 import org.junit.jupiter.api.Test;
+import org.junit.jupiter.api.io.TempDir;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.CsvSource;
 import org.junit.jupiter.params.provider.EnumSource;
@@ -110,10 +113,12 @@ class CudaGatedDeltaRuleTest extends CudaTesting {
   @ParameterizedTest
   @ValueSource(
       strings = {"one", "ragged63", "exact64", "ragged200", "nodecay", "strong", "repeated_keys"})
-  void golden(String name) throws URISyntaxException {
-    Path path =
-        Path.of(
-            CudaGatedDeltaRuleTest.class.getResource("/golden/gdn-op/golden.safetensors").toURI());
+  void golden(String name, @TempDir Path folder) throws IOException {
+    Path path = folder.resolve("golden.safetensors");
+    try (InputStream in =
+        CudaGatedDeltaRuleTest.class.getResourceAsStream("/golden/gdn-op/golden.safetensors")) {
+      Files.copy(in, path);
+    }
     try (SafetensorsFile file = SafetensorsFile.open(path)) {
       DeltaRuleCase c = DeltaRuleCase.golden(file, name);
       for (DType type : TYPES) {
