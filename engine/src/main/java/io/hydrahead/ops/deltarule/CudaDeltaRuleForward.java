@@ -399,7 +399,7 @@ final class CudaDeltaRuleForward {
 
   /** Microseconds: rounds of blocks over the chip, each through the chunks of a segment. */
   private double cost(int k, int v, int heads, Plan plan) {
-    int resident = plan.hopper || k > 64 ? 1 : k > 32 ? 2 : 3;
+    int resident = plan.hopper || k > 64 ? 1 : k > 32 ? 2 : 4;
     double chunk;
     double ends;
     if (plan.hopper) {
@@ -415,9 +415,10 @@ final class CudaDeltaRuleForward {
             * chunk
             * plan.segmentChunks;
     if (plan.segments > 1) {
-      long values = (long) (plan.segments - 1) * (v / plan.columns);
-      long matrices = (long) (plan.segments - 2) * (k / plan.columns);
-      cost += rounds(heads * (values + matrices), slots) * ends * plan.segmentChunks;
+      // Most heads forget within a segment: no matrix, and few of its chunks.
+      double values = 0.7 * (plan.segments - 1) * (v / plan.columns);
+      double matrices = 0.3 * (plan.segments - 2) * (k / plan.columns);
+      cost += Math.max(1, heads * (values + matrices) / slots) * ends * plan.segmentChunks;
       cost += 8 + 4 * plan.segments;
     }
     return cost;
