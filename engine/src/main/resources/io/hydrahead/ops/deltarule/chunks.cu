@@ -14,6 +14,9 @@
 // makes the states at the segments' starts; the second pass starts from them. A segment that forgets
 // everything (e^G < 2^-40) needs neither its first chunks nor the matrix.
 //
+// The chunked form is that of Gated DeltaNet (Yang et al., arXiv:2412.06464; flash-linear-attention). From FlashQLA
+// (github.com/QwenLM/FlashQLA): segments with a matrix each, which heads that forget do not need.
+//
 // KEY_DIM, VALUE_DIM, VALUE_COLUMNS (of a block): multiples of 16; SEGMENT_ENDS: 0 or 1.
 //
 // nvrtc: -DBF16=1 -DKEY_DIM=16 -DVALUE_DIM=16 -DVALUE_COLUMNS=16 -DSEGMENT_ENDS=0

@@ -8,6 +8,8 @@
 // keys.) With TENSOR_CORES one warp owns one chunk and keeps L in the accumulators of K Kᵀ; block products take
 // two bf16 numbers an operand, so A_r is as exact as float32 substitution to about 2^-16.
 //
+// Inverting without the gate is FlashQLA's idea (github.com/QwenLM/FlashQLA), merging blocks upward flash-linear-attention's.
+//
 // Chunks lie on a grid of absolute positions: `lead` tokens of the first chunk came before this call.
 // Tokens outside of it count as zeros, with g = 0 and β = 0.
 //
