@@ -21,6 +21,8 @@ import java.lang.foreign.MemorySegment;
 final class CudaAttentionDecode implements AutoCloseable {
   static final int MOST_QUERIES = 16;
 
+  private static final int MOST_SPLITS = 256;
+
   /** Rows of the kernel of the matrix units. */
   private static final int BF16_ROWS = 16;
 
@@ -61,14 +63,18 @@ final class CudaAttentionDecode implements AutoCloseable {
     boolean bf16 = q.dtype() == DType.BF16;
     int most = BF16_ROWS / s.queries();
     Groups groups = lists.of(kvOf).groups(most);
-    int rows = bf16 ? BF16_ROWS : powerOfTwo(groups.largest * s.queries());
+    int rows = bf16 ? BF16_ROWS : roomFor(groups.largest * s.queries());
     int d = (s.headDim() + 15) / 16 * 16;
     int warps = d > (bf16 ? 128 : 32) ? 4 : 8;
     int warpKeys = bf16 ? d >= 128 ? 16 : d >= 64 ? 32 : 64 : d > 128 ? 8 : d > 64 ? 16 : 32;
     long blockKeys = (long) warps * warpKeys;
     int count = s.batch() * groups.count;
     int splits =
-        (int) Math.clamp(device.multiprocessors() / count, 1, (keys + blockKeys - 1) / blockKeys);
+        (int)
+            Math.clamp(
+                Math.min(device.multiprocessors(), MOST_SPLITS) / count,
+                1,
+                (keys + blockKeys - 1) / blockKeys);
     long slots = (long) count * splits * rows;
     MemorySegment a = arguments;
     CudaAttentionLayout.keys(a, 0, k, s);
@@ -100,8 +106,9 @@ final class CudaAttentionDecode implements AutoCloseable {
         .launch(splits, groups.count, s.batch(), 32 * warps, shared);
   }
 
-  private static int powerOfTwo(int n) {
-    return n <= 1 ? 1 : Integer.highestOneBit(n - 1) << 1;
+  /** The kernel of float32 comes for 2, 8 and 16 rows. */
+  private static int roomFor(int rows) {
+    return rows <= 2 ? 2 : rows <= 8 ? 8 : 16;
   }
 
   private LaunchArguments kernel(int d, boolean bf16, boolean aligned, int rows) {

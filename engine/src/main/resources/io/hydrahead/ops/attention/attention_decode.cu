@@ -39,6 +39,7 @@ constexpr int THREADS = 32 * WARPS;
 constexpr int STAGES = 3;
 // Blocks of a group that add up the partial results.
 constexpr int HELPERS = 8;
+constexpr int MOST_SPLITS = 256;
 // Keys of one warp's tile.
 #if BF16
 constexpr int KEYS = D >= 128 ? 16 : D >= 64 ? 32 : 64;
@@ -47,39 +48,7 @@ constexpr int KEYS = D > 128 ? 8 : D > 64 ? 16 : 32;
 #endif
 #define NO_SCORE __int_as_float(0xff800000) // -infinity
 
-/** Query heads by the KV head they read; group i has heads [first[i], first[i + 1]) of `head`. */
-struct Groups {
-  unsigned short kv[MAX_HEADS];
-  unsigned short first[MAX_HEADS + 1];
-  unsigned short head[MAX_HEADS];
-};
-
-/** Keys or values: element (b, head, token, c) at b · batchStride + head · headStride + token · tokenStride + c. */
-struct Keys {
-  const elem *at;
-  long long batchStride;
-  long long headStride;
-  long long tokenStride;
-};
-
-struct Arguments {
-  Keys k;
-  Keys v;
-  const elem *q;       // [batch · queries, ≥ heads · D], rows queryStride apart, head h at column h · D
-  elem *o;             // like q, rows outStride apart
-  float *lse;          // [batch, heads, queries] or null
-  float *partial;      // [batch · groups, splits, ROWS, D]
-  float *partialLse;   // [batch · groups, splits, ROWS], base 2
-  unsigned *finished;  // [batch · groups, 2] zeros, which stay zeros
-  const int *position; // added to offset, or null; of all sequences
-  long long queryStride;
-  long long outStride;
-  int offset;          // absolute position of the first query
-  int queries;
-  int heads;
-  int groups;
-  float scale;
-};
+#include "attention_decode.cuh"
 
 /** Rows of a warp: their maxima (scaled, base 2) and sums. */
 struct WarpResult {
@@ -117,14 +86,6 @@ DEVICE void loadTile(elem *to, const elem *from, long long stride, int first, in
     }
   }
 }
-
-/** The rows of a group, their query and output rows. */
-struct Group {
-  int kv;
-  int first;  // in Groups.head
-  int heads;
-  int rows;   // heads · queries: row r is head r % heads of token r / heads
-};
 
 #if BF16
 /**
@@ -239,128 +200,8 @@ DEVICE void loadQueries(unsigned (&q)[D / 16][4], const Arguments &a, const Grou
 }
 #endif
 
-/** Columns 4c … 4c + 3 of an output row. */
-DEVICE void storeOutput(elem *row, int c, const float (&v)[4]) {
-  if (ALIGNED) {
-    if (D == DIM || 4 * c < DIM) {
-      store(row + 4 * c, v);
-    }
-  } else {
-    store_some(row + 4 * c, DIM - 4 * c, v);
-  }
-}
-
 /**
- * Adds up the partial results of a group, a part's weight being 2^(lse - total): helper `helper` of `helpers` blocks does its
- * share of the columns with all its threads. The order of additions depends on the number of splits and helpers alone.
- */
-DEVICE void combine(const Arguments &a, const Groups &groups, const Group &g, int batch, int group, int splits, int helper,
-                    int helpers, float *shared) {
-  const float *lse = a.partialLse + (long long)group * splits * ROWS;
-  const float4 *partial = (const float4 *)(a.partial + (long long)group * splits * ROWS * D);
-  float *weights = shared;                                     // [row][split]
-  float4 *sums = (float4 *)(shared + (ROWS * splits + 3) / 4 * 4); // [slice][column]
-  int warp = threadIdx.x / 32, lane = threadIdx.x % 32;
-  constexpr int ROW = D / 4;
-  // This block's columns, all at once if it can be.
-  int columns = (g.rows * ROW + helpers - 1) / helpers;
-  int width = min(columns, THREADS);
-  int slices = THREADS / width;
-  int slice = threadIdx.x / width;
-  int begin = helper * columns + threadIdx.x % width, end = min((helper + 1) * columns, g.rows * ROW);
-
-  for (int i = threadIdx.x; i < splits * g.rows; i += THREADS) {
-    int r = i % g.rows, s = i / g.rows;
-    weights[r * splits + s] = __ldcg(lse + s * ROWS + r);
-  }
-  // The first parts are on their way while the weights are made.
-  constexpr int AHEAD = 8;
-  float4 x[AHEAD];
-  auto fetch = [&](int column, int first) {
-#pragma unroll
-    for (int i = 0; i < AHEAD; i++) {
-      int s = first + i * slices;
-      x[i] = slice < slices && column < end && s < splits ? __ldcg(partial + (long long)s * ROWS * ROW + column) : make_float4(0, 0, 0, 0);
-    }
-  };
-  fetch(begin, slice);
-  __syncthreads();
-  for (int r = warp; r < g.rows; r += WARPS) {
-    float *w = weights + r * splits;
-    // Up to 32 · AHEAD of them in registers, in one go.
-    float part[AHEAD];
-    float m = NO_SCORE;
-    for (int first = lane; first < splits; first += 32 * AHEAD) {
-#pragma unroll
-      for (int i = 0; i < AHEAD; i++) {
-        part[i] = first + 32 * i < splits ? w[first + 32 * i] : NO_SCORE;
-        m = fmaxf(m, part[i]);
-      }
-    }
-    m = warp_max(m);
-    float sum = 0;
-    for (int first = lane; first < splits; first += 32 * AHEAD) {
-#pragma unroll
-      for (int i = 0; i < AHEAD; i++) {
-        if (splits > 32 * AHEAD) {
-          part[i] = first + 32 * i < splits ? w[first + 32 * i] : NO_SCORE;
-        }
-        sum += exp2_fast(part[i] - m);
-      }
-    }
-    float total = m + __log2f(warp_sum(sum));
-    for (int first = lane; first < splits; first += 32 * AHEAD) {
-#pragma unroll
-      for (int i = 0; i < AHEAD; i++) {
-        if (first + 32 * i < splits) {
-          w[first + 32 * i] = exp2_fast((splits > 32 * AHEAD ? w[first + 32 * i] : part[i]) - total);
-        }
-      }
-    }
-    if (lane == 0 && helper == 0 && a.lse != nullptr) {
-      a.lse[((long long)batch * a.heads + groups.head[g.first + r % g.heads]) * a.queries + r / g.heads] = total * LN2;
-    }
-  }
-  __syncthreads();
-  for (int pass = 0; pass < columns; pass += width) {
-    int column = begin + pass;
-    int row = column < end ? column / ROW : 0;
-    float4 sum = make_float4(0, 0, 0, 0);
-    for (int first = slice; first < splits; first += AHEAD * slices) {
-      if (pass > 0 || first != slice) {
-        fetch(column, first);
-      }
-#pragma unroll
-      for (int i = 0; i < AHEAD; i++) {
-        int s = first + i * slices;
-        float w = s < splits ? weights[row * splits + s] : 0.f;
-        sum.x = fmaf(w, x[i].x, sum.x);
-        sum.y = fmaf(w, x[i].y, sum.y);
-        sum.z = fmaf(w, x[i].z, sum.z);
-        sum.w = fmaf(w, x[i].w, sum.w);
-      }
-    }
-    sums[threadIdx.x] = sum;
-    __syncthreads();
-    if (slice == 0 && column < end) {
-      float out[4] = {0, 0, 0, 0};
-#pragma unroll 8
-      for (int s = 0; s < slices; s++) {
-        float4 part = sums[s * width + threadIdx.x];
-        out[0] += part.x;
-        out[1] += part.y;
-        out[2] += part.z;
-        out[3] += part.w;
-      }
-      int head = groups.head[g.first + row % g.heads], t = row / g.heads;
-      storeOutput(a.o + ((long long)batch * a.queries + t) * a.outStride + head * DIM, column % ROW, out);
-    }
-    __syncthreads();
-  }
-}
-
-/**
- * Grid (splits, groups, batch), THREADS threads, shared memory: the largest of WARPS · WARP_BYTES, 4 · WARPS · ROWS · D and, for
+ * Grid (splits ≤ MOST_SPLITS, groups, batch), THREADS threads, shared memory: the largest of WARPS · WARP_BYTES, 4 · WARPS · ROWS · D and, for
  * combine, 4 · ROWS · splits + 16 · THREADS + 16 bytes.
  */
 extern "C" __global__ void __launch_bounds__(THREADS, 1)

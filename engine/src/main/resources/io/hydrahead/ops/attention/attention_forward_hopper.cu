@@ -3,13 +3,14 @@
 // O = softmax(scale Q K^T, keys at or before the query) V, for a list of heads over grouped keys.
 // T query rows a sequence at absolute positions offset + t; D head dim.
 //
-// The shape of FlashAttention-3 (Shah et al., arXiv:2407.08608): a block has one producer warp, which
-// keeps rings of K and V tiles filled, and WARPGROUPS consumers of 64 query rows each. A consumer runs the
-// next tile's Q K^T and this tile's P V on the tensor cores while its softmax is computed from the registers,
-// and the consumers take turns (named barriers), so that one's softmax meets the other's products.
-// What is ours: an item of work is (head, query tile, chunk of keys), taken heaviest first from a counter by a
-// fixed number of blocks, over as many heads at a time as fit the L2 cache; a long query tile may be cut into chunks
-// of keys, whose partial results the last consumer to finish adds up in their order, so that few heads fill the chip.
+// The shape of FlashAttention-3 (Shah et al., arXiv:2407.08608): a block has one producer warp, which keeps K and V
+// tiles coming, and WARPGROUPS consumers of 64 query rows each. A consumer hands the tensor cores the next tile's
+// Q K^T and this tile's P V together; consumers take turns (named barriers), so that one's weights are computed
+// while the tensor cores have another's products. Those weights are relative to old maxima, see softmaxOldMaximum.
+// An item of work is (head, query tile, chunk of keys), taken heaviest first from a counter by a fixed number of
+// blocks, over as many heads at a time as fit the L2 cache; a long query tile may be cut into chunks of keys, whose
+// partial results the last consumer to finish adds up in their order, so that few heads fill the chip.
+//
 // nvrtc: -DHEAD_DIM=32
 // nvrtc: -DHEAD_DIM=128
 // nvrtc: -DHEAD_DIM=256
@@ -22,27 +23,24 @@ using namespace hopper;
 #ifndef HEAD_DIM
 #define HEAD_DIM 128
 #endif
-#ifndef WARPGROUPS
-#define WARPGROUPS (HEAD_DIM > 64 ? 2 : 3)
-#endif
-#ifndef BLOCK_N
-#define BLOCK_N (HEAD_DIM > 128 ? 64 : 128)
-#endif
-#ifndef STAGES
-#define STAGES 2
-#endif
 #define MAX_HEADS 128
 
 constexpr int D = HEAD_DIM;
+constexpr int WARPGROUPS = D > 64 ? 2 : 3;
 constexpr int BM = 64 * WARPGROUPS;
-constexpr int BN = BLOCK_N;
+constexpr int BN = D > 128 ? 64 : 128;
+// Key and value tiles on their way: tile i of an item is in stage i % 2.
+constexpr int STAGES = 2;
+// Unrolled twice, the main loop knows the addresses of its stages: 5% faster at D = 128. At D = 32 twice the code
+// costs more than that gains (2.0 against 1.86 ms), for large heads registers run out.
+constexpr bool UNROLLED = D >= 64 && D <= 128;
 // Columns of one shared-memory tile: as wide as the swizzles go.
 constexpr int COLUMNS = D % 64 == 0 ? 64 : D % 32 == 0 ? 32 : 16;
 constexpr int PANELS = D / COLUMNS;
 constexpr int ROW_BYTES = 2 * COLUMNS;
 constexpr Swizzle SWIZZLE = COLUMNS == 64 ? SWIZZLE_128 : COLUMNS == 32 ? SWIZZLE_64 : SWIZZLE_32;
 constexpr int PRODUCER_REGISTERS = WARPGROUPS == 2 ? 40 : 32;
-constexpr int CONSUMER_REGISTERS = WARPGROUPS == 2 ? 232 : WARPGROUPS == 3 ? 160 : 112;
+constexpr int CONSUMER_REGISTERS = WARPGROUPS == 2 ? 232 : 160;
 constexpr int CONSUMERS = 128 * WARPGROUPS;
 // Large heads write the output over their rows of Q, which no one else reads.
 constexpr bool OUTPUT_IN_Q = D > 128;
@@ -102,6 +100,15 @@ struct Shared {
   Item item;
 };
 
+/** Which phase of each stage's barriers comes next. */
+struct Phases {
+  u32 bits;
+  HOPPER_FN void wait(u64 (&bars)[STAGES], int stage) {
+    mbarrierWait(&bars[stage], bits >> stage & 1);
+    bits ^= 1u << stage;
+  }
+};
+
 /** A tile of D columns as panels of COLUMNS. */
 template <int ROWS>
 HOPPER_FN void loadTile(unsigned char *to, const TensorMap *map, u64 *bar, int row, int head, int batch) {
@@ -140,7 +147,7 @@ HOPPER_FN bool itemAt(const Sizes &s, const Heads &heads, int index, Item &item,
 
 HOPPER_FN void produce(Shared &sh, const TensorMap *qMap, const TensorMap *kMap, const TensorMap *vMap, const Heads &heads,
                        const Sizes &s, int items, int *counter) {
-  Ring<STAGES> k(1), v(1);
+  Phases k{3}, v{3};
   u32 qParity = 1;
   constexpr u32 TILE = BN * D * 2;
   int index = blockIdx.x;
@@ -152,16 +159,16 @@ HOPPER_FN void produce(Shared &sh, const TensorMap *qMap, const TensorMap *kMap,
     int kvHead;
     if (itemAt(s, heads, index, item, kvHead)) {
       auto loadK = [&](int n) {
-        mbarrierWait(&sh.kEmpty[k.stage], k.parity);
-        mbarrierArriveExpect(&sh.kFull[k.stage], TILE);
-        loadTile<BN>(sh.k[k.stage], kMap, &sh.kFull[k.stage], n * BN, kvHead, item.batch);
-        k.next();
+        int stage = (item.to - 1 - n) % STAGES;
+        k.wait(sh.kEmpty, stage);
+        mbarrierArriveExpect(&sh.kFull[stage], TILE);
+        loadTile<BN>(sh.k[stage], kMap, &sh.kFull[stage], n * BN, kvHead, item.batch);
       };
       auto loadV = [&](int n) {
-        mbarrierWait(&sh.vEmpty[v.stage], v.parity);
-        mbarrierArriveExpect(&sh.vFull[v.stage], TILE);
-        loadTile<BN>(sh.v[v.stage], vMap, &sh.vFull[v.stage], n * BN, kvHead, item.batch);
-        v.next();
+        int stage = (item.to - 1 - n) % STAGES;
+        v.wait(sh.vEmpty, stage);
+        mbarrierArriveExpect(&sh.vFull[stage], TILE);
+        loadTile<BN>(sh.v[stage], vMap, &sh.vFull[stage], n * BN, kvHead, item.batch);
       };
       loadK(item.to - 1);
       mbarrierWait(&sh.qEmpty, qParity);
@@ -203,6 +210,20 @@ struct Rows {
   float sum[2];    // of this thread's columns
   float factor[2]; // for O, after a step
 };
+
+HOPPER_FN void clear(float (&o)[D / 2]) {
+#pragma unroll
+  for (int j = 0; j < D / 2; j++) {
+    o[j] = 0;
+  }
+}
+
+HOPPER_FN void scaleRows(float (&o)[D / 2], const float (&by)[2]) {
+#pragma unroll
+  for (int j = 0; j < D / 2; j++) {
+    o[j] *= by[j / 2 % 2];
+  }
+}
 
 /** Hides what lies beyond the last visible column of each row. */
 HOPPER_FN void maskTile(float (&s)[BN / 2], int limit0, int limit1) {
@@ -293,8 +314,7 @@ HOPPER_FN void addValues(float (&o)[D / 2], const u32 (&p)[BN / 4], const unsign
 /** O to its rows of the output, through shared memory and TMA, which leaves out rows beyond T. */
 HOPPER_FN void storeOutput(Shared &sh, const TensorMap *oMap, const float (&o)[D / 2], const Item &item, int group) {
   int thread = threadIdx.x % 128, lane = thread % 32;
-  bool leader = thread == 0;
-  if (leader) {
+  if (thread == 0) {
     tmaStoreWaitRead<0>();
   }
   namedBarrierSync(8 + group, 128);
@@ -306,15 +326,13 @@ HOPPER_FN void storeOutput(Shared &sh, const TensorMap *oMap, const float (&o)[D
 #pragma unroll
   for (int j = 0; j < D / 8; j += 2) {
     int unit = j % UNITS + lane / 16;
-    stmatrix4(base + j / UNITS * BM * ROW_BYTES + ((unit ^ swizzle) * 16),
-              packBf16(o[4 * j], o[4 * j + 1]),
-              packBf16(o[4 * j + 2], o[4 * j + 3]),
-              packBf16(o[4 * j + 4], o[4 * j + 5]),
+    stmatrix4(base + j / UNITS * BM * ROW_BYTES + (unit ^ swizzle) * 16, packBf16(o[4 * j], o[4 * j + 1]),
+              packBf16(o[4 * j + 2], o[4 * j + 3]), packBf16(o[4 * j + 4], o[4 * j + 5]),
               packBf16(o[4 * j + 6], o[4 * j + 7]));
   }
   fenceProxyAsync();
   namedBarrierSync(8 + group, 128);
-  if (leader) {
+  if (thread == 0) {
 #pragma unroll
     for (int p = 0; p < PANELS; p++) {
       tmaStore(oMap, tile + (p * BM + 64 * group) * ROW_BYTES, p * COLUMNS, item.tile * BM + 64 * group, item.head,
@@ -370,10 +388,7 @@ HOPPER_FN bool combineChunks(Shared &sh, float (&o)[D / 2], float (&logSum)[2], 
     }
   }
   float sum[2] = {0, 0};
-#pragma unroll
-  for (int j = 0; j < D / 2; j++) {
-    o[j] = 0;
-  }
+  clear(o);
 #pragma unroll 1
   for (int c = 0; c < chunks; c++) {
     const float4 *from = part(first + c);
@@ -401,10 +416,7 @@ HOPPER_FN bool combineChunks(Shared &sh, float (&o)[D / 2], float (&logSum)[2], 
     logSum[r] = max[r] + __log2f(sum[r]);
     sum[r] = 1.f / sum[r];
   }
-#pragma unroll
-  for (int j = 0; j < D / 2; j++) {
-    o[j] *= sum[j / 2 % 2];
-  }
+  scaleRows(o, sum);
   return true;
 }
 
@@ -413,7 +425,7 @@ HOPPER_FN void consume(Shared &sh, const TensorMap *oMap, float *lse, const Work
   int thread = threadIdx.x % 128, lane = thread % 32;
   int row = 64 * group + thread / 32 * 16 + lane / 4;
   float scale2 = s.scale * 1.44269504088896341f;
-  Ring<STAGES> k(0), v(0);
+  Phases k{0}, v{0};
   u32 qParity = 0;
   u64 q = wgmmaDescriptor(sh.q + 64 * group * ROW_BYTES, 16, 8 * ROW_BYTES, SWIZZLE);
   float o[D / 2];
@@ -440,67 +452,74 @@ HOPPER_FN void consume(Shared &sh, const TensorMap *oMap, float *lse, const Work
     int column = 2 * (lane % 4);
     int n = item.to - 1;
 
-    mbarrierWait(&sh.kFull[k.stage], k.parity);
+    k.wait(sh.kFull, 0);
     wgmmaFence();
-    scoresOf(scores, q, sh.k[k.stage]);
+    scoresOf(scores, q, sh.k[0]);
     wgmmaCommit();
     wgmmaWait<0>();
     wgmmaPin(scores);
-    release(&sh.kEmpty[k.stage]);
-    k.next();
+    release(&sh.kEmpty[0]);
     maskTile(scores, position - n * BN - column, position + 8 - n * BN - column);
     softmax<true>(scores, p, rows, scale2);
-#pragma unroll
-    for (int i = 0; i < D / 2; i++) {
-      o[i] = 0;
-    }
-
-    // Scores of tile n, values of tile n + 1; then weights of tile n.
-    auto step = [&](bool masked) {
-      mbarrierWait(&sh.kFull[k.stage], k.parity);
-      mbarrierWait(&sh.vFull[v.stage], v.parity);
+    clear(o);
+    // Tiles whose last key the first query row does not see need the mask.
+    int unmasked = (s.offset + item.tile * BM + 1) / BN;
+    // Scores of tile n in this stage, values of tile n + 1 in the other; then weights of tile n.
+    auto step = [&](int stage, bool masked) {
+      k.wait(sh.kFull, stage);
+      v.wait(sh.vFull, 1 - stage);
       namedBarrierSync(1 + group, 256);
       wgmmaFence();
-      scoresOf(scores, q, sh.k[k.stage]);
+      scoresOf(scores, q, sh.k[stage]);
       wgmmaCommit();
-      addValues(o, p, sh.v[v.stage]);
+      addValues(o, p, sh.v[1 - stage]);
       wgmmaCommit();
       namedBarrierArrive(1 + (group + 1) % WARPGROUPS, 256);
       wgmmaWait<0>();
       wgmmaPin(scores);
       wgmmaPin(o);
-      release(&sh.kEmpty[k.stage]);
-      k.next();
-      release(&sh.vEmpty[v.stage]);
-      v.next();
+      release(&sh.kEmpty[stage]);
+      release(&sh.vEmpty[1 - stage]);
       if (masked || !softmaxOldMaximum(scores, p, rows, scale2)) {
         if (masked) {
           maskTile(scores, position - n * BN - column, position + 8 - n * BN - column);
         }
         softmax<false>(scores, p, rows, scale2);
-#pragma unroll
-        for (int j = 0; j < D / 2; j++) {
-          o[j] *= rows.factor[j / 2 % 2];
-        }
+        scaleRows(o, rows.factor);
       }
     };
-    // Tiles whose last key the first query row does not see need the mask.
-    int unmasked = (s.offset + item.tile * BM + 1) / BN;
+    int stage = 0;
+    n--;
+    if (UNROLLED) {
 #pragma unroll 1
-    for (n--; n >= max(item.from, unmasked); n--) {
-      step(true);
-    }
+      for (; n >= item.from; n--) {
+        step(1, n >= unmasked);
+        stage = 1;
+        if (--n < item.from) {
+          break;
+        }
+        step(0, n >= unmasked);
+        stage = 0;
+      }
+    } else {
 #pragma unroll 1
-    for (; n >= item.from; n--) {
-      step(false);
+      for (; n >= max(item.from, unmasked); n--) {
+        stage ^= 1;
+        step(stage, true);
+      }
+#pragma unroll 1
+      for (; n >= item.from; n--) {
+        stage ^= 1;
+        step(stage, false);
+      }
     }
     if (!OUTPUT_IN_Q) {
       release(&sh.qEmpty);
     }
 
-    mbarrierWait(&sh.vFull[v.stage], v.parity);
+    v.wait(sh.vFull, stage);
     wgmmaFence();
-    addValues(o, p, sh.v[v.stage]);
+    addValues(o, p, sh.v[stage]);
     wgmmaCommit();
     float inverse[2];
     float logSum[2]; // base 2
@@ -512,13 +531,9 @@ HOPPER_FN void consume(Shared &sh, const TensorMap *oMap, float *lse, const Work
     }
     wgmmaWait<0>();
     wgmmaPin(o);
-    release(&sh.vEmpty[v.stage]);
-    v.next();
+    release(&sh.vEmpty[stage]);
 
-#pragma unroll
-    for (int j = 0; j < D / 2; j++) {
-      o[j] *= inverse[j / 2 % 2];
-    }
+    scaleRows(o, inverse);
     bool whole = item.slot < 0;
     if (!whole) {
       whole = combineChunks(sh, o, logSum, item, s, work, group, row);
@@ -527,11 +542,8 @@ HOPPER_FN void consume(Shared &sh, const TensorMap *oMap, float *lse, const Work
       if (lse != nullptr && lane % 4 == 0) {
         int t = item.tile * BM + row;
         float *to = lse + ((long long)item.batch * s.heads + item.head) * s.queries + t;
-        if (t < s.queries) {
-          to[0] = logSum[0] * 0.69314718055994531f;
-        }
-        if (t + 8 < s.queries) {
-          to[8] = logSum[1] * 0.69314718055994531f;
+        for (int r = 0; r < 2 && t + 8 * r < s.queries; r++) {
+          to[8 * r] = logSum[r] * 0.69314718055994531f;
         }
       }
       storeOutput(sh, oMap, o, item, group);
