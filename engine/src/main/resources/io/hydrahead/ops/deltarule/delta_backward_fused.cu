@@ -60,7 +60,8 @@ extern "C" __global__ void __launch_bounds__(THREADS, 4)
                          long long v_stride, long long dout_stride, const float* g, const float* beta, long long g_stride,
                          long long beta_stride, const bf16* states,
                          const bf16* inverses, bf16* dq, bf16* dk, bf16* dv, long long dq_stride, long long dk_stride,
-                         long long dv_stride, float* dg, float* dbeta, long long dg_stride, long long dbeta_stride, float* dstate, int heads, int tokens, int chunks) {
+                         long long dv_stride, float* dg, float* dbeta, long long dg_stride,
+                         long long dbeta_stride, float* dstate, int heads, int tokens, int chunks) {
   extern __shared__ __align__(1024) unsigned char memory[];
   u32 base = sharedAddress(memory);
   u32 tile_q = base, tile_k = base + AT_K, tile_v = base + AT_V, tile_dout = base + AT_DOUT, tile_w = base + AT_WRITES;
@@ -290,7 +291,8 @@ extern "C" __global__ void __launch_bounds__(THREADS, 4)
           decay_block<true>(s, gates, row, t * 16, norm, lane);
           at_square.put(tile_p, row, t * 16, s[0]);
           at_square.put(tile_p, row, t * 16 + 8, s[1]);
-          u32 a[4] = {packBf16(s[0][0], s[0][1]), packBf16(s[0][2], s[0][3]), packBf16(s[1][0], s[1][1]), packBf16(s[1][2], s[1][3])};
+          u32 a[4] = {packBf16(s[0][0], s[0][1]), packBf16(s[0][2], s[0][3]), packBf16(s[1][0], s[1][1]),
+                      packBf16(s[1][2], s[1][3])};
 #pragma unroll
           for (int j = 0; j < TILES; j += 2) {
             u32 b[4];
@@ -362,7 +364,8 @@ extern "C" __global__ void __launch_bounds__(THREADS, 4)
           decay_block<false>(s, gates, row, t * 16, -1.f, lane);
           at_square.put(tile_t, row, t * 16, s[0]);
           at_square.put(tile_t, row, t * 16 + 8, s[1]);
-          u32 a[4] = {packBf16(s[0][0], s[0][1]), packBf16(s[0][2], s[0][3]), packBf16(s[1][0], s[1][1]), packBf16(s[1][2], s[1][3])};
+          u32 a[4] = {packBf16(s[0][0], s[0][1]), packBf16(s[0][2], s[0][3]), packBf16(s[1][0], s[1][1]),
+                      packBf16(s[1][2], s[1][3])};
 #pragma unroll
           for (int j = 0; j < TILES; j += 2) {
             u32 b[4];

@@ -173,7 +173,8 @@ extern "C" __global__ void __launch_bounds__(THREADS)
     float decay = gates[E + C - 1];
     for (int key = 0; key < key_dim; key += C) {
       Product ds;
-      ds.add<false, true>(C, shared, [&](int i, int d) { return ks(d, key + i); }, [&](int d, int j) { return tile[d * PITCH + j]; });
+      ds.add<false, true>(C, shared, [&](int i, int d) { return ks(d, key + i); },
+                          [&](int d, int j) { return tile[d * PITCH + j]; });
       ds.add<false, true>(C, shared, [&](int i, int d) { return norm * gates[E + d] * qs(d, key + i); },
                           [&](int d, int j) { return dos(d, from + j); });
       ds.each([&](int i, int j, float x) {

@@ -278,7 +278,8 @@ extern "C" __global__ void __launch_bounds__(SCAN_THREADS, 1)
       wgmmaFence();
 #pragma unroll
       for (int i = 0; i < 4; i++) {
-        wgmma<64, 1>(grad, writes[4 * i], writes[4 * i + 1], writes[4 * i + 2], writes[4 * i + 3], wgmmaAdvance(inverse, 2048 * i), i != 0);
+        wgmma<64, 1>(grad, writes[4 * i], writes[4 * i + 1], writes[4 * i + 2], writes[4 * i + 3],
+                     wgmmaAdvance(inverse, 2048 * i), i != 0);
       }
       wgmmaCommit();
 
@@ -286,7 +287,8 @@ extern "C" __global__ void __launch_bounds__(SCAN_THREADS, 1)
       u64 queries = columns_at(tiles + AT_Q);
 #pragma unroll
       for (int i = 0; i < 4; i++) {
-        wgmma<128, 1>(ds, scaled[4 * i], scaled[4 * i + 1], scaled[4 * i + 2], scaled[4 * i + 3], wgmmaAdvance(queries, 2048 * i), 1);
+        wgmma<128, 1>(ds, scaled[4 * i], scaled[4 * i + 1], scaled[4 * i + 2], scaled[4 * i + 3],
+                      wgmmaAdvance(queries, 2048 * i), 1);
       }
       wgmmaCommit();
       wgmmaWait<1>();
