@@ -18,17 +18,19 @@ final class CudaHopperBackward {
   /** Loads in flight. */
   private static final int STAGES = 3;
 
-  /** Keys a block, 64 a warpgroup. */
-  private static final int KEYS = 128;
-
-  private static final int THREADS = 384;
+  /** Tokens from which on the rows of one KV head fill the cache. */
+  private static final int LONG = 8192;
 
   private final int d;
   private final boolean deterministic;
 
-  /** Query rows a step. */
+  /** Keys a block, 64 a warpgroup. */
+  private final int keys;
+
+  /** Query rows a step, and of a tile of dq. */
   private final int rows;
 
+  private final int threads;
   private final int shared;
   private final LaunchArguments gradients;
   private final LaunchArguments finish;
@@ -40,22 +42,23 @@ final class CudaHopperBackward {
   CudaHopperBackward(CudaDevice device, int headDim, boolean deterministic) {
     d = headDim;
     this.deterministic = deterministic;
-    rows = parts(d) * partRows(d);
-    shared = 4 * KEYS * d + STAGES * rows * (4 * d + 8) + 4 * rows * KEYS + 512;
+    int groups = d == 32 ? 3 : 2;
+    keys = 64 * groups;
+    threads = 128 * (groups + 1);
+    rows = rows(d);
+    shared = 4 * keys * d + STAGES * rows * (4 * d + 8) + 4 * rows * keys + 512;
     CudaModule module =
         device.module(
             CudaHopperBackward.class,
             "attention_backward_hopper.cu",
             "-DHEAD_DIM=" + d,
-            "-DPARTS=" + parts(d),
-            "-DPART_ROWS=" + partRows(d),
             "-DSTAGES=" + STAGES,
             "-DDETERMINISTIC=" + (deterministic ? 1 : 0));
     gradients = module.kernel("attention_backward_hopper").arguments();
     finish = module.kernel("attention_backward_finish").arguments();
     q = map(device, rows);
-    k = map(device, KEYS);
-    v = map(device, KEYS);
+    k = map(device, keys);
+    v = map(device, keys);
     dO = map(device, rows);
   }
 
@@ -68,21 +71,14 @@ final class CudaHopperBackward {
     return headDim == 32 || headDim == 64 || headDim == 128;
   }
 
-  /** Parts of a step that overlap. */
-  private static int parts(int headDim) {
-    return headDim == 32 ? 2 : 1;
-  }
-
-  /** Rows of a part, and of a tile of dq. */
-  private static int partRows(int headDim) {
+  private static int rows(int headDim) {
     return headDim == 64 ? 128 : 64;
   }
 
-  /** Tiles of dq: each is a part of the rows of one head. */
+  /** Tiles of dq: each is a block of rows of one head. */
   private static long tiles(Shape s) {
-    int d = s.headDim();
-    int step = parts(d) * partRows(d);
-    return (long) s.batch() * s.heads() * ((s.queries() + step - 1) / step) * parts(d);
+    int r = rows(s.headDim());
+    return (long) s.batch() * s.heads() * ((s.queries() + r - 1) / r);
   }
 
   private static long turnBytes(Shape s) {
@@ -90,7 +86,7 @@ final class CudaHopperBackward {
   }
 
   private static long sumBytes(Shape s) {
-    return 4 * tiles(s) * partRows(s.headDim()) * s.headDim();
+    return 4 * tiles(s) * rows(s.headDim()) * s.headDim();
   }
 
   /** Whose turn it is at each tile, and the float32 sums of dq. */
@@ -111,7 +107,7 @@ final class CudaHopperBackward {
   void run(Call c, long lse2, long delta, long scratch) {
     Shape s = c.shape();
     long sums = scratch + turnBytes(s);
-    int blocks = (s.queries() + KEYS - 1) / KEYS;
+    int blocks = (s.queries() + keys - 1) / keys;
     gradients
         .begin()
         .map(encode(q, c.q(), c.queryRow(c.q()), s.heads(), s))
@@ -133,10 +129,10 @@ final class CudaHopperBackward {
         .wide(c.keyRow(c.dk()))
         .wide(c.keyRow(c.dv()))
         .integer(together(s))
-        .integer(deterministic ? 0 : 1) // turns come soonest from the diagonal on
+        .integer(down(s) ? 1 : 0)
         .real(s.scale())
         .real(s.scale() * LOG2E)
-        .launch(Math.multiplyExact(blocks, s.kvHeads() * s.batch()), THREADS, shared);
+        .launch(Math.multiplyExact(blocks, s.kvHeads() * s.batch()), threads, shared);
     finish
         .begin()
         .address(sums)
@@ -147,9 +143,17 @@ final class CudaHopperBackward {
         .launch((s.queries() + 63) / 64, s.heads(), s.batch(), 128, 0);
   }
 
-  /** KV heads that are worked on side by side. */
-  private static int together(Shape s) {
-    return s.queries() > 8192 ? 1 : 8;
+  /**
+   * Whether the longest blocks come first. Turns come soonest in the other order, from the diagonal
+   * on; so it was measured.
+   */
+  private boolean down(Shape s) {
+    return d == 128 && (!deterministic || s.queries() > LONG);
+  }
+
+  /** KV heads that are worked on side by side, as far as the cache holds their rows. */
+  private int together(Shape s) {
+    return s.queries() <= LONG ? 8 : deterministic && down(s) ? 2 : 1;
   }
 
   private TensorMap encode(TensorMap map, Tensor t, long row, int heads, Shape s) {

@@ -2,16 +2,15 @@
 // Letters and formulas as in attention_backward.cu; head dim d (-DHEAD_DIM) is 32, 64 or 128.
 //
 // A block owns KEYS keys of one KV head and goes through the rows of all its query heads, ROWS a
-// step. Two score warpgroups, 64 keys each, compute S^T = k q^T and dP^T = v dO^T and keep dk and dv in
-// registers; P^T and dS^T pass from accumulators to operands without leaving them. dS^T also goes
-// through shared memory to the third warpgroup, which computes dq = dS k, adds it to float32 sums in
-// device memory, and loads the next steps by TMA. As in FlashAttention-3 the work lies along the keys
-// and dq is summed outside; that a warpgroup of its own does so lets the score warpgroups drift apart, so
-// that the tensor cores work for one while the other takes exponentials. Where d is small and registers
-// are left, a step has PARTS whose products and exponentials overlap within a warpgroup, too.
+// step. Two or three score warpgroups, 64 keys each, compute S^T = k q^T and dP^T = v dO^T and keep
+// dk and dv in registers; P^T and dS^T pass from accumulators to operands without leaving them.
+// dS^T also goes through shared memory to the last warpgroup, which computes dq = dS k, adds it to
+// float32 sums in device memory, and loads the next steps by TMA. As in FlashAttention-3 the work
+// lies along the keys and dq is summed outside; that a warpgroup of its own does so lets the score
+// warpgroups drift apart, so that the tensor cores work for one while others take exponentials.
 //
-// With -DDETERMINISTIC=1 the blocks add to a dq tile in the order of their keys: each waits for its turn.
-// Blocks that come first in that order have smaller block indices, so they are resident or done.
+// With -DDETERMINISTIC=1 the blocks add to a dq tile in the order of their keys: each waits for its
+// turn. Blocks that come first in that order have smaller indices, so they are resident or done.
 //
 // nvrtc: -DHEAD_DIM=32 -DDETERMINISTIC=0
 // nvrtc: -DHEAD_DIM=64 -DDETERMINISTIC=1
@@ -29,47 +28,29 @@ using namespace hopper;
 #ifndef STAGES
 #define STAGES 3
 #endif
-#ifndef GROUPS
-#define GROUPS 2  // score warpgroups
-#endif
-#ifndef PARTS
-#define PARTS (HEAD_DIM == 32 ? 2 : 1)  // of a step, of PART_ROWS rows, interleaved
-#endif
-#ifndef PART_ROWS
-#define PART_ROWS (HEAD_DIM == 64 ? 128 : 64)
-#endif
-#ifndef PACKED
-#define PACKED 1  // dS is multiplied in bf16
-#endif
-#ifndef KEPT
-#define KEPT (HEAD_DIM == 32)  // keys and values stay in registers as operands
-#endif
-// Registers a thread: those of the score warpgroups and of the third together may not exceed what all
-// threads get at launch.
-#ifndef SCORE_REGISTERS
-#define SCORE_REGISTERS (GROUPS == 3 ? 144 : HEAD_DIM == 32 ? 224 : 208)
-#endif
-#ifndef DQ_REGISTERS
-#define DQ_REGISTERS ((GROUPS == 2 ? 504 : 512) - GROUPS * SCORE_REGISTERS)
-#endif
-
 constexpr int D = HEAD_DIM;
+constexpr int GROUPS = D == 32 ? 3 : 2;  // score warpgroups
 constexpr int KEYS = 64 * GROUPS;
-constexpr int ROWS = PARTS * PART_ROWS;  // of queries a step
-constexpr int DS_STAGES = 2 * PARTS;
+constexpr int ROWS = D == 64 ? 128 : 64;  // of queries a step
+constexpr int DS_STAGES = 2;
 constexpr int ROW_BYTES = D >= 64 ? 128 : 64;  // of a tile in shared memory
 constexpr int PANEL = ROW_BYTES / 2;           // columns of a tile
 constexpr int PANELS = D / PANEL;
 constexpr Swizzle SWIZZLE = D >= 64 ? SWIZZLE_128 : SWIZZLE_64;
-constexpr int TILES = PART_ROWS / 64;  // of dq
+constexpr int TILES = ROWS / 64;  // of dq
 constexpr int THREADS = 128 * (GROUPS + 1);
+constexpr bool KEPT = D == 32;  // keys and values stay in registers as operands
 
-static_assert(PARTS <= 2, "the counts of products under way");
+// Registers a thread: of all warpgroups together no more than what they get at launch.
+constexpr int SCORE_REGISTERS = GROUPS == 3 ? 144 : 208;
+constexpr int DQ_REGISTERS = (GROUPS == 3 ? 512 : 504) - GROUPS * SCORE_REGISTERS;
+
+static_assert(DQ_REGISTERS >= 24, "what a warpgroup must keep");
 static_assert(D == 32 || D == 64 || D == 128, "head dim");
 static_assert(STAGES >= 3, "a stage is loaded while one is in use and one has been announced");
 
-// The work of a block: its query heads in ascending order, in each the blocks of rows from the diagonal to
-// the last, or back with `down`.
+// The work of a block: its query heads in ascending order, in each the blocks of rows from the
+// diagonal to the last, or back with `down`.
 struct Work {
   int b;
   int kv;
@@ -86,7 +67,7 @@ struct Shared {
   unsigned char v[PANELS][KEYS][ROW_BYTES];
   unsigned char q[STAGES][PANELS][ROWS][ROW_BYTES];
   unsigned char dO[STAGES][PANELS][ROWS][ROW_BYTES];
-  unsigned char dS[DS_STAGES][TILES][KEYS][128];  // dS^T of a part: rows are keys
+  unsigned char dS[DS_STAGES][TILES][KEYS][128];  // dS^T: rows are keys
   float lse2[STAGES][ROWS];
   float delta[STAGES][ROWS];
   u64 kv_full;
@@ -95,14 +76,15 @@ struct Shared {
   u64 dS_full[DS_STAGES];
   u64 dS_empty[DS_STAGES];
   Work work;  // read here rather than kept in registers
-  // What the loading thread knows: the next step to load; of loaded ones the block of rows and the dq tile.
+  // What the loading thread knows: the next step to load; of loaded ones the block of rows and the
+  // dq tile.
   struct {
     int step;
     int rows;
     int index;  // of the query head
   } next;
   int rows[STAGES];
-  int tile[STAGES];  // of the first part
+  int tile[STAGES];
 };
 
 static_assert(sizeof(Shared) <= 4 * KEYS * D + STAGES * ROWS * (4 * D + 8) + 4 * ROWS * KEYS + 512,
@@ -124,30 +106,28 @@ DEVICE void product(float (&d)[N / 2], int c, u64 a, u64 b) {
   }
 }
 
-// Product c of the sum d, with the operand of 64 keys of step c in registers (KEPT) or in shared memory.
-DEVICE void row_product(float (&d)[PART_ROWS / 2], int c, const u32 (&kept)[4], u64 tile, u64 b) {
-#if KEPT
-  if (c == 0) {
-    wgmmaFirst<PART_ROWS>(d, kept[0], kept[1], kept[2], kept[3], b);
+// Product c of the sum d, with the operand of 64 keys in registers (KEPT) or in shared memory.
+DEVICE void row_product(float (&d)[ROWS / 2], int c, const u32 (&kept)[4], u64 tile, u64 b) {
+  if constexpr (!KEPT) {
+    product<ROWS>(d, c, along_row(tile, c, KEYS), b);
+  } else if (c == 0) {
+    wgmmaFirst<ROWS>(d, kept[0], kept[1], kept[2], kept[3], b);
   } else {
-    wgmma<PART_ROWS>(d, kept[0], kept[1], kept[2], kept[3], b, 1);
+    wgmma<ROWS>(d, kept[0], kept[1], kept[2], kept[3], b, 1);
   }
-#else
-  product<PART_ROWS>(d, c, along_row(tile, c, KEYS), b);
-#endif
 }
 
 // The operands of all steps of 16 rows a warp.
 DEVICE void keep(u32 (&kept)[D / 16][4], const unsigned char (*rows)[ROW_BYTES]) {
-#if KEPT
-  int lane = threadIdx.x % 32;
-  int row = threadIdx.x / 32 % 4 * 16 + lane % 16;
+  if constexpr (KEPT) {
+    int row = threadIdx.x / 32 % 4 * 16 + threadIdx.x % 16;
 #pragma unroll
-  for (int c = 0; c < D / 16; c++) {
-    u32 unit = (2 * c + lane / 16) ^ (ROW_BYTES == 128 ? row % 8 : row / 2 % 4);
-    ldmatrix4(kept[c][0], kept[c][1], kept[c][2], kept[c][3], sharedAddress(rows[row] + 16 * unit));
+    for (int c = 0; c < D / 16; c++) {
+      u32 unit = (2 * c + threadIdx.x % 32 / 16) ^ (ROW_BYTES == 128 ? row % 8 : row / 2 % 4);
+      ldmatrix4(kept[c][0], kept[c][1], kept[c][2], kept[c][3],
+                sharedAddress(rows[row] + 16 * unit));
+    }
   }
-#endif
 }
 
 // Two bf16 products.
@@ -163,8 +143,8 @@ DEVICE void add4(float* to, float a, float b, float c, float d) {
                : "memory");
 }
 
-// Not ordered before what follows; but a reduction that depends on the value reaches the L2 cache, where
-// both are done, later.
+// Not ordered before what follows; but a reduction that depends on the value reaches the L2 cache,
+// where both are done, later.
 DEVICE int load_relaxed(const int* p) {
   int v;
   asm volatile("ld.relaxed.gpu.global.s32 %0, [%1];" : "=r"(v) : "l"(p) : "memory");
@@ -189,7 +169,7 @@ DEVICE void load_step(Shared& s, const TensorMap& q, const TensorMap& dO, const 
   int h = list.query[s.next.index];
   int head = w.b * heads + h;
   s.rows[stage] = s.next.rows;
-  s.tile[stage] = (head * w.end + s.next.rows) * PARTS;
+  s.tile[stage] = head * w.end + s.next.rows;
   long long stats = (long long)head * padded + t;
   mbarrierArriveExpect(&s.q_full[stage], ROWS * (2 * D + 4));
   for (int p = 0; p < PANELS; p++) {
@@ -209,7 +189,7 @@ DEVICE void load_step(Shared& s, const TensorMap& q, const TensorMap& dO, const 
   }
 }
 
-// The third warpgroup: dq and all loads.
+// The last warpgroup: dq and all loads.
 DEVICE void query_gradients(Shared& s, const TensorMap& q, const TensorMap& dO, const float* lse2,
                             const float* delta, float* dq_sum, int* turns, const Heads& list,
                             int heads, int padded) {
@@ -227,71 +207,69 @@ DEVICE void query_gradients(Shared& s, const TensorMap& q, const TensorMap& dO, 
     int last = min(w.blocks - 1, ((s.rows[i % STAGES] + 1) * ROWS - 1) / KEYS);
     int before = w.down ? w.block : last - w.block;  // blocks whose turn comes first
 #endif
-#pragma unroll
-    for (int part = 0; part < PARTS; part++) {
-      int stage = (i * PARTS + part) % DS_STAGES;
+    int stage = i % DS_STAGES;
 #if DETERMINISTIC
-      int* turn = turns + tile + part;
-      int seen = thread == 64 ? load_relaxed(turn) : before;
+    int* turn = turns + tile;
+    int seen = thread == 64 ? load_relaxed(turn) : before;
 #endif
-      mbarrierWait(&s.dS_full[stage], (i * PARTS + part) / DS_STAGES % 2);
-      u64 weights = wgmmaColumns128(s.dS[stage], 0);
-      float* to = dq_sum + (long long)(tile + part) * (PART_ROWS * D);
+    mbarrierWait(&s.dS_full[stage], i / DS_STAGES % 2);
+    u64 weights = wgmmaColumns128(s.dS[stage], 0);
+    float* to = dq_sum + (long long)tile * (ROWS * D);
 #pragma unroll
-      for (int piece = 0; piece < TILES * PANELS; piece++) {
-        float dq[PANEL / 2];
-        __syncwarp();  // keeps the compiler from overlapping pieces, for which there are no registers
-        wgmmaFence();
+    for (int piece = 0; piece < TILES * PANELS; piece++) {
+      float dq[PANEL / 2];
+      __syncwarp();  // keeps the compiler from overlapping pieces, for which there are no registers
+      wgmmaFence();
 #pragma unroll
-        for (int c = 0; c < KEYS / 16; c++) {
-          product<PANEL, 1, 1>(
-              dq, c, wgmmaAdvance(weights, piece / PANELS * KEYS * 128 + c * 16 * 128),
-              wgmmaAdvance(keys, piece % PANELS * KEYS * ROW_BYTES + c * 16 * ROW_BYTES));
-        }
-        wgmmaCommit();
-        if (piece == 0) {
-          // That dS is there means that all score warps are done with the step before: its stage is free.
-          if (part == 0 && thread == 0 && i + STAGES - 1 < w.steps) {
-            load_step(s, q, dO, lse2, delta, list, heads, padded, w);
-          }
-#if DETERMINISTIC
-          if (thread == 32 && done != nullptr) {
-            add_release(done);  // late, when the sums have arrived, so that it need not wait for them
-          }
-          while (seen != before) {
-            seen = load_acquire(turn);
-          }
-#endif
-          __syncwarp();
-#if DETERMINISTIC
-          namedBarrierSync(1, 128);  // the turn has come
-#endif
-        }
-        wgmmaWait<0>();
-        wgmmaPin(dq);
-        if (piece == TILES * PANELS - 1 && thread % 32 == 0) {
-          mbarrierArrive(&s.dS_empty[stage]);
-        }
-#pragma unroll
-        for (int j = 0; j < PANEL / 8; j++) {
-          const float* x = dq + 4 * j;
-          float* at = to + (piece * (PANEL / 8) + j) * 512;
-#if DETERMINISTIC
-          if (before == 0) {
-            *reinterpret_cast<float4*>(at) = make_float4(x[0], x[1], x[2], x[3]);
-          } else {
-            add4(at, x[0], x[1], x[2], x[3]);
-          }
-#else
-          add4(at, x[0], x[1], x[2], x[3]);
-#endif
-        }
+      for (int c = 0; c < KEYS / 16; c++) {
+        product<PANEL, 1, 1>(
+            dq, c, wgmmaAdvance(weights, piece / PANELS * KEYS * 128 + c * 16 * 128),
+            wgmmaAdvance(keys, piece % PANELS * KEYS * ROW_BYTES + c * 16 * ROW_BYTES));
       }
+      wgmmaCommit();
+      if (piece == 0) {
+        // That dS is there means that all score warps are done with the step before, whose stage
+        // is free.
+        if (thread == 0 && i + STAGES - 1 < w.steps) {
+          load_step(s, q, dO, lse2, delta, list, heads, padded, w);
+        }
 #if DETERMINISTIC
-      done = turn;
-      namedBarrierSync(2, 128);
+        if (thread == 32 && done != nullptr) {
+          add_release(done);  // late, when the sums have arrived, so that it need not wait for them
+        }
+        while (seen != before) {
+          seen = load_acquire(turn);
+        }
 #endif
+        __syncwarp();
+#if DETERMINISTIC
+        namedBarrierSync(1, 128);  // the turn has come
+#endif
+      }
+      wgmmaWait<0>();
+      wgmmaPin(dq);
+      if (piece == TILES * PANELS - 1 && thread % 32 == 0) {
+        mbarrierArrive(&s.dS_empty[stage]);
+      }
+#pragma unroll
+      for (int j = 0; j < PANEL / 8; j++) {
+        const float* x = dq + 4 * j;
+        float* at = to + (piece * (PANEL / 8) + j) * 512;
+#if DETERMINISTIC
+        if (before == 0) {
+          *reinterpret_cast<float4*>(at) = make_float4(x[0], x[1], x[2], x[3]);
+        } else {
+          add4(at, x[0], x[1], x[2], x[3]);
+        }
+#else
+        add4(at, x[0], x[1], x[2], x[3]);
+#endif
+      }
     }
+#if DETERMINISTIC
+    done = turn;
+    namedBarrierSync(2, 128);
+#endif
   }
 #if DETERMINISTIC
   if (thread == 32 && done != nullptr) {
@@ -329,15 +307,16 @@ DEVICE void announce(u64* bar) {
   }
 }
 
-// S^T of PART_ROWS rows from t on becomes P^T, an operand; what lies before `key` and `key` + 8 is hidden.
-DEVICE void probabilities(float (&scores)[PART_ROWS / 2], u32 (&p)[PART_ROWS / 4], const float* lse2,
+// S^T of ROWS rows from t on becomes P^T, an operand; what lies before `key` and `key` + 8 is
+// hidden.
+DEVICE void probabilities(float (&scores)[ROWS / 2], u32 (&p)[ROWS / 4], const float* lse2,
                           float scale2, bool diagonal, int t, int key) {
   int column = threadIdx.x % 4 * 2;
   if (diagonal) {
     float hidden = __int_as_float(0xff800000);
     int row = t + column - key;
 #pragma unroll
-    for (int j = 0; j < PART_ROWS / 8; j++) {
+    for (int j = 0; j < ROWS / 8; j++) {
       scores[4 * j] = row + 8 * j < 0 ? hidden : scores[4 * j];
       scores[4 * j + 1] = row + 8 * j + 1 < 0 ? hidden : scores[4 * j + 1];
       scores[4 * j + 2] = row + 8 * j < 8 ? hidden : scores[4 * j + 2];
@@ -345,7 +324,7 @@ DEVICE void probabilities(float (&scores)[PART_ROWS / 2], u32 (&p)[PART_ROWS / 4
     }
   }
 #pragma unroll
-  for (int j = 0; j < PART_ROWS / 8; j++) {
+  for (int j = 0; j < ROWS / 8; j++) {
     float2 x = *reinterpret_cast<const float2*>(lse2 + column + 8 * j);
     p[2 * j] = pack_bf16(exp2_fast(fmaf(scores[4 * j], scale2, -x.x)),
                          exp2_fast(fmaf(scores[4 * j + 1], scale2, -x.y)));
@@ -354,29 +333,21 @@ DEVICE void probabilities(float (&scores)[PART_ROWS / 2], u32 (&p)[PART_ROWS / 4
   }
 }
 
-// dS^T = P^T (dP^T - delta), an operand.
-DEVICE void score_gradients(const float (&dP)[PART_ROWS / 2], const u32 (&p)[PART_ROWS / 4],
-                            u32 (&g)[PART_ROWS / 4], const float* delta) {
+// dS^T = P^T (dP^T - delta), an operand; multiplied in bf16, which costs half a bit.
+DEVICE void score_gradients(const float (&dP)[ROWS / 2], const u32 (&p)[ROWS / 4],
+                            u32 (&g)[ROWS / 4], const float* delta) {
   int column = threadIdx.x % 4 * 2;
 #pragma unroll
-  for (int j = 0; j < PART_ROWS / 8; j++) {
+  for (int j = 0; j < ROWS / 8; j++) {
     float2 x = *reinterpret_cast<const float2*>(delta + column + 8 * j);
-#if PACKED
     g[2 * j] = multiply2(p[2 * j], pack_bf16(dP[4 * j] - x.x, dP[4 * j + 1] - x.y));
     g[2 * j + 1] = multiply2(p[2 * j + 1], pack_bf16(dP[4 * j + 2] - x.x, dP[4 * j + 3] - x.y));
-#else
-    g[2 * j] = pack_bf16(low_bf16(p[2 * j]) * (dP[4 * j] - x.x),
-                         high_bf16(p[2 * j]) * (dP[4 * j + 1] - x.y));
-    g[2 * j + 1] = pack_bf16(low_bf16(p[2 * j + 1]) * (dP[4 * j + 2] - x.x),
-                             high_bf16(p[2 * j + 1]) * (dP[4 * j + 3] - x.y));
-#endif
   }
 }
 
 // A score warpgroup: dk and dv of 64 keys.
 DEVICE void key_gradients(Shared& s, bf16* dk, bf16* dv, long long dk_row, long long dv_row, int T,
                           float scale, float scale2) {
-  constexpr int PART_BYTES = PART_ROWS * ROW_BYTES;
   int lane = threadIdx.x % 32;
   int group = threadIdx.x / 128;
   int steps = s.work.steps;
@@ -388,12 +359,12 @@ DEVICE void key_gradients(Shared& s, bf16* dk, bf16* dv, long long dk_row, long 
   u64 values = wgmmaDescriptor(s.v[0][group * 64], 16, 8 * ROW_BYTES, SWIZZLE);
   u32 dS_row = own_row + lane % 16;
   u32 dS_at = sharedAddress(s.dS) + dS_row * 128;
-  auto store_dS = [&](int i, int part, const u32(&g)[PART_ROWS / 4]) {
-    int stage = (i * PARTS + part) % DS_STAGES;
-    mbarrierWait(&s.dS_empty[stage], (i * PARTS + part) / DS_STAGES % 2 ^ 1);
+  auto store_dS = [&](int i, const u32(&g)[ROWS / 4]) {
+    int stage = i % DS_STAGES;
+    mbarrierWait(&s.dS_empty[stage], i / DS_STAGES % 2 ^ 1);
     u32 to = dS_at + stage * (TILES * KEYS * 128);
 #pragma unroll
-    for (int c = 0; c < PART_ROWS / 16; c++) {
+    for (int c = 0; c < ROWS / 16; c++) {
       stmatrix4(to + c / 4 * (KEYS * 128) + (((c % 4 * 2 + lane / 16) ^ dS_row % 8) << 4), g[4 * c],
                 g[4 * c + 1], g[4 * c + 2], g[4 * c + 3]);
     }
@@ -421,82 +392,52 @@ DEVICE void key_gradients(Shared& s, bf16* dk, bf16* dv, long long dk_row, long 
     mbarrierWait(&s.q_full[stage], i / STAGES % 2);
     int t = s.rows[stage] * ROWS;
     if (t + ROWS <= own) {  // all rows come before the keys
-      const u32 nothing[PART_ROWS / 4] = {};
-#pragma unroll
-      for (int part = 0; part < PARTS; part++) {
-        store_dS(i, part, nothing);
-      }
+      const u32 nothing[ROWS / 4] = {};
+      store_dS(i, nothing);
       continue;
     }
-    float scores[PARTS][PART_ROWS / 2];
-    float dP[PARTS][PART_ROWS / 2];
-    u32 p[PARTS][PART_ROWS / 4];
-    u32 g[PARTS][PART_ROWS / 4];
+    float scores[ROWS / 2];
+    float dP[ROWS / 2];
+    u32 p[ROWS / 4];
+    u32 g[ROWS / 4];
     u64 q_rows = wgmmaDescriptor(s.q[stage], 16, 8 * ROW_BYTES, SWIZZLE);
     u64 dO_rows = wgmmaDescriptor(s.dO[stage], 16, 8 * ROW_BYTES, SWIZZLE);
     u64 q_columns = wgmmaDescriptor(s.q[stage], ROWS * ROW_BYTES, 8 * ROW_BYTES, SWIZZLE);
     u64 dO_columns = wgmmaDescriptor(s.dO[stage], ROWS * ROW_BYTES, 8 * ROW_BYTES, SWIZZLE);
+    wgmmaFence();
 #pragma unroll
-    for (int part = 0; part < PARTS; part++) {
-      wgmmaFence();
-#pragma unroll
-      for (int c = 0; c < D / 16; c++) {
-        row_product(scores[part], c, key_rows[c], keys,
-                    wgmmaAdvance(along_row(q_rows, c, ROWS), part * PART_BYTES));
-      }
-      wgmmaCommit();
+    for (int c = 0; c < D / 16; c++) {
+      row_product(scores, c, key_rows[c], keys, along_row(q_rows, c, ROWS));
     }
+    wgmmaCommit();
+    wgmmaWait<0>();
+    wgmmaPin(scores);
+    probabilities(scores, p, s.lse2[stage], scale2, t < own + 63, t, key);
+    mbarrierWait(&s.dO_full[stage], i / STAGES % 2);
+    wgmmaFence();
 #pragma unroll
-    for (int part = 0; part < PARTS; part++) {
-      // Under way after S of this part: S of later ones, dP and dv of earlier ones.
-      if (part == 0) {
-        wgmmaWait<PARTS - 1>();
-      } else {
-        wgmmaWait<PARTS>();
-      }
-      wgmmaPin(scores[part]);
-      int row = t + part * PART_ROWS;
-      probabilities(scores[part], p[part], s.lse2[stage] + part * PART_ROWS, scale2, row < own + 63,
-                    row, key);
-      if (part == 0) {
-        mbarrierWait(&s.dO_full[stage], i / STAGES % 2);
-      }
-      wgmmaFence();
-#pragma unroll
-      for (int c = 0; c < D / 16; c++) {
-        row_product(dP[part], c, value_rows[c], values,
-                    wgmmaAdvance(along_row(dO_rows, c, ROWS), part * PART_BYTES));
-      }
-      wgmmaCommit();
-      wgmmaFence();
-#pragma unroll
-      for (int c = 0; c < PART_ROWS / 16; c++) {
-        const u32* a = p[part] + 4 * c;
-        wgmma<D, 1>(dv_sum, a[0], a[1], a[2], a[3],
-                    wgmmaAdvance(dO_columns, part * PART_BYTES + c * 16 * ROW_BYTES), 1);
-      }
-      wgmmaCommit();
+    for (int c = 0; c < D / 16; c++) {
+      row_product(dP, c, value_rows[c], values, along_row(dO_rows, c, ROWS));
     }
+    wgmmaCommit();
+    wgmmaFence();
 #pragma unroll
-    for (int part = 0; part < PARTS; part++) {
-      // Under way after dP of this part: dv of this and dP and dv of later ones, dk of earlier ones.
-      if (part == 0) {
-        wgmmaWait<2 * PARTS - 1>();
-      } else {
-        wgmmaWait<PARTS>();
-      }
-      wgmmaPin(dP[part]);
-      score_gradients(dP[part], p[part], g[part], s.delta[stage] + part * PART_ROWS);
-      store_dS(i, part, g[part]);
-      wgmmaFence();
-#pragma unroll
-      for (int c = 0; c < PART_ROWS / 16; c++) {
-        const u32* a = g[part] + 4 * c;
-        wgmma<D, 1>(dk_sum, a[0], a[1], a[2], a[3],
-                    wgmmaAdvance(q_columns, part * PART_BYTES + c * 16 * ROW_BYTES), 1);
-      }
-      wgmmaCommit();
+    for (int c = 0; c < ROWS / 16; c++) {
+      const u32* a = p + 4 * c;
+      wgmma<D, 1>(dv_sum, a[0], a[1], a[2], a[3], wgmmaAdvance(dO_columns, c * 16 * ROW_BYTES), 1);
     }
+    wgmmaCommit();
+    wgmmaWait<1>();  // dP
+    wgmmaPin(dP);
+    score_gradients(dP, p, g, s.delta[stage]);
+    store_dS(i, g);
+    wgmmaFence();
+#pragma unroll
+    for (int c = 0; c < ROWS / 16; c++) {
+      const u32* a = g + 4 * c;
+      wgmma<D, 1>(dk_sum, a[0], a[1], a[2], a[3], wgmmaAdvance(q_columns, c * 16 * ROW_BYTES), 1);
+    }
+    wgmmaCommit();
     wgmmaWait<0>();
   }
   wgmmaPin(dk_sum);
@@ -509,11 +450,11 @@ DEVICE void key_gradients(Shared& s, bf16* dk, bf16* dv, long long dk_row, long 
 }
 
 // Maps: q, dO [B, h, T, d], k, v [B, g, T, d], boxes of PANEL columns and ROWS or KEYS rows.
-// dq_sum: a tile of PART_ROWS x d float32 for each (b, h, part of rows), in the order of the accumulators,
-// which attention_backward_finish undoes; zeros at entry unless DETERMINISTIC. turns: an int for each
-// tile, zeros at entry. Grid: blocks of keys x g x B; `together` KV heads are worked on side by side.
-// With `down` blocks go from the last rows to the diagonal and those of the first keys (the longest) come
-// first, else from the diagonal on and those of the last keys first.
+// dq_sum: a tile of ROWS x d float32 for each (b, h, block of rows), in the order of the
+// accumulators, which attention_backward_finish undoes; zeros at entry unless DETERMINISTIC. turns:
+// an int for each tile, zeros at entry. Grid: blocks of keys x g x B; `together` KV heads are
+// worked on side by side. With `down` blocks go from the last rows to the diagonal and those of the first
+// keys (the longest) come first, else from the diagonal on and those of the last keys first.
 extern "C" __global__ void __launch_bounds__(THREADS, 1)
     attention_backward_hopper(const __grid_constant__ TensorMap q,
                               const __grid_constant__ TensorMap k,
@@ -522,8 +463,8 @@ extern "C" __global__ void __launch_bounds__(THREADS, 1)
                               const float* __restrict__ lse2, const float* __restrict__ delta,
                               float* __restrict__ dq_sum, int* __restrict__ turns,
                               bf16* __restrict__ dk, bf16* __restrict__ dv,
-                              const __grid_constant__ Heads list, int heads, int kv_heads, int batch,
-                              int T, int padded, long long dk_row, long long dv_row,
+                              const __grid_constant__ Heads list, int heads, int kv_heads,
+                              int batch, int T, int padded, long long dk_row, long long dv_row,
                               int together, int down, float scale, float scale2) {
 #if defined(__CUDA_ARCH_FEAT_SM90_ALL)
   extern __shared__ __align__(1024) unsigned char memory[];

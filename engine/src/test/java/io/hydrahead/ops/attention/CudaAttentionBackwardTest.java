@@ -49,6 +49,7 @@ class CudaAttentionBackwardTest extends CudaTesting {
     "1, 207, 128, 12",
     "2, 300, 128, 1",
     "1, 400, 32, 1",
+    "2, 385, 32, 1",
     "3, 257, 64, 1",
     "1, 70, 112, 1",
     "1, 2, 1, 1"
