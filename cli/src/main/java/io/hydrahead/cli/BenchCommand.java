@@ -210,6 +210,7 @@ final class BenchCommand implements Callable<Integer> {
       }
     }
     figures.table().print(common.out());
+    figures.notes().forEach(common.out()::println);
     common.out().flush();
     if (json != null) {
       io.hydrahead.checkpoint.AtomicFile.write(json, report, common.force());
@@ -219,10 +220,12 @@ final class BenchCommand implements Callable<Integer> {
   private void deviceModel(Ops ops, PlanName plan, DeviceFigures figures) {
     ModelConfig config = ModelShapes.get(shape);
     Style style = plan == PlanName.FULL ? Style.VANILLA : Style.HYDRAHEAD;
+    long free = ops.memory().freeBytes();
     DType weights = what == What.TRAIN ? DType.F32 : ops.activations();
     try (HybridTransformer model =
         ModelShapes.random(config, plan.plan(config), style, weights, ops)) {
-      DeviceModelBench bench = new DeviceModelBench(model, figures, shape + " " + plan, seconds);
+      DeviceModelBench bench =
+          new DeviceModelBench(model, figures, shape + " " + plan, seconds, free);
       for (TokenCount context : contexts) {
         int tokens = Math.toIntExact(context.tokens());
         common.progress().begin(what + " " + plan + " " + context, 1, "figure");

@@ -4,7 +4,9 @@ import io.hydrahead.json.Json;
 import io.hydrahead.tensor.DType;
 import io.hydrahead.tensor.Tensor;
 import io.hydrahead.tensor.Workspace;
+import java.util.ArrayList;
 import java.util.LinkedHashMap;
+import java.util.List;
 import java.util.Locale;
 import java.util.Map;
 import java.util.SplittableRandom;
@@ -17,6 +19,7 @@ final class DeviceFigures {
 
   private final DeviceCeilings ceilings;
   private final ArrayNode array;
+  private final List<String> notes = new ArrayList<>();
   private final Table table =
       new Table(
           "what",
@@ -88,6 +91,15 @@ final class DeviceFigures {
     }
     json.putAll(more);
     array.add(Json.of(json));
+  }
+
+  /** Adds a line to be printed after the table. */
+  void note(String line) {
+    notes.add(line);
+  }
+
+  List<String> notes() {
+    return notes;
   }
 
   Table table() {
