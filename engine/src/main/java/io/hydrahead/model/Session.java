@@ -1,6 +1,5 @@
 package io.hydrahead.model;
 
-import io.hydrahead.ops.Ops;
 import io.hydrahead.tensor.DType;
 import io.hydrahead.tensor.InputException;
 import io.hydrahead.tensor.Tensor;
@@ -52,8 +51,8 @@ public final class Session implements AutoCloseable {
   private final class Chain {
     final Position at;
     final Tensor x;
-    final Tensor lastMiddle;
-    final Tensor lastMlpOutput;
+    final Tensor lastX;
+    final Tensor lastMixed;
     final LayerPass[] layers;
     final PassSpec spec;
     final Tensor tokenIds;
@@ -71,41 +70,43 @@ public final class Session implements AutoCloseable {
         overlay.restart(turns);
         layers[l] = new LayerPass(spec, l, overlay, overlay);
       }
-      LayerPass last = layers[layers.length - 1];
-      lastMiddle = last.middle.rows(tokens - 1, 1);
-      lastMlpOutput = last.mlpOutput.rows(tokens - 1, 1);
+      lastX = x.rows(tokens - 1, 1);
+      lastMixed = layers[layers.length - 1].mixerOutput.rows(tokens - 1, 1);
     }
 
-    /** Reads ids[from …]; what the last layer leaves to be done is in it. */
-    void run(int[] ids, int from, HeadTap tap) {
+    /**
+     * Reads ids[from …].
+     *
+     * @param whole whether all rows of the last layer's second half will be asked for; it is left
+     *     out otherwise, since only the last row of the last piece is
+     */
+    void run(int[] ids, int from, HeadTap tap, boolean whole) {
       at.moveTo(position);
       tokenIds.copyFrom(ids, from, spec.tokens());
       spec.ops().embedding().forward(tokenIds, model.embedding(), x);
       for (int l = 0; l < layers.length; l++) {
-        layers[l].forward(x, l == 0 ? null : layers[l - 1], model.weights(l), at, caches[l], tap);
+        LayerPass before = l == 0 ? null : layers[l - 1];
+        if (whole || l + 1 < layers.length) {
+          layers[l].forward(x, before, model.weights(l), at, caches[l], tap);
+        } else {
+          layers[l].mix(x, before, model.weights(l), at, caches[l], tap);
+        }
       }
       position += spec.tokens();
     }
+  }
 
-    /** Final norm of the last row, then its logits. */
-    Tensor head() {
-      ModelConfig c = model.config();
-      Ops ops = spec.ops();
-      ops.rmsNorm()
-          .addForward(
-              lastMiddle,
-              lastMlpOutput,
-              model.finalNorm(),
-              c.rmsNormEps(),
-              lastHidden,
-              lastNormed,
-              null);
-      ops.linear().forward(lastNormed, model.lmHead(), logitsRow, false);
-      if (logits != logitsRow) {
-        logits.copyFrom(logitsRow);
-      }
-      return vocabularyLogits;
+  /** The last layer's second half, final norm and logits of the last row that {@code c} read. */
+  private Tensor head(Chain c) {
+    int l = caches.length - 1;
+    LayerPass last = decodeChain.layers[l];
+    last.finish(c.lastX, c.lastMixed, model.weights(l));
+    last.next(lastHidden, model.finalNorm(), lastNormed, null);
+    model.ops().linear().forward(lastNormed, model.lmHead(), logitsRow, false);
+    if (logits != logitsRow) {
+      logits.copyFrom(logitsRow);
     }
+    return vocabularyLogits;
   }
 
   Session(HybridTransformer model, int capacity) {
@@ -181,7 +182,7 @@ public final class Session implements AutoCloseable {
    *     not fit
    */
   public Tensor prefill(int[] ids) {
-    return read(ids, null, HeadTap.NONE).head();
+    return head(read(ids, null, HeadTap.NONE));
   }
 
   /** Reads {@code ids} and shows the logits of every one of them, some rows at a time. */
@@ -191,7 +192,7 @@ public final class Session implements AutoCloseable {
 
   /** Like {@link #prefill(int[])}, with a tap on every layer; rows of a tensor are one piece's. */
   public Tensor prefill(int[] ids, HeadTap tap) {
-    return read(ids, null, tap).head();
+    return head(read(ids, null, tap));
   }
 
   /** Reads {@code ids} in pieces and returns the chain of the last. */
@@ -206,7 +207,7 @@ public final class Session implements AutoCloseable {
     while (done < ids.length) {
       int piece = Math.min(ids.length - done, piece() - position % piece());
       chain = chain(piece);
-      chain.run(ids, done, tap);
+      chain.run(ids, done, tap, sink != null);
       if (sink != null) {
         allLogits(chain, done, sink);
       }
@@ -261,8 +262,8 @@ public final class Session implements AutoCloseable {
       logits.copyFrom(fused.logits(id, position++));
       return vocabularyLogits;
     }
-    decodeChain.run(one, 0, HeadTap.NONE);
-    return decodeChain.head();
+    decodeChain.run(one, 0, HeadTap.NONE, false);
+    return head(decodeChain);
   }
 
   /** Reads one token and returns the most likely next one; of equals the smallest. */
