@@ -77,14 +77,43 @@ final class Projections {
 
   /** Gradient buffers, which layers may share. */
   static final class Gradients {
-    private final Tensor packed;
+    private final Tensor wide;
     private final Tensor[] outputs;
+
+    /** The columns beyond the last y_i, and zeros for them; null where there are none. */
+    private final Tensor padding;
+
+    private final Tensor zeros;
 
     Gradients(Projections p, Buffers b) {
       long n = p.outputs[0].dim(0);
-      Tensor wide = p.wide == null ? null : b.elements(p.wide.shape());
-      packed = wide == null ? null : wide.columns(0, sum(p.widths));
+      wide = p.wide == null ? null : b.elements(p.wide.shape());
       outputs = Projections.outputs(b, n, p.widths, wide);
+      long used = sum(p.widths);
+      boolean padded = wide != null && used < wide.dim(1);
+      padding = padded ? wide.columns(used, wide.dim(1) - used) : null;
+      zeros = padded ? b.elements(n, wide.dim(1) - used) : null;
+    }
+
+    /** Columns that nobody fills add nothing to rows of others, whatever weights stand there. */
+    private void clearPadding() {
+      if (padding == null) {
+        return;
+      }
+      zeros.fill(0f);
+      long element = zeros.dtype().bytes();
+      long row = zeros.dim(1) * element;
+      padding
+          .memory()
+          .copyRows(
+              zeros.segment(),
+              0,
+              row,
+              padding.segment(),
+              0,
+              padding.rowStride() * element,
+              row,
+              zeros.dim(0));
     }
 
     /** Gradient of y_i, to be filled before {@link Projections#backward}. */
@@ -96,9 +125,11 @@ final class Projections {
   /** Gradients of the parameters accumulate; that of x is assigned unless {@code dx} is null. */
   void backward(Tensor x, Weights w, Weights dw, Gradients g, Tensor dx) {
     if (wide != null) {
-      ops.linear().backwardWeight(g.packed, x, dw.packed);
+      g.clearPadding();
+      Tensor dy = g.wide.columns(0, w.padded.dim(0));
+      ops.linear().backwardWeight(dy, x, dw.padded);
       if (dx != null) {
-        ops.linear().backwardInput(g.packed, w.packed, dx, false);
+        ops.linear().backwardInput(dy, w.padded, dx, false);
       }
       return;
     }

@@ -59,7 +59,8 @@ class CudaDeltaRuleBackwardTest extends CudaTesting {
     Shape s = new Shape(batch, tokens, 3, keyDim, valueDim);
     DeltaRuleCase c = DeltaRuleCase.random(tokens, s, 0.2, 1);
     agree(c, DType.F32, FLOAT32);
-    agree(c, DType.BF16, tokens < CHUNK ? 6e-2 : BFLOAT16); // few decays: their errors do not average
+    agree(
+        c, DType.BF16, tokens < CHUNK ? 6e-2 : BFLOAT16); // few decays: their errors do not average
   }
 
   /** Every way there is, at few heads and at more than the chip has places for. */
