@@ -4,10 +4,10 @@
 // B batch, T tokens, h query heads, g KV heads, d head dim (-DHEAD_DIM, a multiple of 16). With
 // P = exp(scale q k^T - lse) and dS = P (dO v^T - delta):
 //   dv = P^T dO, dk = scale dS^T q, dq = scale dS k.
-// q, dO, dq are rows [B*T, h*d], k, v, dk, dv [B*T, g*d], each with a row stride of its own; lse2, delta
-// [B, h, padded] come from attention_backward_rows. The structure follows FlashAttention-2; S is
-// computed transposed where keys are the rows, so that P^T and dS^T pass from the accumulators of one
-// product to the operand of the next without leaving the registers.
+// q, dO, dq are rows [B*T, h*d], k, v, dk, dv [B*T, g*d], each with a row stride of its own; lse2,
+// delta [B, h, padded] come from attention_backward_rows. The structure follows FlashAttention-2; S
+// is computed transposed where keys are the rows, so that P^T and dS^T pass from the accumulators of
+// one product to the operand of the next without leaving the registers.
 //
 // nvrtc: -DHEAD_DIM=32
 // nvrtc: -DHEAD_DIM=128
@@ -289,7 +289,8 @@ extern "C" __global__ void __launch_bounds__(WARPS * 32)
     attention_backward_queries(const bf16* __restrict__ q, const bf16* __restrict__ k,
                                const bf16* __restrict__ v, const bf16* __restrict__ dO,
                                const float* __restrict__ lse2, const float* __restrict__ delta,
-                               bf16* __restrict__ dq, const __grid_constant__ Heads list, int heads, int T, int padded, long long q_row,
+                               bf16* __restrict__ dq, const __grid_constant__ Heads list,
+                               int heads, int T, int padded, long long q_row,
                                long long k_row, long long v_row, long long dO_row,
                                long long dq_row, float scale) {
   extern __shared__ __align__(16) unsigned char memory[];

@@ -3,8 +3,8 @@
 
 constexpr int MAX_HEADS = 128;
 
-// Who reads whom, by value: query heads query[start[g]] ... query[start[g + 1] - 1], in ascending order,
-// read KV head g; query head h reads kv[h].
+// Who reads whom, by value: query heads query[start[g]] ... query[start[g + 1] - 1], in ascending
+// order, read KV head g; query head h reads kv[h].
 struct Heads {
   unsigned short start[MAX_HEADS + 1];
   unsigned short query[MAX_HEADS];

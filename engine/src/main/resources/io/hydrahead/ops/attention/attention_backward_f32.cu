@@ -38,7 +38,8 @@ DEVICE int tx() { return threadIdx.x % SIDE; }
 
 DEVICE int ty() { return threadIdx.x / SIDE; }
 
-// Rows first ... first + ROWS - 1 of a matrix of `rows` rows; zeros beyond, and in columns d ... WIDTH.
+// Rows first ... first + ROWS - 1 of a matrix of `rows` rows; zeros beyond, and in columns from d
+// to WIDTH.
 template <int ROWS>
 DEVICE void load_rows(float* to, const float* from, long long stride, int first, int rows) {
   bool vectors = D % 4 == 0 && aligned16(from) && stride % 4 == 0;
@@ -194,7 +195,8 @@ extern "C" __global__ void __launch_bounds__(SIDE* SIDE)
     attention_backward_queries(const float* __restrict__ q, const float* __restrict__ k,
                                const float* __restrict__ v, const float* __restrict__ dO,
                                const float* __restrict__ lse2, const float* __restrict__ delta,
-                               float* __restrict__ dq, const __grid_constant__ Heads list, int heads, int T, int padded, long long q_row,
+                               float* __restrict__ dq, const __grid_constant__ Heads list,
+                               int heads, int T, int padded, long long q_row,
                                long long k_row, long long v_row, long long dO_row,
                                long long dq_row, float scale) {
   extern __shared__ __align__(16) unsigned char memory[];

@@ -453,8 +453,8 @@ DEVICE void key_gradients(Shared& s, bf16* dk, bf16* dv, long long dk_row, long 
 // dq_sum: a tile of ROWS x d float32 for each (b, h, block of rows), in the order of the
 // accumulators, which attention_backward_finish undoes; zeros at entry unless DETERMINISTIC. turns:
 // an int for each tile, zeros at entry. Grid: blocks of keys x g x B; `together` KV heads are
-// worked on side by side. With `down` blocks go from the last rows to the diagonal and those of the first
-// keys (the longest) come first, else from the diagonal on and those of the last keys first.
+// worked on side by side. With `down` blocks go from the last rows to the diagonal and those of the
+// first keys (the longest) come first, else from the diagonal on and those of the last keys first.
 extern "C" __global__ void __launch_bounds__(THREADS, 1)
     attention_backward_hopper(const __grid_constant__ TensorMap q,
                               const __grid_constant__ TensorMap k,
