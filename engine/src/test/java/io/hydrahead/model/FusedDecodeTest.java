@@ -92,15 +92,15 @@ class FusedDecodeTest {
 
   @ParameterizedTest(name = "d {0}, {3}, {4}, {5} tokens read before")
   @CsvSource({
-    "64, 96, 200, vanilla, vanilla, 0",
+    "64, 96, 224, vanilla, vanilla, 0",
     "32, 384, 1024, head-wise, hydrahead, 70",
-    "64, 200, 328, head-wise, hydrahead, 0",
-    "64, 96, 200, head-wise, log scale, 300",
+    "64, 224, 1056, head-wise, hydrahead, 0",
+    "64, 96, 224, head-wise, log scale, 300",
     "128, 256, 640, head-wise, hydrahead, 1500",
     "128, 256, 640, layer-wise, hydrahead, 129",
     "128, 256, 640, vanilla, vanilla, 1000",
-    "32, 104, 136, linear, hydrahead, 3",
-    "64, 96, 200, head-wise, bare, 65"
+    "32, 160, 96, linear, hydrahead, 3",
+    "64, 96, 224, head-wise, bare, 65"
   })
   void logitsAreThoseOfSingleOperations(
       int headDim, int hidden, int mlp, String planName, String styleName, int before) {
@@ -134,7 +134,7 @@ class FusedDecodeTest {
   @Test
   void greedyGoesOnAndCanBeSteered() {
     try (HybridTransformer m =
-            TestModels.gentle(config(64, 96, 200), plan("head-wise"), Style.HYDRAHEAD, gpu, 9);
+            TestModels.gentle(config(64, 96, 224), plan("head-wise"), Style.HYDRAHEAD, gpu, 9);
         Session s = m.newSession(200);
         Session other = m.newSession(200)) {
       int id = 5;
@@ -155,7 +155,7 @@ class FusedDecodeTest {
   void whatItCannotDoGoesTheOtherWay() {
     Style conv = new Style(false, true, true, true, true, Style.LengthScale.NONE, 500, 4, 1f);
     try (HybridTransformer m =
-            TestModels.gentle(config(64, 96, 200), plan("head-wise"), conv, gpu, 1);
+            TestModels.gentle(config(64, 96, 224), plan("head-wise"), conv, gpu, 1);
         Session s = m.newSession(20)) {
       assertThat(FusedDecode.supports(m)).isFalse();
       assertThat(s.decode(3).toFloats()).doesNotContain(Float.NaN);

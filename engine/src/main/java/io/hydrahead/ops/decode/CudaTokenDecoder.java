@@ -25,6 +25,9 @@ public final class CudaTokenDecoder implements TokenDecoder {
   /** What the kernel's shared memory is laid out for. */
   private static final int SHARED_BYTES = 227 << 10;
 
+  /** Columns of a matrix that a step of a warp takes. */
+  private static final int STEP = 32;
+
   private static final int HOPPER = 90;
   private static final int MOST_SHARING = 4;
   private static final int WIDEST_MLP = 12288;
@@ -51,8 +54,8 @@ public final class CudaTokenDecoder implements TokenDecoder {
     boolean headDim = s.headDim() == 32 || s.headDim() == 64 || s.headDim() == 128;
     return available
         && headDim
-        && s.hidden() % 8 == 0
-        && s.mlp() % 8 == 0
+        && s.hidden() % STEP == 0
+        && s.mlp() % STEP == 0
         && Math.max(s.mlp(), Math.max(s.hidden(), s.heads() * s.headDim())) <= WIDEST_MLP
         && s.mostSharing() <= MOST_SHARING
         && !s.convolutions();
