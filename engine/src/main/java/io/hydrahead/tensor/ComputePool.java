@@ -27,7 +27,10 @@ public final class ComputePool implements AutoCloseable {
   /** How long the caller spins for the last tasks before it sleeps: longer than a usual task. */
   private static final long WAIT_NANOS = 50_000;
 
-  /** A worker is late if the caller waits longer than this, and longer than it worked itself. */
+  /**
+   * A worker is late if the caller waits longer than this, and three times as long as it worked
+   * itself: no kernel divides its work so unevenly.
+   */
   private static final long LATE_NANOS = 1_000_000;
 
   /** Shortest and longest time without workers after one was late. */
@@ -157,7 +160,7 @@ public final class ComputePool implements AutoCloseable {
       }
     }
     long now = System.nanoTime();
-    if (now - idle > Math.max(LATE_NANOS, idle - start)) {
+    if (now - idle > Math.max(LATE_NANOS, 3 * (idle - start))) {
       boolean again = now - lateAt < 4 * pause;
       pause = again ? Math.min(2 * pause, LONGEST_PAUSE_NANOS) : PAUSE_NANOS;
       lateAt = now;
