@@ -2,6 +2,8 @@ package io.hydrahead.cli;
 
 import io.hydrahead.json.Json;
 import io.hydrahead.ops.Ops;
+import io.hydrahead.ops.OpsFactory;
+import io.hydrahead.ops.OpsOptions;
 import io.hydrahead.ops.attention.CausalAttention;
 import io.hydrahead.ops.deltarule.GatedDeltaRule;
 import io.hydrahead.ops.gemm.Ceilings;
@@ -40,15 +42,22 @@ final class OpsBench {
     }
     attention(4096, 8, 64);
     attention(512, 8, 32);
-    double ratio = deltaRule(4096, 8, 64);
-    deltaRule(512, 8, 32);
+    double ratio = deltaRule(ops, "", 4096, 8, 64);
+    double alone = Double.NaN;
+    try (Ops one = OpsFactory.cpu(new OpsOptions(1, "java", false))) {
+      alone = deltaRule(one, ", 1 thread", 4096, 8, 64);
+    }
+    deltaRule(ops, "", 512, 8, 32);
     table.print(common.out());
     common
         .out()
         .printf(
             Locale.ROOT,
-            "delta rule at d 64, T 4096: chunks are %.1f times as fast as steps%n",
-            ratio);
+            "delta rule at d 64, T 4096: prefill in chunks is %.1f times as fast as 4096 calls of step on"
+                + " %d threads, %.1f times on one%n",
+            ratio,
+            ops.pool().threads(),
+            alone);
     common.out().flush();
   }
 
@@ -111,7 +120,7 @@ final class OpsBench {
   }
 
   /** Returns time of the step form over time of the chunked form. */
-  private double deltaRule(int tokens, int heads, int d) {
+  private double deltaRule(Ops with, String suffix, int tokens, int heads, int d) {
     try (Workspace w = new Workspace()) {
       Tensor q = unit(random(w, tokens, heads, d), d);
       Tensor k = unit(random(w, tokens, heads, d), d);
@@ -124,7 +133,7 @@ final class OpsBench {
       Tensor out = w.f32(v.shape());
       var shape = new GatedDeltaRule.Shape(1, tokens, heads, d, d);
       var in = new GatedDeltaRule.Inputs(q, k, v, g, beta);
-      String name = "delta rule T " + tokens + ", " + heads + " heads, d " + d;
+      String name = "delta rule T " + tokens + ", " + heads + " heads, d " + d + suffix;
       double flops = (double) tokens * heads * (6.0 * d * d + 8.0 * 64 * d);
       double chunks =
           time(
@@ -132,7 +141,7 @@ final class OpsBench {
               flops,
               () -> {
                 state.fill(0f);
-                ops.deltaRule().forward(shape, in, 0, state, out, null);
+                with.deltaRule().forward(shape, in, 0, state, out, null);
               });
       var one = new GatedDeltaRule.Shape(1, 1, heads, d, d);
       GatedDeltaRule.Inputs[] steps = new GatedDeltaRule.Inputs[tokens];
@@ -150,7 +159,7 @@ final class OpsBench {
               () -> {
                 state.fill(0f);
                 for (int t = 0; t < tokens; t++) {
-                  ops.deltaRule().step(one, steps[t], state, outs[t]);
+                  with.deltaRule().step(one, steps[t], state, outs[t]);
                 }
               });
       return step / chunks;
