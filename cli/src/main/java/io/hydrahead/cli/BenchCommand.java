@@ -238,6 +238,7 @@ final class BenchCommand implements Callable<Integer> {
                   new DeviceModelBench.Training(
                       batch, microRows == null ? batch : microRows, recompute));
         }
+        common.progress().advance(1, "");
         common.progress().end();
       }
     }
@@ -246,6 +247,7 @@ final class BenchCommand implements Callable<Integer> {
   private Ceilings measure(ComputePool pool) {
     common.progress().begin("ceilings", 1, "run");
     Ceilings c = Ceilings.measure(pool, CEILING_BYTES);
+    common.progress().advance(1, "");
     common.progress().end();
     return c;
   }
@@ -264,7 +266,8 @@ final class BenchCommand implements Callable<Integer> {
             "GFLOP/s",
             "GB/s",
             "of FMA",
-            "of read");
+            "of read",
+            "best");
     for (String name : plans) {
       PlanName plan = PlanName.of(name);
       Style style = plan == PlanName.FULL ? Style.VANILLA : Style.HYDRAHEAD;
@@ -280,6 +283,7 @@ final class BenchCommand implements Callable<Integer> {
                 case PREFILL -> bench.prefill(tokens);
                 default -> bench.train(tokens);
               };
+          common.progress().advance(1, "");
           common.progress().end();
           double read = Math.max(f.readCeiling(), f.readCeiling() > 0 ? 0 : ceilings.readGBs());
           table.row(
@@ -290,7 +294,11 @@ final class BenchCommand implements Callable<Integer> {
               String.format(Locale.ROOT, "%.1f", f.flops() / f.micros() / 1e3),
               String.format(Locale.ROOT, "%.1f", f.bytes() / f.micros() / 1e3),
               Table.percent(f.flops() / f.micros() / 1e3 / ceilings.fmaGflops()),
-              Table.percent(f.bytes() / f.micros() / 1e3 / read));
+              Table.percent(f.bytes() / f.micros() / 1e3 / read),
+              Table.percent(
+                  what == What.DECODE
+                      ? f.bytes() / f.best() / 1e3 / read
+                      : f.flops() / f.best() / 1e3 / ceilings.fmaGflops()));
           figures.add(
               Json.of(
                   java.util.Map.of(
@@ -304,6 +312,8 @@ final class BenchCommand implements Callable<Integer> {
                       tokens,
                       "micros_per_token",
                       f.micros(),
+                      "best_micros_per_token",
+                      f.best(),
                       "flops_per_token",
                       f.flops(),
                       "bytes_per_token",

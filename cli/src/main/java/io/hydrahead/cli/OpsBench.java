@@ -181,6 +181,7 @@ final class OpsBench {
       body.run();
       ms[n++] = (System.nanoTime() - t) / 1e6;
     }
+    common.progress().advance(1, "");
     common.progress().end();
     double[] sorted = Arrays.copyOf(ms, n);
     Arrays.sort(sorted);

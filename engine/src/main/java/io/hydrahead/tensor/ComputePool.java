@@ -16,9 +16,10 @@ import java.util.function.IntConsumer;
  *
  * <p>Where more threads want to run than there are cores, a worker may lose its core in the middle
  * of a task, and the caller can only wait until it gets one again: a whole time slice or several
- * for a kernel of microseconds. So a late worker makes the pool do without workers for a while: the
- * caller alone gets its fair share of one core, and loses nothing on waiting. The pause grows while
- * workers keep being late, and ends soon after the machine is quiet again.
+ * for a kernel of microseconds. So a late worker makes the pool do without workers for about as
+ * long as it was late: the caller alone gets its fair share of one core, and loses nothing on
+ * waiting. The pauses grow while workers are late again at once, and end soon after the machine is
+ * quiet.
  */
 public final class ComputePool implements AutoCloseable {
   /** How long an idle worker spins before it parks: longer than the pauses between kernels. */
@@ -33,10 +34,12 @@ public final class ComputePool implements AutoCloseable {
    */
   private static final long LATE_NANOS = 1_000_000;
 
-  /** Shortest and longest time without workers after one was late. */
-  private static final long PAUSE_NANOS = 4_000_000;
+  /** A pause lasts at least twice and at most sixteen times as long as the worker was late. */
+  private static final int LEAST_PAUSE = 2;
 
-  private static final long LONGEST_PAUSE_NANOS = 500_000_000;
+  private static final int MOST_PAUSE = 16;
+
+  private static final long LONGEST_PAUSE_NANOS = 100_000_000;
 
   /** Spins between two looks at the clock. */
   private static final int SPINS_A_LOOK = 64;
@@ -60,8 +63,9 @@ public final class ComputePool implements AutoCloseable {
   private volatile Throwable failure;
   private volatile Thread sleeping;
   private boolean busy;
-  private long pause = PAUSE_NANOS;
-  private long lateAt = System.nanoTime() - LONGEST_PAUSE_NANOS;
+  private int growth = LEAST_PAUSE;
+  private long pause;
+  private long pauseEnds = System.nanoTime();
 
   /** A team of {@code threads} in all, the caller included. */
   public ComputePool(int threads) {
@@ -101,7 +105,7 @@ public final class ComputePool implements AutoCloseable {
       busy = true;
       try {
         long now = System.nanoTime();
-        if (now - lateAt < pause) {
+        if (now - pauseEnds < 0) {
           sequential(count, task);
         } else {
           team(count, task, now);
@@ -160,10 +164,12 @@ public final class ComputePool implements AutoCloseable {
       }
     }
     long now = System.nanoTime();
-    if (now - idle > Math.max(LATE_NANOS, 3 * (idle - start))) {
-      boolean again = now - lateAt < 4 * pause;
-      pause = again ? Math.min(2 * pause, LONGEST_PAUSE_NANOS) : PAUSE_NANOS;
-      lateAt = now;
+    long late = now - idle;
+    if (late > Math.max(LATE_NANOS, 3 * (idle - start))) {
+      boolean atOnce = idle - pauseEnds < pause;
+      growth = atOnce ? Math.min(2 * growth, MOST_PAUSE) : LEAST_PAUSE;
+      pause = Math.min(growth * late, LONGEST_PAUSE_NANOS);
+      pauseEnds = now + pause;
     }
   }
 
