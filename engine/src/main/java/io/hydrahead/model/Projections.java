@@ -70,9 +70,7 @@ final class Projections {
       ops.linear().forward(x, w.padded, wide.columns(0, w.padded.dim(0)), false);
       return;
     }
-    for (int i = 0; i < outputs.length; i++) {
-      ops.linear().forward(x, w.parts.get(i), outputs[i], false);
-    }
+    ops.linear().forwardEach(x, w.parts, outputs);
   }
 
   /** Gradient buffers, which layers may share. */

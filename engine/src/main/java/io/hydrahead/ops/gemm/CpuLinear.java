@@ -7,6 +7,7 @@ import io.hydrahead.tensor.Tensor;
 import java.lang.foreign.Arena;
 import java.lang.foreign.MemorySegment;
 import java.lang.ref.Reference;
+import java.util.List;
 import java.util.function.IntConsumer;
 
 /**
@@ -18,6 +19,18 @@ import java.util.function.IntConsumer;
  */
 public final class CpuLinear implements Linear {
   private static final int FEW_ROWS = 4;
+
+  /**
+   * Rows of a task are an odd multiple of this: the four streams of {@link VectorRowDots} then lie
+   * an odd number of rows apart. At a power of two they would share sets of the caches.
+   */
+  private static final int ROW_STEP = 4;
+
+  /** Tasks a thread of a matrix–vector product, and most bytes of one: the team ends together. */
+  private static final int TASKS = 8;
+
+  private static final int TASK_BYTES = 1 << 19;
+  private static final int MOST_MATRICES = 8;
   private static final int WIDENED = 1 << 20;
   private static final int SLICE = 1 << 14;
 
@@ -34,12 +47,15 @@ public final class CpuLinear implements Linear {
   private DType type;
   private long weights;
   private int k;
-  private int m;
   private int n;
   private int rowsPerTask;
   private long vectors;
-  private long out;
   private boolean accumulating;
+  private int matrices;
+  private final long[] from = new long[MOST_MATRICES];
+  private final long[] to = new long[MOST_MATRICES];
+  private final int[] rows = new int[MOST_MATRICES];
+  private final int[] firstTask = new int[MOST_MATRICES + 1];
   private long elements;
 
   /**
@@ -60,7 +76,11 @@ public final class CpuLinear implements Linear {
     LinearShape.check(x, w, y);
     requireHost(x, w, y);
     if (x.dim(0) <= FEW_ROWS && !deterministic) {
-      fewRows(x, w, y, accumulate);
+      matrices = 0;
+      add(w, y);
+      fewRows(x, accumulate);
+      Reference.reachabilityFence(w);
+      Reference.reachabilityFence(y);
       return;
     }
     int rows = x.size(0);
@@ -86,6 +106,28 @@ public final class CpuLinear implements Linear {
           from == 0 ? y.segment() : y.segment().asSlice(4L * from),
           columns);
     }
+  }
+
+  @Override
+  public synchronized void forwardEach(Tensor x, List<Tensor> w, Tensor[] y) {
+    boolean together =
+        x.dim(0) <= FEW_ROWS && !deterministic && y.length > 0 && y.length <= MOST_MATRICES;
+    for (int i = 0; i < y.length; i++) {
+      together &= w.get(i).dtype() == w.get(0).dtype();
+    }
+    if (!together) {
+      Linear.super.forwardEach(x, w, y);
+      return;
+    }
+    matrices = 0;
+    for (int i = 0; i < y.length; i++) {
+      LinearShape.check(x, w.get(i), y[i]);
+      requireHost(x, w.get(i), y[i]);
+      add(w.get(i), y[i]);
+    }
+    fewRows(x, false);
+    Reference.reachabilityFence(w);
+    Reference.reachabilityFence(y);
   }
 
   @Override
@@ -177,33 +219,49 @@ public final class CpuLinear implements Linear {
     dots.widen(type, weights + 2 * from, count, widened.address() + 4 * from);
   }
 
-  private void fewRows(Tensor x, Tensor w, Tensor y, boolean accumulate) {
+  private void add(Tensor w, Tensor y) {
     type = w.dtype();
+    from[matrices] = NativeMemory.address(w.segment(), w.bytes());
+    to[matrices] = NativeMemory.address(y.segment(), y.bytes());
+    rows[matrices++] = w.size(0);
+  }
+
+  /** All matrices that were added times x, in tasks of about as many rows each. */
+  private void fewRows(Tensor x, boolean accumulate) {
     n = x.size(0);
     k = x.size(1);
-    m = w.size(0);
     accumulating = accumulate;
-    weights = NativeMemory.address(w.segment(), w.bytes());
-    out = NativeMemory.address(y.segment(), y.bytes());
-    long from = NativeMemory.address(x.segment(), x.bytes());
+    long vector = NativeMemory.address(x.segment(), x.bytes());
     if (prepared.byteSize() < x.bytes()) {
       prepared = Arena.ofAuto().allocate(x.bytes(), Tensor.ALIGNMENT);
     }
     vectors = prepared.address();
     for (int i = 0; i < n; i++) {
-      dots.prepare(type, from + 4L * i * k, k, vectors + 4L * i * k);
+      dots.prepare(type, vector + 4L * i * k, k, vectors + 4L * i * k);
     }
-    rowsPerTask = Math.max(4, (m / (4 * pool.threads()) + 3) / 4 * 4);
-    pool.run(JavaGemm.ceil(m, rowsPerTask), rowTask);
+    long all = 0;
+    for (int i = 0; i < matrices; i++) {
+      all += rows[i];
+    }
+    long most = TASK_BYTES / Math.max(1, (long) k * type.bytes());
+    long share = Math.min(most, all / (TASKS * (long) pool.threads()));
+    rowsPerTask = (JavaGemm.ceil((int) Math.max(1, share), ROW_STEP) | 1) * ROW_STEP;
+    for (int i = 0; i < matrices; i++) {
+      firstTask[i + 1] = firstTask[i] + JavaGemm.ceil(rows[i], rowsPerTask);
+    }
+    pool.run(firstTask[matrices], rowTask);
     Reference.reachabilityFence(x);
-    Reference.reachabilityFence(w);
-    Reference.reachabilityFence(y);
   }
 
   private void rowBlock(int task) {
-    int from = task * rowsPerTask;
-    int count = Math.min(rowsPerTask, m - from);
+    int i = 0;
+    while (task >= firstTask[i + 1]) {
+      i++;
+    }
+    int first = (task - firstTask[i]) * rowsPerTask;
+    int count = Math.min(rowsPerTask, rows[i] - first);
     long row = (long) k * type.bytes();
-    dots.rows(type, weights + from * row, count, k, vectors, n, out + 4L * from, m, accumulating);
+    long y = to[i] + 4L * first;
+    dots.rows(type, from[i] + first * row, count, k, vectors, n, y, rows[i], accumulating);
   }
 }

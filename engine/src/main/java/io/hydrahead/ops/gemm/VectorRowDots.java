@@ -35,10 +35,10 @@ final class VectorRowDots implements RowDots {
   public void prepare(DType weights, long x, int k, long to) {
     int whole = weights == DType.BF16 ? k / (2 * L) * (2 * L) : 0;
     for (int p = 0; p < whole; p += 2 * L) {
-      for (int i = 0; i < L; i++) {
-        put(to + 4L * (p + i), get(x + 4L * (p + 2 * i)));
-        put(to + 4L * (p + L + i), get(x + 4L * (p + 2 * i + 1)));
-      }
+      FloatVector low = FloatVector.fromMemorySegment(S, ALL, x + 4L * p, LE);
+      FloatVector high = FloatVector.fromMemorySegment(S, ALL, x + 4L * (p + L), LE);
+      low.rearrange(EVEN, high).intoMemorySegment(ALL, to + 4L * p, LE);
+      low.rearrange(ODD, high).intoMemorySegment(ALL, to + 4L * (p + L), LE);
     }
     MemorySegment.copy(ALL, x + 4L * whole, ALL, to + 4L * whole, 4L * (k - whole));
   }
@@ -65,8 +65,8 @@ final class VectorRowDots implements RowDots {
   }
 
   /**
-   * Rows {@code first + c·apart}: each of the four is the next of a long run, so that memory
-   * delivers four sequential streams. Four neighbouring rows at once come at half that speed.
+   * Rows {@code first + c·apart}: each is the next of a long run, so that memory delivers as many
+   * sequential streams. Four neighbouring rows at once come at half that speed.
    */
   private static void group(
       DType weights,
@@ -199,6 +199,8 @@ final class VectorRowDots implements RowDots {
     return whole;
   }
 
+  private static final VectorShuffle<Float> EVEN = VectorShuffle.iota(S, 0, 2, false);
+  private static final VectorShuffle<Float> ODD = VectorShuffle.iota(S, 1, 2, false);
   private static final VectorShuffle<Float> ROTATE_8 = rotate(8);
   private static final VectorShuffle<Float> ROTATE_4 = rotate(4);
   private static final VectorShuffle<Float> ROTATE_2 = rotate(2);
@@ -269,10 +271,6 @@ final class VectorRowDots implements RowDots {
             .reinterpretAsInts();
     VectorMask<Integer> special = magnitude.compare(VectorOperators.GE, 0x7C00);
     return wide.lanewise(VectorOperators.OR, 0x7F800000, special).or(sign).reinterpretAsFloats();
-  }
-
-  private static float get(long address) {
-    return ALL.get(JAVA_FLOAT_UNALIGNED, address);
   }
 
   private static void put(long address, float value) {

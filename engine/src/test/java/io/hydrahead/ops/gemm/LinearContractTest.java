@@ -10,8 +10,10 @@ import io.hydrahead.tensor.DType;
 import io.hydrahead.tensor.Tensor;
 import java.lang.foreign.Arena;
 import java.lang.management.ManagementFactory;
+import java.util.ArrayList;
 import java.util.Arrays;
 import java.util.LinkedHashMap;
+import java.util.List;
 import java.util.Map;
 import java.util.stream.Stream;
 import org.junit.jupiter.api.AfterAll;
@@ -129,6 +131,30 @@ class LinearContractTest {
             close(actual[i], outputs[i], terms[i], names[i] + " of " + one);
           }
         });
+  }
+
+  @ParameterizedTest
+  @MethodSource("backends")
+  void severalMatricesOfOneInputAreTheSameAsOneAfterTheOther(Linear linear) {
+    int[] rows = {1, 70, 3, 300};
+    for (DType type : new DType[] {DType.F32, DType.BF16}) {
+      for (int n : new int[] {1, 3, 9}) {
+        Tensor x = GemmContractTest.random(n, 96, 1);
+        List<Tensor> w = new ArrayList<>();
+        Tensor[] y = new Tensor[rows.length];
+        for (int i = 0; i < rows.length; i++) {
+          w.add(narrow(GemmContractTest.random(rows[i], 96, i), type));
+          y[i] = GemmContractTest.random(n, rows[i], 7);
+          y[i].fill(Float.NaN);
+        }
+        linear.forwardEach(x, w, y);
+        for (int i = 0; i < rows.length; i++) {
+          Tensor alone = GemmContractTest.random(n, rows[i], 7);
+          linear.forward(x, w.get(i), alone, false);
+          assertThat(y[i].toFloats()).as(type + ", N = " + n).isEqualTo(alone.toFloats());
+        }
+      }
+    }
   }
 
   @Test
@@ -250,6 +276,8 @@ class LinearContractTest {
     Tensor full = GemmContractTest.random(300, 256, 2);
     Tensor bf16 = narrow(full, DType.BF16);
     Tensor f16 = narrow(full, DType.F16);
+    List<Tensor> each = List.of(bf16, bf16);
+    Tensor[] outputs = {y, y};
     ThreadMXBean threads = (ThreadMXBean) ManagementFactory.getThreadMXBean();
     long least = Long.MAX_VALUE;
     for (int round = 0; round < 60 && least > 0; round++) { // until the compiler has caught up
@@ -258,6 +286,7 @@ class LinearContractTest {
         linear.forward(x, full, y, false);
         linear.forward(x, bf16, y, false);
         linear.forward(x, f16, y, true);
+        linear.forwardEach(x, each, outputs);
       }
       least = Math.min(least, threads.getCurrentThreadAllocatedBytes() - own);
     }
