@@ -6,6 +6,7 @@ import static java.lang.foreign.ValueLayout.JAVA_LONG;
 
 import io.hydrahead.cuda.CudaDevice;
 import io.hydrahead.cuda.LaunchArguments;
+import io.hydrahead.ops.CudaScratch;
 import io.hydrahead.ops.attention.CausalAttention.Shape;
 import io.hydrahead.ops.attention.CudaHeadLists.Groups;
 import io.hydrahead.tensor.DType;
@@ -28,8 +29,8 @@ final class CudaAttentionDecode implements AutoCloseable {
 
   private final CudaDevice device;
   private final CudaHeadLists lists;
-  private final CudaScratch partial;
-  private final CudaScratch zeros;
+  private final CudaScratch scratch;
+  private final CudaCounters counters;
 
   /** By variant and head dim: bf16, then float32 by aligned and log2 of the rows. */
   private final LaunchArguments[][] kernels =
@@ -38,11 +39,11 @@ final class CudaAttentionDecode implements AutoCloseable {
   /** {@code struct Arguments}. */
   private final MemorySegment arguments = Arena.ofAuto().allocate(160, 8);
 
-  CudaAttentionDecode(CudaDevice device, CudaHeadLists lists) {
+  CudaAttentionDecode(CudaDevice device, CudaScratch scratch, CudaHeadLists lists) {
     this.device = device;
     this.lists = lists;
-    partial = new CudaScratch(device);
-    zeros = new CudaScratch(device);
+    this.scratch = scratch;
+    counters = new CudaCounters(device);
   }
 
   /**
@@ -82,10 +83,10 @@ final class CudaAttentionDecode implements AutoCloseable {
     a.set(JAVA_LONG, 64, CudaAttentionLayout.address(q));
     a.set(JAVA_LONG, 72, CudaAttentionLayout.address(o));
     a.set(JAVA_LONG, 80, lse == null ? 0 : CudaAttentionLayout.address(lse));
-    long parts = splits == 1 ? 0 : partial.get(4 * slots * (d + 1)).address();
+    long parts = splits == 1 ? 0 : scratch.bytes(4 * slots * (d + 1));
     a.set(JAVA_LONG, 88, parts);
     a.set(JAVA_LONG, 96, parts + 4 * slots * d);
-    a.set(JAVA_LONG, 104, zeros.get(8L * count).address());
+    a.set(JAVA_LONG, 104, counters.address(8L * count));
     a.set(JAVA_LONG, 112, position == null ? 0 : CudaAttentionLayout.address(position));
     a.set(JAVA_LONG, 120, q.rowStride());
     a.set(JAVA_LONG, 128, o.rowStride());
@@ -131,7 +132,6 @@ final class CudaAttentionDecode implements AutoCloseable {
 
   @Override
   public void close() {
-    partial.close();
-    zeros.close();
+    counters.close();
   }
 }

@@ -6,6 +6,7 @@ import static java.lang.foreign.ValueLayout.JAVA_LONG;
 
 import io.hydrahead.cuda.CudaDevice;
 import io.hydrahead.cuda.LaunchArguments;
+import io.hydrahead.ops.CudaScratch;
 import io.hydrahead.ops.attention.CausalAttention.Shape;
 import io.hydrahead.ops.attention.CudaHeadLists.HeadList;
 import io.hydrahead.tensor.DType;
@@ -31,10 +32,10 @@ final class CudaAttentionForward implements AutoCloseable {
   /** {@code struct Arguments}. */
   private final MemorySegment arguments = Arena.ofAuto().allocate(120, 8);
 
-  CudaAttentionForward(CudaDevice device, CudaHeadLists lists) {
+  CudaAttentionForward(CudaDevice device, CudaScratch scratch, CudaHeadLists lists) {
     this.device = device;
     this.lists = lists;
-    hopper = CudaHopperForward.runsOn(device) ? new CudaHopperForward(device) : null;
+    hopper = CudaHopperForward.runsOn(device) ? new CudaHopperForward(device, scratch) : null;
   }
 
   void run(Shape s, int[] kvOf, int offset, Tensor q, Tensor k, Tensor v, Tensor o, Tensor lse) {

@@ -1,6 +1,7 @@
 package io.hydrahead.ops.attention;
 
 import io.hydrahead.cuda.CudaDevice;
+import io.hydrahead.ops.CudaScratch;
 import io.hydrahead.tensor.DType;
 import io.hydrahead.tensor.Tensor;
 
@@ -20,12 +21,11 @@ public final class CudaCausalAttention implements CausalAttention, AutoCloseable
    * @param scratch for what lives during one call
    * @param deterministic whether gradients must have the same bits in every run, too
    */
-  public CudaCausalAttention(
-      CudaDevice device, io.hydrahead.ops.CudaScratch scratch, boolean deterministic) {
+  public CudaCausalAttention(CudaDevice device, CudaScratch scratch, boolean deterministic) {
     this.device = device;
     CudaHeadLists lists = new CudaHeadLists();
-    forward = new CudaAttentionForward(device, lists);
-    decode = new CudaAttentionDecode(device, lists);
+    forward = new CudaAttentionForward(device, scratch, lists);
+    decode = new CudaAttentionDecode(device, scratch, lists);
     backward = new CudaAttentionBackward(device, scratch, deterministic);
   }
 

@@ -13,7 +13,7 @@ import java.util.PriorityQueue;
  */
 record CudaForwardPlan(int chunk, int chunks) {
   /** Beyond that many items a multiprocessor, whole query tiles balance themselves. */
-  private static final int PLENTY = 8;
+  private static final int PLENTY = 4;
 
   /** Cost of an item beside its key tiles, in key tiles: filling and draining the pipeline. */
   private static final double ITEM = 2;
@@ -51,10 +51,11 @@ record CudaForwardPlan(int chunk, int chunks) {
       lengths[i] = keyTiles(queries, offset, bm, bn, i);
     }
     double bestEnd = end(lengths, heads, longest, processors);
-    for (int c = 2; c <= 32; c += c < 8 ? 1 : 4) {
+    for (int c = 2; c <= longest; c++) {
       int chunk = (longest + c - 1) / c;
       int chunks = (longest + chunk - 1) / chunk;
-      if (chunk < 3 || (long) heads * tiles * chunks * tileBytes > MOST_BYTES) {
+      long items = (long) heads * tiles * chunks;
+      if (chunk < 3 || items > (long) PLENTY * processors || items * tileBytes > MOST_BYTES) {
         break;
       }
       double e = end(lengths, heads, chunk, processors);

@@ -8,6 +8,7 @@ import io.hydrahead.cuda.CudaDevice;
 import io.hydrahead.cuda.LaunchArguments;
 import io.hydrahead.cuda.TensorMap;
 import io.hydrahead.cuda.TensorMap.Swizzle;
+import io.hydrahead.ops.CudaScratch;
 import io.hydrahead.ops.attention.CausalAttention.Shape;
 import io.hydrahead.ops.attention.CudaHeadLists.HeadList;
 import io.hydrahead.tensor.DType;
@@ -21,14 +22,14 @@ final class CudaHopperForward implements AutoCloseable {
   private static final int HOPPER = 90;
 
   private final CudaDevice device;
-  private final CudaScratch partial;
-  private final CudaScratch zeros;
+  private final CudaScratch scratch;
+  private final CudaCounters counters;
   private final Variant[] variants = new Variant[CudaAttentionLayout.MOST_DIM + 1];
 
-  CudaHopperForward(CudaDevice device) {
+  CudaHopperForward(CudaDevice device, CudaScratch scratch) {
     this.device = device;
-    partial = new CudaScratch(device);
-    zeros = new CudaScratch(device);
+    this.scratch = scratch;
+    counters = new CudaCounters(device);
   }
 
   static boolean runsOn(CudaDevice device) {
@@ -50,6 +51,8 @@ final class CudaHopperForward implements AutoCloseable {
     variants[d].run(s, list, offset, q, k, v, o, lse);
   }
 
+  private record Planned(int heads, int queries, int offset, CudaForwardPlan plan) {}
+
   /** The kernel for one head dim. */
   private final class Variant {
     final int d;
@@ -69,11 +72,10 @@ final class CudaHopperForward implements AutoCloseable {
     /** {@code struct Workspace}. */
     final MemorySegment workspace = Arena.ofAuto().allocate(32, 8);
 
-    // What the plan was made for.
-    int plannedHeads;
-    int plannedQueries;
-    int plannedOffset;
-    CudaForwardPlan plan;
+    /** Plans of the last calls: layers of a model have different numbers of heads. */
+    final Planned[] recent = new Planned[16];
+
+    int oldest;
 
     Variant(int d) {
       this.d = d;
@@ -100,7 +102,7 @@ final class CudaHopperForward implements AutoCloseable {
     void run(
         Shape s, HeadList list, int offset, Tensor q, Tensor k, Tensor v, Tensor o, Tensor lse) {
       int heads = s.batch() * s.heads();
-      plan(heads, s.queries(), offset);
+      CudaForwardPlan plan = plan(heads, s.queries(), offset);
       int tiles = (s.queries() + bm - 1) / bm;
       int items = Math.toIntExact((long) heads * tiles * plan.chunks());
       sizes.set(JAVA_INT, 0, s.batch());
@@ -112,17 +114,17 @@ final class CudaHopperForward implements AutoCloseable {
       sizes.set(JAVA_INT, 24, section(s, list, offset));
       sizes.set(JAVA_FLOAT, 28, s.scale());
       // Two counters of the blocks, then one for each consumer of a query tile.
-      long counters = zeros.get(8 + 4L * heads * tiles * warpgroups).address();
+      long zeros = counters.address(8 + 4L * heads * tiles * warpgroups);
       long parts = 0;
       long results = 0;
       if (plan.chunks() > 1) {
         results = 4L * items * bm * d;
-        parts = partial.get(results + 4L * items * bm).address();
+        parts = scratch.bytes(results + 4L * items * bm);
       }
       workspace.set(JAVA_LONG, 0, parts);
       workspace.set(JAVA_LONG, 8, parts + results);
-      workspace.set(JAVA_LONG, 16, counters + 8);
-      workspace.set(JAVA_LONG, 24, counters);
+      workspace.set(JAVA_LONG, 16, zeros + 8);
+      workspace.set(JAVA_LONG, 24, zeros);
       kernel
           .begin()
           .map(queries(qMap, q, s))
@@ -137,15 +139,18 @@ final class CudaHopperForward implements AutoCloseable {
           .launch(Math.min(items, device.multiprocessors()), 128 * (warpgroups + 1), sharedBytes);
     }
 
-    private void plan(int heads, int queries, int offset) {
-      if (heads != plannedHeads || queries != plannedQueries || offset != plannedOffset) {
-        plan =
-            CudaForwardPlan.of(
-                heads, queries, offset, bm, bn, 4L * bm * (d + 1), device.multiprocessors());
-        plannedHeads = heads;
-        plannedQueries = queries;
-        plannedOffset = offset;
+    private CudaForwardPlan plan(int heads, int queries, int offset) {
+      for (Planned p : recent) {
+        if (p != null && p.heads == heads && p.queries == queries && p.offset == offset) {
+          return p.plan;
+        }
       }
+      CudaForwardPlan plan =
+          CudaForwardPlan.of(
+              heads, queries, offset, bm, bn, 4L * bm * (d + 1), device.multiprocessors());
+      recent[oldest] = new Planned(heads, queries, offset, plan);
+      oldest = (oldest + 1) % recent.length;
+      return plan;
     }
 
     /**
@@ -181,7 +186,6 @@ final class CudaHopperForward implements AutoCloseable {
 
   @Override
   public void close() {
-    partial.close();
-    zeros.close();
+    counters.close();
   }
 }

@@ -4,6 +4,7 @@ import static org.assertj.core.api.Assertions.assertThat;
 import static org.assertj.core.api.Assertions.assertThatThrownBy;
 
 import io.hydrahead.cuda.CudaTesting;
+import io.hydrahead.ops.CudaScratch;
 import io.hydrahead.ops.Samples;
 import io.hydrahead.ops.attention.CausalAttention.Shape;
 import io.hydrahead.tensor.DType;
@@ -18,16 +19,19 @@ import org.junit.jupiter.params.provider.CsvSource;
 /** The contract of {@link CausalAttention}'s forward half on a GPU, against the reference. */
 class CudaCausalAttentionTest extends CudaTesting {
   private static final CausalAttention REFERENCE = new ReferenceCausalAttention();
+  private CudaScratch scratch;
   private CudaCausalAttention cuda;
 
   @BeforeEach
   void open() {
-    cuda = new CudaCausalAttention(device(), new io.hydrahead.ops.CudaScratch(device()), true);
+    scratch = new CudaScratch(device());
+    cuda = new CudaCausalAttention(device(), scratch, true);
   }
 
   @AfterEach
   void close() {
     cuda.close();
+    scratch.close();
   }
 
   @ParameterizedTest
