@@ -64,7 +64,7 @@ final class CudaDeltaRuleForward {
     CHUNKS("chunks.cu", "gdn_chunks"),
     SEGMENT_ENDS("chunks.cu", "gdn_segment_ends"),
     HOPPER_CHUNKS("chunks_hopper.cu", "gdn_chunks"),
-    HOPPER_SEGMENT_ENDS("chunks_hopper.cu", "gdn_segment_ends"),
+    HOPPER_SEGMENT_ENDS("segment_ends_hopper.cu", "gdn_segment_ends"),
     COMBINE("combine.cu", "gdn_combine");
 
     private final String file;
@@ -451,9 +451,10 @@ final class CudaDeltaRuleForward {
       case HOPPER_CHUNKS, HOPPER_SEGMENT_ENDS -> {
         defines.add("-DVALUE_DIM=" + site.valueDim);
         defines.add("-DWARPGROUPS=" + site.columns / BOX);
-        defines.add("-DSEGMENT_ENDS=" + (ends ? 1 : 0));
-        defines.add("-DSAVE=" + (site.saving ? 1 : 0));
         defines.add("-DSTAGES=" + (ends ? END_STAGES : STAGES));
+        if (!ends) {
+          defines.add("-DSAVE=" + (site.saving ? 1 : 0));
+        }
       }
     }
     return device
