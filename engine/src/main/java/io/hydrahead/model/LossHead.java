@@ -118,8 +118,17 @@ final class LossHead {
       forward(c);
       teacher.forward(t);
       Tensor dLogits = grads == null ? null : separate.rows(0, c.logits.dim(0));
-      crossEntropy(c, dLogits);
-      ops.loss().kl(t.logits, c.logits, c.weights, klScale, dLogits, klSum);
+      ops.loss()
+          .distil(
+              t.logits,
+              c.logits,
+              c.targets,
+              c.weights,
+              klScale,
+              crossEntropyScale,
+              dLogits,
+              klSum,
+              crossEntropySum);
       headGradient(c, dLogits, grads);
     }
   }

@@ -226,6 +226,12 @@ struct Raw {
       v[3] = __uint_as_float(bits.w);
     }
   }
+
+  // What was computed from the elements is computed again: for values that would fill more registers
+  // than these until they are needed.
+  DEVICE void renew() {
+    asm volatile("" : "+r"(bits.x), "+r"(bits.y), "+r"(bits.z), "+r"(bits.w));
+  }
 };
 
 template <class T>
@@ -239,6 +245,8 @@ struct Raw<T, 1> {
   DEVICE void pack(const float (&v)[1]) { assign(value, v[0]); }
 
   DEVICE void unpack(float (&v)[1]) const { v[0] = to_float(value); }
+
+  DEVICE void renew() {}
 };
 
 // The first `count` of N elements one by one, the rest zeros: ragged ends and unaligned rows.
@@ -317,10 +325,11 @@ DEVICE float block_max(float v, float* shared) {
   return max;
 }
 
-// to[i] += sum over s of partials[s * stride + i] for i below n, in float64 and in a fixed order:
-// how partial sums of a fixed number of slices end up in a gradient. For blocks of 1024 threads, one
-// for each 32 elements.
-DEVICE void add_slices(const float* partials, int slices, int stride, float* to, int n) {
+// *to(i) += sum over s of partials[s * stride + i] for i below n, in float64 and in a fixed order: how
+// partial sums of a fixed number of slices end up in a gradient. Where to(i) is null nothing happens.
+// For blocks of 1024 threads, one for each 32 elements.
+template <class F>
+DEVICE void add_slices_to(const float* partials, int slices, int stride, int n, F to) {
   __shared__ double sums[32][33];
   int lane = threadIdx.x % 32;
   int team = threadIdx.x / 32;
@@ -337,8 +346,16 @@ DEVICE void add_slices(const float* partials, int slices, int stride, float* to,
   sum = warp_sum(sums[lane][team]);  // of element blockIdx.x * 32 + team
   i = blockIdx.x * 32 + team;
   if (lane == 0 && i < n) {
-    to[i] = (float)(to[i] + sum);
+    float* at = to(i);
+    if (at != nullptr) {
+      *at = (float)(*at + sum);
+    }
   }
+}
+
+// to[i] += sum over s of partials[s * stride + i].
+DEVICE void add_slices(const float* partials, int slices, int stride, float* to, int n) {
+  add_slices_to(partials, slices, stride, n, [&](int i) { return to + i; });
 }
 
 // ---------------------------------------------------------------------------------------------

@@ -19,7 +19,7 @@ public final class CudaShortConv implements ShortConv {
   private static final int RUN = 32;
 
   /** Blocks a multiprocessor; in the backward pass rows of blocks leave one partial dw each. */
-  private static final int BLOCKS = 32;
+  private static final int BLOCKS = 8;
 
   private record Sites(
       LaunchArguments forward,

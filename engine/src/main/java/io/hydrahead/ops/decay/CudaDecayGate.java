@@ -12,8 +12,8 @@ import io.hydrahead.tensor.Tensor;
 /** {@link DecayGate} on a GPU; a, b and their gradients in float32 or bf16. */
 public final class CudaDecayGate implements DecayGate {
   private static final int BLOCK = 256;
-  private static final int BLOCKS = 8; // a multiprocessor
-  private static final int BACKWARD_BLOCKS = 4;
+  private static final int BLOCKS = 32; // a multiprocessor
+  private static final int BACKWARD_BLOCKS = 8;
 
   private record Sites(
       LaunchArguments forward, LaunchArguments backward, LaunchArguments parameters) {}

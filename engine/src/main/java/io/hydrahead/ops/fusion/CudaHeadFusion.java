@@ -18,7 +18,7 @@ import java.util.List;
 /** {@link HeadFusion} on a GPU, in float32 or bf16. Rows may be column slices. */
 public final class CudaHeadFusion implements HeadFusion, AutoCloseable {
   private static final int BLOCK = 256;
-  private static final int BLOCKS = 8; // a multiprocessor
+  private static final int BLOCKS = 4; // a multiprocessor
   private static final int BACKWARD_BLOCKS = 4;
 
   /** What is on, as the kernels read it. */
@@ -28,10 +28,7 @@ public final class CudaHeadFusion implements HeadFusion, AutoCloseable {
   private static final int GATE = 4;
 
   private record Sites(
-      LaunchArguments forward,
-      LaunchArguments backward,
-      LaunchArguments bias,
-      LaunchArguments gamma) {}
+      LaunchArguments forward, LaunchArguments backward, LaunchArguments parameters) {}
 
   /** Places of heads, kept on the device from their first use on. */
   private record Places(int[] heads, Tensor device) {}
@@ -53,8 +50,7 @@ public final class CudaHeadFusion implements HeadFusion, AutoCloseable {
                 new Sites(
                     m.kernel("head_fusion_forward").arguments(),
                     m.kernel("head_fusion_backward").arguments(),
-                    m.kernel("head_fusion_bias").arguments(),
-                    m.kernel("head_fusion_gamma").arguments()));
+                    m.kernel("head_fusion_parameters").arguments()));
     this.scratch = scratch;
     this.device = device;
     arena = device.memory().arena();
@@ -190,24 +186,17 @@ public final class CudaHeadFusion implements HeadFusion, AutoCloseable {
         .wide(gates == null ? 0 : stride(gateGradients, width))
         .address(partials)
         .launch(slices, tiles, 1, BLOCK, 0);
-    if (s.gate() && dBias != null) {
-      k.bias
-          .begin()
-          .address(partials)
-          .integer(slices)
-          .integer(h)
-          .pointer(dBias)
-          .launch((int) ((width + 31) / 32), 1024, 0);
-    }
-    if (s.gamma()) {
-      k.gamma
+    Tensor biasSums = s.gate() ? dBias : null;
+    if (biasSums != null || s.gamma()) {
+      k.parameters
           .begin()
           .address(partials)
           .integer(slices)
           .integer(h)
           .pointer(places)
-          .pointer(dGamma)
-          .launch(h, 32, 0);
+          .pointerOrNull(biasSums)
+          .pointerOrNull(s.gamma() ? dGamma : null)
+          .launch((int) ((width + h + 31) / 32), 1024, 0);
     }
   }
 

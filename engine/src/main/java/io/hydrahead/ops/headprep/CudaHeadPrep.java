@@ -15,7 +15,7 @@ import io.hydrahead.tensor.Tensor;
 public final class CudaHeadPrep implements HeadPrep {
   private static final int BLOCK = 256;
   private static final int BLOCKS = 16; // a multiprocessor
-  private static final int BACKWARD_BLOCKS = 4;
+  private static final int BACKWARD_BLOCKS = 2;
 
   /** What is on, as the kernels read it. */
   private static final int NORM = 1;

@@ -8,6 +8,7 @@ import io.hydrahead.cuda.LaunchArguments;
 import io.hydrahead.ops.CudaRows;
 import io.hydrahead.ops.CudaScratch;
 import io.hydrahead.ops.CudaVariants;
+import io.hydrahead.ops.TensorChecks;
 import io.hydrahead.tensor.Tensor;
 
 /**
@@ -77,10 +78,58 @@ public final class CudaTokenLoss implements TokenLoss {
       Tensor dStudent,
       Tensor sum) {
     int n = LossShape.checkKl(teacher, student, weights, gradScale, dStudent, sum);
-    int v = student.size(-1);
     long losses = scratch.bytes(8L * n);
+    Sites sites =
+        launch(teacher, student, null, weights, gradScale, null, dStudent, true, losses, 0);
+    addUp(sites, n, losses, sum);
+  }
+
+  @Override
+  public void distil(
+      Tensor teacher,
+      Tensor student,
+      Tensor targets,
+      Tensor weights,
+      Tensor klScale,
+      Tensor crossEntropyScale,
+      Tensor dStudent,
+      Tensor klSum,
+      Tensor crossEntropySum) {
+    int n = LossShape.checkKl(teacher, student, weights, klScale, dStudent, klSum);
+    LossShape.check(student, targets, weights, crossEntropyScale, dStudent, crossEntropySum);
+    long kl = scratch.bytes(16L * n);
+    long crossEntropy = kl + 8L * n;
+    Sites sites =
+        launch(
+            teacher,
+            student,
+            targets,
+            weights,
+            klScale,
+            crossEntropyScale,
+            dStudent,
+            false,
+            kl,
+            crossEntropy);
+    addUp(sites, n, kl, klSum);
+    addUp(sites, n, crossEntropy, crossEntropySum);
+  }
+
+  private Sites launch(
+      Tensor teacher,
+      Tensor student,
+      Tensor targets,
+      Tensor weights,
+      Tensor klScale,
+      Tensor crossEntropyScale,
+      Tensor dStudent,
+      boolean add,
+      long klLosses,
+      long crossEntropyLosses) {
+    int v = student.size(-1);
     boolean aligned = aligned(teacher, v) && aligned(student, v) && aligned(dStudent, v);
     Sites sites = sites(v, student, aligned);
+    boolean gradient = dStudent != null;
     sites
         .distillation
         .begin()
@@ -88,16 +137,16 @@ public final class CudaTokenLoss implements TokenLoss {
         .wide(stride(teacher, v))
         .pointer(student)
         .wide(stride(student, v))
-        .address(0) // no targets
+        .pointerOrNull(targets)
         .pointer(weights)
-        .pointerOrNull(dStudent == null ? null : gradScale)
-        .address(0)
+        .pointerOrNull(gradient ? klScale : null)
+        .pointerOrNull(gradient ? crossEntropyScale : null)
         .pointerOrNull(dStudent)
-        .wide(dStudent == null ? 0 : stride(dStudent, v))
-        .integer(1) // added
-        .address(losses)
-        .address(0)
-        .launch(n, BLOCK, 0);
-    addUp(sites, n, losses, sum);
+        .wide(gradient ? stride(dStudent, v) : 0)
+        .integer(add ? 1 : 0)
+        .address(klLosses)
+        .address(crossEntropyLosses)
+        .launch(TensorChecks.rows(student), BLOCK, 0);
+    return sites;
   }
 }

@@ -31,4 +31,24 @@ public interface TokenLoss {
       Tensor gradScale,
       Tensor dStudent,
       Tensor sum);
+
+  /**
+   * Both losses of a distillation step: what {@link #crossEntropy} does with {@code
+   * crossEntropyScale} and then {@link #kl} with {@code klScale}, in one go where a backend can.
+   *
+   * @param dStudent assigned, and not the memory of {@code student}; or null
+   */
+  default void distil(
+      Tensor teacher,
+      Tensor student,
+      Tensor targets,
+      Tensor weights,
+      Tensor klScale,
+      Tensor crossEntropyScale,
+      Tensor dStudent,
+      Tensor klSum,
+      Tensor crossEntropySum) {
+    crossEntropy(student, targets, weights, crossEntropyScale, dStudent, crossEntropySum);
+    kl(teacher, student, weights, klScale, dStudent, klSum);
+  }
 }

@@ -17,7 +17,7 @@ record CudaNormKernels(
   static final int BLOCK = 256;
 
   /** Blocks a multiprocessor; each walks over rows. */
-  static final int BLOCKS = 8;
+  static final int BLOCKS = 16;
 
   static CudaVariants<CudaNormKernels> variants(CudaDevice device) {
     return new CudaVariants<>(

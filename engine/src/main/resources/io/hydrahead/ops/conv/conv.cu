@@ -19,6 +19,7 @@ constexpr int BLOCK = 64;
 constexpr int V = ALIGNED ? VECTOR<elem> : 1;
 constexpr int K = KERNEL;
 constexpr int RUN = 32;
+constexpr int AHEAD = 4;  // rows on their way
 
 DEVICE void load_weights(const param* w, int c, float (&to)[K][V]) {
 #pragma unroll
@@ -26,6 +27,16 @@ DEVICE void load_weights(const param* w, int c, float (&to)[K][V]) {
 #pragma unroll
     for (int j = 0; j < K; j++) {
       to[j][k] = to_float(w[(c + k) * K + j]);
+    }
+  }
+}
+
+DEVICE void shift(float (&window)[K][V]) {
+#pragma unroll
+  for (int j = 0; j < K - 1; j++) {
+#pragma unroll
+    for (int k = 0; k < V; k++) {
+      window[j][k] = window[j + 1][k];
     }
   }
 }
@@ -58,26 +69,31 @@ extern "C" __global__ void __launch_bounds__(BLOCK)
         load_some(state + ((long long)b * (K - 1) + t + K - 1) * channels + c, V, window[j + 1]);
       }
     }
-#pragma unroll 4
-    for (int t = begin; t < end; t++) {
-      float sum[V];
+    for (int from = begin; from < end; from += AHEAD) {
+      Raw<elem, V> rows[AHEAD];
 #pragma unroll
-      for (int k = 0; k < V; k++) {
-#pragma unroll
-        for (int j = 0; j < K - 1; j++) {
-          window[j][k] = window[j + 1][k];
+      for (int i = 0; i < AHEAD; i++) {
+        if (from + i < end) {
+          rows[i].load(in + (from + i) * x_stride);
         }
       }
-      load(in + t * x_stride, window[K - 1]);
 #pragma unroll
-      for (int k = 0; k < V; k++) {
-        sum[k] = weights[0][k] * window[0][k];
+      for (int i = 0; i < AHEAD; i++) {
+        if (from + i < end) {
+          shift(window);
+          rows[i].unpack(window[K - 1]);
+          float sum[V];
 #pragma unroll
-        for (int j = 1; j < K; j++) {
-          sum[k] = fmaf(weights[j][k], window[j][k], sum[k]);
+          for (int k = 0; k < V; k++) {
+            sum[k] = weights[0][k] * window[0][k];
+#pragma unroll
+            for (int j = 1; j < K; j++) {
+              sum[k] = fmaf(weights[j][k], window[j][k], sum[k]);
+            }
+          }
+          store(out + (from + i) * y_stride, sum);
         }
       }
-      store(out + t * y_stride, sum);
     }
   }
 }
@@ -127,36 +143,40 @@ extern "C" __global__ void __launch_bounds__(BLOCK)
     for (int j = 0; j < K - 1; j++) {
       load_some(upstream + (begin + j) * dy_stride, begin + j < tokens ? V : 0, window[j + 1]);
     }
-#pragma unroll 4
-    for (int t = begin; t < end; t++) {
+    for (int from = begin; from < end; from += AHEAD) {
+      Raw<elem, V> rows[AHEAD];
+      Raw<elem, V> later[AHEAD];  // dy of token t + K - 1
 #pragma unroll
-      for (int k = 0; k < V; k++) {
-#pragma unroll
-        for (int j = 0; j < K - 1; j++) {
-          window[j][k] = window[j + 1][k];
+      for (int i = 0; i < AHEAD; i++) {
+        if (from + i < end) {
+          rows[i].load(in + (from + i) * x_stride);
+        }
+        if (from + i < end && from + i + K - 1 < tokens) {
+          later[i].load(upstream + (from + i + K - 1) * dy_stride);
+        } else {
+          later[i].clear();
         }
       }
-      if (t + K - 1 < tokens) {
-        load(upstream + (t + K - 1) * dy_stride, window[K - 1]);
-      } else {
 #pragma unroll
-        for (int k = 0; k < V; k++) {
-          window[K - 1][k] = 0;
+      for (int i = 0; i < AHEAD; i++) {
+        if (from + i < end) {
+          shift(window);
+          later[i].unpack(window[K - 1]);
+          float v[V];
+          float g[V];
+          rows[i].unpack(v);
+#pragma unroll
+          for (int k = 0; k < V; k++) {
+            g[k] = 0;
+#pragma unroll
+            for (int j = 0; j < K; j++) {
+              g[k] = fmaf(weights[K - 1 - j][k], window[j][k], g[k]);
+              dw[K - 1 - j][k] = fmaf(v[k], window[j][k], dw[K - 1 - j][k]);
+            }
+          }
+          store(out + (from + i) * dx_stride, g);
         }
       }
-      float v[V];
-      float g[V];
-      load(in + t * x_stride, v);
-#pragma unroll
-      for (int k = 0; k < V; k++) {
-        g[k] = 0;
-#pragma unroll
-        for (int j = 0; j < K; j++) {
-          g[k] = fmaf(weights[K - 1 - j][k], window[j][k], g[k]);
-          dw[K - 1 - j][k] = fmaf(v[k], window[j][k], dw[K - 1 - j][k]);
-        }
-      }
-      store(out + t * dx_stride, g);
     }
   }
   float* to = partials + (long long)blockIdx.y * channels * K;

@@ -52,9 +52,18 @@ DEVICE int entry_index(int round) {
   return blockIdx.x * TILE + (threadIdx.x / 32) * (TILE / WARPS) + round * 32 + threadIdx.x % 32;
 }
 
-// The digit of entry i; DIGITS behind the last one.
-DEVICE int digit(const int* keys, int i, int n, int shift) {
-  return i < n ? ((unsigned)keys[i] >> shift) & (DIGITS - 1) : DIGITS;
+// The entries of a thread; behind the last one they count as none.
+DEVICE void read_entries(const int* list, int n, int (&to)[ROUNDS]) {
+#pragma unroll
+  for (int round = 0; round < ROUNDS; round++) {
+    int i = entry_index(round);
+    to[round] = i < n ? list[i] : 0;
+  }
+}
+
+// The digit of a round's key; DIGITS behind the last one.
+DEVICE int digit(int key, int round, int n, int shift) {
+  return entry_index(round) < n ? ((unsigned)key >> shift) & (DIGITS - 1) : DIGITS;
 }
 
 // counts[digit][block] of the keys.
@@ -62,43 +71,60 @@ extern "C" __global__ void __launch_bounds__(BLOCK)
     sort_count(int n, const int* keys, int shift, int* counts) {
   __shared__ int histogram[DIGITS + 1];
   histogram[threadIdx.x] = 0;
+  int own[ROUNDS];
+  read_entries(keys, n, own);
   __syncthreads();
 #pragma unroll
   for (int round = 0; round < ROUNDS; round++) {
-    atomicAdd(&histogram[digit(keys, entry_index(round), n, shift)], 1);
+    atomicAdd(&histogram[digit(own[round], round, n, shift)], 1);
   }
   __syncthreads();
   counts[threadIdx.x * gridDim.x + blockIdx.x] = histogram[threadIdx.x];
 }
 
-// Exclusive sums, in place. One block of 1024 threads.
+// Exclusive sums of n = a multiple of 256 counts, in place. One block of 1024 threads, which takes
+// 16 counts a thread at a time.
 extern "C" __global__ void __launch_bounds__(1024) sort_scan(int n, int* counts) {
+  constexpr int EACH = 16;
   __shared__ int sums[32];
-  int each = ceil_div(n, 1024);
-  int first = threadIdx.x * each;
-  int sum = 0;
-  for (int i = first; i < min(first + each, n); i++) {
-    sum += counts[i];
-  }
   int lane = threadIdx.x % 32;
   int warp = threadIdx.x / 32;
-  int inclusive = sum;
-  for (int step = 1; step < 32; step *= 2) {
-    int below = __shfl_up_sync(FULL_WARP, inclusive, step);
-    inclusive += lane >= step ? below : 0;
-  }
-  if (lane == 31) {
-    sums[warp] = inclusive;
-  }
-  __syncthreads();
-  int before = inclusive - sum;
-  for (int w = 0; w < warp; w++) {
-    before += sums[w];
-  }
-  for (int i = first; i < min(first + each, n); i++) {
-    int count = counts[i];
-    counts[i] = before;
-    before += count;
+  int carried = 0;
+  for (int base = 0; base < n; base += 1024 * EACH) {
+    int4* at = reinterpret_cast<int4*>(counts + base + threadIdx.x * EACH);
+    bool inside = base + threadIdx.x * EACH < n;
+    int4 own[EACH / 4];
+    int sum = 0;
+#pragma unroll
+    for (int i = 0; i < EACH / 4; i++) {
+      own[i] = inside ? at[i] : make_int4(0, 0, 0, 0);
+      sum += own[i].x + own[i].y + own[i].z + own[i].w;
+    }
+    int inclusive = sum;
+#pragma unroll
+    for (int step = 1; step < 32; step *= 2) {
+      int below = __shfl_up_sync(FULL_WARP, inclusive, step);
+      inclusive += lane >= step ? below : 0;
+    }
+    __syncthreads();
+    if (lane == 31) {
+      sums[warp] = inclusive;
+    }
+    __syncthreads();
+    int before = carried + inclusive - sum;
+    for (int w = 0; w < 32; w++) {
+      before += w < warp ? sums[w] : 0;
+      carried += sums[w];
+    }
+#pragma unroll
+    for (int i = 0; i < EACH / 4; i++) {
+      int4 c = own[i];
+      own[i] = make_int4(before, before + c.x, before + c.x + c.y, before + c.x + c.y + c.z);
+      before += c.x + c.y + c.z + c.w;
+      if (inside) {
+        at[i] = own[i];
+      }
+    }
   }
 }
 
@@ -114,11 +140,17 @@ extern "C" __global__ void __launch_bounds__(BLOCK)
     places[w][threadIdx.x] = 0;
   }
   __syncthreads();
+  int own[ROUNDS];
+  int moved[ROUNDS];
+  read_entries(keys, n, own);
+  if (values != nullptr) {
+    read_entries(values, n, moved);
+  }
   int digits[ROUNDS];
   int ranks[ROUNDS];
 #pragma unroll
   for (int round = 0; round < ROUNDS; round++) {
-    digits[round] = digit(keys, entry_index(round), n, shift);
+    digits[round] = digit(own[round], round, n, shift);
     unsigned same = __match_any_sync(FULL_WARP, digits[round]);
     int leader = __ffs(same) - 1;
     int before = 0;
@@ -143,8 +175,8 @@ extern "C" __global__ void __launch_bounds__(BLOCK)
     int i = entry_index(round);
     if (i < n) {
       int to = places[warp][digits[round]] + ranks[round];
-      to_keys[to] = keys[i];
-      to_values[to] = values == nullptr ? i : values[i];
+      to_keys[to] = own[round];
+      to_values[to] = values == nullptr ? i : moved[round];
     }
   }
 }

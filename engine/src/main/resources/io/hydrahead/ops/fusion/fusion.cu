@@ -236,23 +236,16 @@ extern "C" __global__ void __launch_bounds__(BLOCK, 2)
   }
 }
 
-// dbias (unless null) += the partial sums of all blocks.
+// dbias and, for these heads, dgamma (unless null) += the partial sums of all blocks.
 extern "C" __global__ void __launch_bounds__(1024)
-    head_fusion_bias(const float* partials, int slices, int heads, float* dbias) {
-  add_slices(partials, slices, heads * (HEAD_DIM + 1), dbias, heads * HEAD_DIM);
-}
-
-// dgamma of these heads += the partial sums of all blocks: one warp a head.
-extern "C" __global__ void __launch_bounds__(32)
-    head_fusion_gamma(const float* partials, int slices, int heads, const int* places,
-                      float* dgamma) {
-  double sum = 0;
-  for (int s = threadIdx.x; s < slices; s += 32) {
-    sum += partials[((long long)s * (HEAD_DIM + 1) + HEAD_DIM) * heads + blockIdx.x];
-  }
-  sum = warp_sum(sum);
-  if (threadIdx.x == 0) {
-    float* to = dgamma + places[blockIdx.x];
-    *to = (float)(*to + sum);
-  }
+    head_fusion_parameters(const float* partials, int slices, int heads, const int* places,
+                           float* dbias, float* dgamma) {
+  int gammas = heads * HEAD_DIM;  // where they begin
+  int n = gammas + heads;
+  add_slices_to(partials, slices, n, n, [&](int i) -> float* {
+    if (i < gammas) {
+      return dbias == nullptr ? nullptr : dbias + i;
+    }
+    return dgamma == nullptr ? nullptr : dgamma + places[i - gammas];
+  });
 }

@@ -105,18 +105,24 @@ DEVICE void each(F f) {
   }
 }
 
-DEVICE void load_weights(const param* w, Part& to) {
-  each([&](int i, int k) {
-    to.first[i][k] = 0;
-    to.second[i][k] = 0;
-  });
+// p *= factor * w. The weights come from the nearest cache each time: registers are dearer.
+DEVICE void multiply(Part& p, const param* w, float factor) {
 #pragma unroll
   for (int i = 0; i < COUNT; i++) {
+    float u[V];
     if (inside(i)) {
-      load(w + column(i), to.first[i]);
+      load(w + column(i), u);
+#pragma unroll
+      for (int k = 0; k < V; k++) {
+        p.first[i][k] *= factor * u[k];
+      }
     }
     if (inside_second(i)) {
-      load(w + HALF + column(i), to.second[i]);
+      load(w + HALF + column(i), u);
+#pragma unroll
+      for (int k = 0; k < V; k++) {
+        p.second[i][k] *= factor * u[k];
+      }
     }
   }
 }
@@ -153,54 +159,69 @@ DEVICE void rotate(Part& p, const float* cos, const float* sin, float direction)
 
 // Heads are numbered through all n rows; head i is at columns (i % heads) * HEAD_DIM of row
 // i / heads, whose position is its row modulo `tokens`.
-extern "C" __global__ void __launch_bounds__(BLOCK)
+struct Place {
+  int index;
+  bool active;
+  int row;
+  int column;
+  int position;
+
+  DEVICE Place(int i, int n, int tokens, int heads) {
+    index = i;
+    active = i < n * heads;
+    row = i / heads;
+    column = (i - row * heads) * HEAD_DIM;
+    position = row % tokens;
+  }
+
+  DEVICE const elem* at(const elem* x, long long stride) const { return x + row * stride + column; }
+
+  DEVICE elem* at(elem* x, long long stride) const { return x + row * stride + column; }
+
+  DEVICE long long angles() const { return (long long)position * HALF; }
+};
+
+extern "C" __global__ void __launch_bounds__(BLOCK, 3)
     head_prep_forward(int n, int tokens, int heads, int parts, const elem* x, long long x_stride,
                       const param* w, float norm_eps, float l2_eps, const float* cos,
                       const float* sin, const float* scale, elem* y, long long y_stride,
                       float* rstd, float* rnorm) {
   int team = threadIdx.x / TEAM;
+  int step = gridDim.x * TEAMS;
   int count = n * heads;
-  Part weights;
-  if (parts & NORM) {
-    load_weights(w, weights);
-  }
-  for (int base = blockIdx.x * TEAMS; base < count; base += gridDim.x * TEAMS) {
-    int i = base + team;
-    bool active = i < count;
-    int row = i / heads;
-    int head = i - row * heads;
-    int position = row % tokens;
-    RawPart in;
-    in.load(x + row * x_stride + head * HEAD_DIM, active);
+  RawPart next;
+  Place first(blockIdx.x * TEAMS + team, n, tokens, heads);
+  next.load(first.at(x, x_stride), first.active);
+  for (int base = blockIdx.x * TEAMS; base < count; base += step) {
+    Place here(base + team, n, tokens, heads);
+    Place after(base + team + step, n, tokens, heads);
     Part p;
-    in.unpack(p);
+    next.unpack(p);
+    next.load(after.at(x, x_stride), after.active);  // on its way while this head is worked on
     if (parts & NORM) {
       float reciprocal = rsqrtf(dot(p, p) / HEAD_DIM + norm_eps);
-      each([&](int j, int k) {
-        p.first[j][k] *= reciprocal * weights.first[j][k];
-        p.second[j][k] *= reciprocal * weights.second[j][k];
-      });
-      if (rstd != nullptr && active && threadIdx.x % TEAM == 0) {
-        rstd[i] = reciprocal;
+      multiply(p, w, reciprocal);
+      if (rstd != nullptr && here.active && threadIdx.x % TEAM == 0) {
+        rstd[here.index] = reciprocal;
       }
     }
-    if ((parts & ROTARY) && active) {
-      rotate(p, cos + (long long)position * HALF, sin + (long long)position * HALF, 1.f);
+    if ((parts & ROTARY) && here.active) {
+      rotate(p, cos + here.angles(), sin + here.angles(), 1.f);
     }
-    float factor = scale == nullptr ? 1.f : scale[position];
+    float factor = scale == nullptr ? 1.f : scale[here.position];
     if (parts & L2) {
       float reciprocal = rsqrtf(dot(p, p) + l2_eps);
-      if (rnorm != nullptr && active && threadIdx.x % TEAM == 0) {
-        rnorm[i] = reciprocal;
+      if (rnorm != nullptr && here.active && threadIdx.x % TEAM == 0) {
+        rnorm[here.index] = reciprocal;
       }
       factor *= reciprocal;
     }
-    if (active) {
+    if (here.active) {
       each([&](int j, int k) {
         p.first[j][k] *= factor;
         p.second[j][k] *= factor;
       });
-      store_part(y + row * y_stride + head * HEAD_DIM, p);
+      store_part(here.at(y, y_stride), p);
     }
   }
 }
@@ -215,38 +236,38 @@ extern "C" __global__ void __launch_bounds__(BLOCK, 2)
                        long long dx_stride, float* partials) {
   __shared__ float sums[BLOCK / 32][HEAD_DIM];
   int team = threadIdx.x / TEAM;
+  int step = gridDim.x * TEAMS;
   int count = n * heads;
-  Part weights;
-  load_weights(w, weights);
   Part dw;
   each([&](int j, int k) {
     dw.first[j][k] = 0;
     dw.second[j][k] = 0;
   });
-  for (int base = blockIdx.x * TEAMS; base < count; base += gridDim.x * TEAMS) {
-    int i = base + team;
-    bool active = i < count;
-    int row = i / heads;
-    int head = i - row * heads;
-    long long angles = (long long)(row % tokens) * HALF;
-    RawPart in;
-    RawPart upstream;
-    in.load(x + row * x_stride + head * HEAD_DIM, active);
-    upstream.load(dy + row * dy_stride + head * HEAD_DIM, active);
-    float reciprocal = active ? rstd[i] : 0.f;
+  RawPart next_in;
+  RawPart next_upstream;
+  float next_reciprocal = 0;
+  float next_norm = 0;
+  auto fetch = [&](const Place& at) {
+    next_in.load(at.at(x, x_stride), at.active);
+    next_upstream.load(at.at(dy, dy_stride), at.active);
+    next_reciprocal = at.active ? rstd[at.index] : 0.f;
+    next_norm = at.active && (parts & L2) ? rnorm[at.index] : 0.f;
+  };
+  fetch(Place(blockIdx.x * TEAMS + team, n, tokens, heads));
+  for (int base = blockIdx.x * TEAMS; base < count; base += step) {
+    Place here(base + team, n, tokens, heads);
+    RawPart in = next_in;
     Part g;
-    upstream.unpack(g);
+    next_upstream.unpack(g);
+    float reciprocal = next_reciprocal;
+    float norm = next_norm;
+    fetch(Place(base + team + step, n, tokens, heads));  // on its way while this head is worked on
     if (parts & L2) {
-      float norm = active ? rnorm[i] : 0.f;
       Part y;
       in.unpack(y);
-      float factor = reciprocal * norm;
-      each([&](int j, int k) {
-        y.first[j][k] *= factor * weights.first[j][k];
-        y.second[j][k] *= factor * weights.second[j][k];
-      });
-      if ((parts & ROTARY) && active) {
-        rotate(y, cos + angles, sin + angles, 1.f);
+      multiply(y, w, reciprocal * norm);
+      if ((parts & ROTARY) && here.active) {
+        rotate(y, cos + here.angles(), sin + here.angles(), 1.f);
       }
       float projection = dot(y, g);
       each([&](int j, int k) {
@@ -254,29 +275,25 @@ extern "C" __global__ void __launch_bounds__(BLOCK, 2)
         g.second[j][k] = norm * fmaf(-projection, y.second[j][k], g.second[j][k]);
       });
     }
-    if ((parts & ROTARY) && active) {
-      rotate(g, cos + angles, sin + angles, -1.f);
+    if ((parts & ROTARY) && here.active) {
+      rotate(g, cos + here.angles(), sin + here.angles(), -1.f);
     }
     Part v;
     in.unpack(v);
-    float projection = 0;
     each([&](int j, int k) {
       v.first[j][k] *= reciprocal;
       v.second[j][k] *= reciprocal;
       dw.first[j][k] = fmaf(g.first[j][k], v.first[j][k], dw.first[j][k]);
       dw.second[j][k] = fmaf(g.second[j][k], v.second[j][k], dw.second[j][k]);
-      g.first[j][k] *= weights.first[j][k];
-      g.second[j][k] *= weights.second[j][k];
-      projection = fmaf(g.first[j][k], v.first[j][k], projection);
-      projection = fmaf(g.second[j][k], v.second[j][k], projection);
     });
-    float mean = warp_sum<TEAM>(projection) / HEAD_DIM;
-    if (active) {
+    multiply(g, w, 1.f);
+    float mean = dot(g, v) / HEAD_DIM;
+    if (here.active) {
       each([&](int j, int k) {
         g.first[j][k] = reciprocal * fmaf(-mean, v.first[j][k], g.first[j][k]);
         g.second[j][k] = reciprocal * fmaf(-mean, v.second[j][k], g.second[j][k]);
       });
-      store_part(dx + row * dx_stride + head * HEAD_DIM, g);
+      store_part(here.at(dx, dx_stride), g);
     }
   }
   each([&](int j, int k) {

@@ -18,123 +18,128 @@
 
 constexpr int V = ALIGNED && WIDTH % VECTOR<elem> == 0 ? VECTOR<elem> : 1;
 constexpr int VECTORS = WIDTH / V;
-constexpr int BLOCK = 256;
+#ifndef LOSS_BLOCK
+#define LOSS_BLOCK 256
+#endif
+constexpr int BLOCK = LOSS_BLOCK;
 constexpr int COUNT = (VECTORS + BLOCK - 1) / BLOCK;  // vectors of a thread
 constexpr bool RESIDENT = COUNT * V <= 32;
+constexpr int KEPT = RESIDENT ? COUNT : 1;               // those that stay in registers
+#ifndef KL_BLOCKS
+#define KL_BLOCKS (BF16 ? 3 : 2)
+#endif
+#ifndef CE_BLOCKS
+#define CE_BLOCKS 4
+#endif
+#ifndef CE_STORE
+#define CE_STORE 1
+#endif
 constexpr float LOWEST = -3.0e38f;
 
 DEVICE int column(int i) { return (i * BLOCK + threadIdx.x) * V; }
 
 DEVICE bool inside(int i) { return VECTORS % BLOCK == 0 || i * BLOCK + threadIdx.x < VECTORS; }
 
-// The maximum of some logits and the sum of e^(x - max).
+// The maximum of some logits, the sum of e^(x - max) and, where asked for, that of e^(x - max) z.
 struct Sum {
   float max = LOWEST;
   float sum = 0;
+  float dot = 0;
 
-  DEVICE void add(const float (&x)[V]) {
-    float most = x[0];
-#pragma unroll
-    for (int k = 1; k < V; k++) {
-      most = fmaxf(most, x[k]);
-    }
-    if (most > max) {
-      sum *= exp_fast(max - most);
-      max = most;
-    }
-#pragma unroll
-    for (int k = 0; k < V; k++) {
-      sum += exp_fast(x[k] - max);
-    }
-  }
-
-  DEVICE void merge(float other_max, float other_sum) {
-    float most = fmaxf(max, other_max);
-    sum = sum * exp_fast(max - most) + other_sum * exp_fast(other_max - most);
+  DEVICE void merge(const Sum& other) {
+    float most = fmaxf(max, other.max);
+    float own = exp_fast(max - most);
+    float others = exp_fast(other.max - most);
+    sum = sum * own + other.sum * others;
+    dot = dot * own + other.dot * others;
     max = most;
   }
 
-  // Of the whole block, for every thread.
-  DEVICE void merge_block(float (&shared)[2][BLOCK / 32]) {
-#pragma unroll
-    for (int step = 16; step > 0; step /= 2) {
-      float other_max = __shfl_xor_sync(FULL_WARP, max, step);
-      float other_sum = __shfl_xor_sync(FULL_WARP, sum, step);
-      merge(other_max, other_sum);
-    }
-    if (threadIdx.x % 32 == 0) {
-      shared[0][threadIdx.x / 32] = max;
-      shared[1][threadIdx.x / 32] = sum;
-    }
-    __syncthreads();
-    max = shared[0][0];
-    sum = shared[1][0];
-#pragma unroll
-    for (int w = 1; w < BLOCK / 32; w++) {
-      merge(shared[0][w], shared[1][w]);
-    }
-    __syncthreads();
+  DEVICE Sum shuffled(int step) const {
+    Sum other;
+    other.max = __shfl_xor_sync(FULL_WARP, max, step);
+    other.sum = __shfl_xor_sync(FULL_WARP, sum, step);
+    other.dot = __shfl_xor_sync(FULL_WARP, dot, step);
+    return other;
   }
+
+  DEVICE double log_sum() const { return log((double)sum) + max; }
 };
 
-// A row that stays in registers, or is read again.
-struct Row {
-  Raw<elem, V> kept[RESIDENT ? COUNT : 1];
-
-  DEVICE Sum read(const elem* x) {
-    Sum s;
-    if constexpr (RESIDENT) {
+// Sums of two rows over the whole block, for every thread.
+DEVICE void merge_block(Sum& s, Sum& t) {
+  __shared__ Sum shared[2][BLOCK / 32];
 #pragma unroll
-      for (int i = 0; i < COUNT; i++) {
-        if (inside(i)) {
-          kept[i].load(x + column(i));
-        }
-      }
-#pragma unroll
-      for (int i = 0; i < COUNT; i++) {
-        if (inside(i)) {
-          float v[V];
-          kept[i].unpack(v);
-#pragma unroll
-          for (int k = 0; k < V; k++) {
-            s.max = fmaxf(s.max, v[k]);
-          }
-        }
-      }
-#pragma unroll
-      for (int i = 0; i < COUNT; i++) {
-        if (inside(i)) {
-          float v[V];
-          kept[i].unpack(v);
-#pragma unroll
-          for (int k = 0; k < V; k++) {
-            s.sum += exp_fast(v[k] - s.max);
-          }
-        }
-      }
-    } else {
-#pragma unroll 4
-      for (int i = 0; i < COUNT; i++) {
-        if (inside(i)) {
-          float v[V];
-          load(x + column(i), v);
-          s.add(v);
-        }
-      }
-    }
-    return s;
+  for (int step = 16; step > 0; step /= 2) {
+    s.merge(s.shuffled(step));
+    t.merge(t.shuffled(step));
   }
+  if (threadIdx.x % 32 == 0) {
+    shared[0][threadIdx.x / 32] = s;
+    shared[1][threadIdx.x / 32] = t;
+  }
+  __syncthreads();
+  s = shared[0][0];
+  t = shared[1][0];
+#pragma unroll
+  for (int w = 1; w < BLOCK / 32; w++) {
+    s.merge(shared[0][w]);
+    t.merge(shared[1][w]);
+  }
+}
 
-  DEVICE void again(const elem* x, int i, float (&v)[V]) const {
-    if constexpr (RESIDENT) {
-      kept[i].unpack(v);
-    } else {
-      load(x + column(i), v);
+DEVICE float most(const float (&x)[V]) {
+  float max = x[0];
+#pragma unroll
+  for (int k = 1; k < V; k++) {
+    max = fmaxf(max, x[k]);
+  }
+  return max;
+}
+
+// Loads the vectors of a thread that stay in registers.
+DEVICE void keep(const elem* x, Raw<elem, V> (&to)[KEPT]) {
+#pragma unroll
+  for (int i = 0; i < KEPT; i++) {
+    if (inside(i)) {
+      to[i].load(x + column(i));
     }
   }
-};
+}
 
-// Calls f(i) for the vectors of a thread; long rows from the end on.
+DEVICE float most(const Raw<elem, V> (&row)[KEPT]) {
+  float max = LOWEST;
+#pragma unroll
+  for (int i = 0; i < KEPT; i++) {
+    if (inside(i)) {
+      float v[V];
+      row[i].unpack(v);
+      max = fmaxf(max, most(v));
+    }
+  }
+  return max;
+}
+
+// Takes e^(x - max) of one more vector into the sum, and x to these exponentials.
+DEVICE void add(Sum& s, float (&x)[V]) {
+#pragma unroll
+  for (int k = 0; k < V; k++) {
+    x[k] = exp_fast(x[k] - s.max);
+    s.sum += x[k];
+  }
+}
+
+// Makes room for logits up to `max`.
+DEVICE void raise(Sum& s, float max) {
+  if (max > s.max) {
+    float factor = exp_fast(s.max - max);
+    s.sum *= factor;
+    s.dot *= factor;
+    s.max = max;
+  }
+}
+
+// Calls f(i) for the vectors of a thread; long rows from the end on, which the caches still hold.
 template <class F>
 DEVICE void each_vector(F f) {
   if constexpr (RESIDENT) {
@@ -166,10 +171,9 @@ DEVICE void clear_row(elem* d) {
 
 // losses[r] = weight (log sum e^x - x[target]); d = scale weight (softmax - onehot) unless null; d may
 // be the logits. A target below 0 or a weight of 0 leaves the row out: its gradient is 0.
-extern "C" __global__ void __launch_bounds__(BLOCK)
+extern "C" __global__ void __launch_bounds__(BLOCK, CE_BLOCKS)
     cross_entropy(const elem* logits, long long stride, const int* targets, const float* weights,
                   const float* scale, elem* d, long long d_stride, double* losses) {
-  __shared__ float shared[2][BLOCK / 32];
   int r = blockIdx.x;
   const elem* x = logits + r * stride;
   elem* to = d + r * d_stride;
@@ -184,34 +188,76 @@ extern "C" __global__ void __launch_bounds__(BLOCK)
     }
     return;
   }
-  Row row;
   float wanted = to_float(x[target]);
-  Sum s = row.read(x);
-  s.merge_block(shared);
+  float e[KEPT][V];
+  Raw<elem, V> row[KEPT];
+  Sum own;
+  if constexpr (RESIDENT) {
+    keep(x, row);
+    own.max = most(row);
+#pragma unroll
+    for (int i = 0; i < KEPT; i++) {
+      if (inside(i)) {
+        row[i].renew();
+        row[i].unpack(e[i]);
+        add(own, e[i]);
+      }
+    }
+  } else {
+#pragma unroll 4
+    for (int i = 0; i < COUNT; i++) {
+      if (inside(i)) {
+        load(x + column(i), e[0]);
+        raise(own, most(e[0]));
+        add(own, e[0]);
+      }
+    }
+  }
+  Sum s = own;
+  Sum none;
+  merge_block(s, none);
   if (threadIdx.x == 0) {
-    losses[r] = weight * (log((double)s.sum) + s.max - wanted);
+    losses[r] = weight * (s.log_sum() - wanted);
   }
   if (d == nullptr) {
     return;
   }
   float factor = *scale * weight;
   float over = factor / s.sum;
+  float of_own = over * exp_fast(own.max - s.max);
   each_vector([&](int i) {
     float v[V];
-    row.again(x, i, v);
+    if constexpr (RESIDENT && CE_STORE) {
 #pragma unroll
-    for (int k = 0; k < V; k++) {
-      v[k] = over * exp_fast(v[k] - s.max);
-      if (column(i) + k == target) {
-        v[k] -= factor;
+      for (int k = 0; k < V; k++) {
+        v[k] = of_own * e[i][k];
+      }
+    } else if constexpr (RESIDENT) {
+      row[i].renew();
+      row[i].unpack(v);
+#pragma unroll
+      for (int k = 0; k < V; k++) {
+        v[k] = over * exp_fast(v[k] - s.max);
+      }
+    } else {
+      load(x + column(i), v);
+#pragma unroll
+      for (int k = 0; k < V; k++) {
+        v[k] = over * exp_fast(v[k] - s.max);
+      }
+    }
+    if (target - column(i) >= 0 && target - column(i) < V) {
+#pragma unroll
+      for (int k = 0; k < V; k++) {
+        v[k] -= column(i) + k == target ? factor : 0.f;
       }
     }
     store(to + column(i), v);
   });
 }
 
-// p (e^d - 1 - d): a token's part of KL = sum of p d' where d = log q - log p, in a form that keeps
-// its digits when p and q are almost the same.
+// p (e^d - 1 - d) with d = log q - log p: a token's part of KL = sum of -p d, in a form that keeps its
+// digits when p and q are almost the same.
 DEVICE float divergence(float p, float q, float d) {
   if (fabsf(d) < 0.25f) {
     float series = fmaf(d, fmaf(d, fmaf(d, 1.f / 120, 1.f / 24), 1.f / 6), 0.5f);
@@ -223,14 +269,15 @@ DEVICE float divergence(float p, float q, float d) {
 // Losses of teacher and student together. kl_losses[r] = weight KL(teacher || student); with targets
 // (not null) also ce_losses as in cross_entropy. d, unless null, is assigned
 // weight (kl_scale (q - p) + ce_scale (q - onehot)) with q the student's and p the teacher's softmax,
-// or, with `add`, added to; it may be the student's logits.
-extern "C" __global__ void __launch_bounds__(BLOCK)
+// or, with `add_to`, added to; it may be the student's logits.
+//
+// With bf16 logits KL = sum of p (y - x) - (log Z_y - log Z_x) in one go; float32 ones have digits
+// that are worth the dearer form.
+extern "C" __global__ void __launch_bounds__(BLOCK, KL_BLOCKS)
     distillation(const elem* teacher, long long teacher_stride, const elem* student,
                  long long stride, const int* targets, const float* weights, const float* kl_scale,
-                 const float* ce_scale, elem* d, long long d_stride, int add, double* kl_losses,
+                 const float* ce_scale, elem* d, long long d_stride, int add_to, double* kl_losses,
                  double* ce_losses) {
-  __shared__ float shared[2][BLOCK / 32];
-  __shared__ double sums[BLOCK / 32];
   int r = blockIdx.x;
   const elem* x = student + r * stride;
   const elem* y = teacher + r * teacher_stride;
@@ -238,7 +285,7 @@ extern "C" __global__ void __launch_bounds__(BLOCK)
   int target = targets == nullptr ? -1 : targets[r];
   float weight = weights[r];
   if (weight == 0.f) {
-    if (d != nullptr && !add) {
+    if (d != nullptr && !add_to) {
       clear_row(to);
     }
     if (threadIdx.x == 0) {
@@ -251,50 +298,127 @@ extern "C" __global__ void __launch_bounds__(BLOCK)
   }
   bool scored = target >= 0 && target < WIDTH;
   float wanted = scored ? to_float(x[target]) : 0.f;
-  Row students;
-  Row teachers;
-  Sum s = students.read(x);
-  Sum t = teachers.read(y);
-  s.merge_block(shared);
-  t.merge_block(shared);
-  if (threadIdx.x == 0 && targets != nullptr) {
-    ce_losses[r] = scored ? weight * (log((double)s.sum) + s.max - wanted) : 0.;
+  Raw<elem, V> students[KEPT];
+  Raw<elem, V> teachers[KEPT];
+  Sum own_s;
+  Sum own_t;
+  auto take = [&](float (&u)[V], float (&v)[V]) {  // the student's and the teacher's logits
+#if BF16
+    float apart[V];
+#pragma unroll
+    for (int k = 0; k < V; k++) {
+      apart[k] = v[k] - u[k];
+    }
+#endif
+    add(own_s, u);
+    add(own_t, v);
+#if BF16
+#pragma unroll
+    for (int k = 0; k < V; k++) {
+      own_t.dot = fmaf(v[k], apart[k], own_t.dot);
+    }
+#endif
+  };
+  if constexpr (RESIDENT) {
+    keep(x, students);
+    keep(y, teachers);
+    own_s.max = most(students);
+    own_t.max = most(teachers);
+#pragma unroll
+    for (int i = 0; i < KEPT; i++) {
+      if (inside(i)) {
+        float u[V];
+        float v[V];
+        students[i].renew();
+        teachers[i].renew();
+        students[i].unpack(u);
+        teachers[i].unpack(v);
+        take(u, v);
+      }
+    }
+  } else {
+#pragma unroll 4
+    for (int i = 0; i < COUNT; i++) {
+      if (inside(i)) {
+        float u[V];
+        float v[V];
+        load(x + column(i), u);
+        load(y + column(i), v);
+        raise(own_s, most(u));
+        raise(own_t, most(v));
+        take(u, v);
+      }
+    }
   }
-  // log q - log p = (x - y) - (log Z_x - log Z_y), the maxima apart from the rest of log Z.
-  float shift = s.max - t.max;
-  float rest = (float)(log((double)s.sum) - log((double)t.sum));
+  Sum s = own_s;
+  Sum t = own_t;
+  merge_block(s, t);
+  if (threadIdx.x == 0) {
+    if (targets != nullptr) {
+      ce_losses[r] = scored ? weight * (s.log_sum() - wanted) : 0.;
+    }
+#if BF16
+    kl_losses[r] = weight * ((double)t.dot / t.sum - (t.log_sum() - s.log_sum()));
+#endif
+  }
+  if (BF16 && d == nullptr) {
+    return;
+  }
   float factor = d == nullptr ? 0.f : weight * *kl_scale;
   float hit = d == nullptr || !scored ? 0.f : weight * *ce_scale;
   float over_s = 1.f / s.sum;
   float over_t = 1.f / t.sum;
+  // log q - log p = (x - y) - (log Z_x - log Z_y), the maxima apart from the rest of log Z.
+  float shift = s.max - t.max;
+  float rest = BF16 ? 0.f : (float)(log((double)s.sum) - log((double)t.sum));
   float sum = 0;
   each_vector([&](int i) {
-    float v[V];
     float u[V];
+    float v[V];
     float g[V] = {};
-    students.again(x, i, v);
-    teachers.again(y, i, u);
-    if (d != nullptr && add) {
+    float apart[V];
+    if (d != nullptr && add_to) {
       load(to + column(i), g);
+    }
+    if constexpr (RESIDENT) {
+      students[i].renew();
+      teachers[i].renew();
+      students[i].unpack(u);
+      teachers[i].unpack(v);
+    } else {
+      load(x + column(i), u);
+      load(y + column(i), v);
     }
 #pragma unroll
     for (int k = 0; k < V; k++) {
-      float q = over_s * exp_fast(v[k] - s.max);
-      float p = over_t * exp_fast(u[k] - t.max);
-      sum += divergence(p, q, (v[k] - u[k] - shift) - rest);
-      g[k] += fmaf(factor, q - p, hit * q);
-      if (column(i) + k == target) {
-        g[k] -= hit;
+      apart[k] = u[k] - v[k];
+      u[k] = over_s * exp_fast(u[k] - s.max);
+      v[k] = over_t * exp_fast(v[k] - t.max);
+    }
+#pragma unroll
+    for (int k = 0; k < V; k++) {
+      if constexpr (!BF16) {
+        sum += divergence(v[k], u[k], (apart[k] - shift) - rest);
+      }
+      g[k] = fmaf(factor, u[k] - v[k], fmaf(hit, u[k], g[k]));
+    }
+    if (target - column(i) >= 0 && target - column(i) < V) {
+#pragma unroll
+      for (int k = 0; k < V; k++) {
+        g[k] -= column(i) + k == target ? hit : 0.f;
       }
     }
     if (d != nullptr) {
       store(to + column(i), g);
     }
   });
+#if !BF16
+  __shared__ double sums[BLOCK / 32];
   double total = block_sum((double)sum, sums);
   if (threadIdx.x == 0) {
     kl_losses[r] = weight * total;
   }
+#endif
 }
 
 // *sum += the losses of n rows, in a fixed order. One block.

@@ -19,7 +19,7 @@ class CudaShortConvTest extends CudaOpsTesting {
     for (int batch : new int[] {1, 3}) {
       for (int tokens : new int[] {1, 2, 13, 207}) {
         for (int channels : new int[] {1, 33, 96}) {
-          for (int k : new int[] {1, 2, 4}) {
+          for (int k : new int[] {1, 4}) {
             compare(f, batch, tokens, channels, k);
           }
         }

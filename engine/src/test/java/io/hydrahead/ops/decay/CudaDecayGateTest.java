@@ -16,7 +16,7 @@ class CudaDecayGateTest extends CudaOpsTesting {
     DecayGate reference = new ReferenceDecayGate();
     DecayGate cuda = new CudaDecayGate(device(), scratch());
     for (int h : new int[] {1, 3, 14, 300}) {
-      for (int n : new int[] {1, 13, 2070}) {
+      for (int n : new int[] {1, 13, h == 14 ? 2070 : 30}) {
         final String what = f + ", n " + n + ", heads " + h;
         final Tensor a = values(f, 3, n, h);
         final Tensor b = values(f, 2, n, h);

@@ -18,10 +18,10 @@ class CudaEmbeddingTest extends CudaOpsTesting {
   @ParameterizedTest
   @MethodSource("forms")
   void agreesWithTheReference(Form f) {
-    for (int n : new int[] {1, 13, 207, 5000}) {
+    for (int n : new int[] {1, 207, 3000}) {
       for (int d : new int[] {1, 33, 384}) {
-        for (int vocabulary : new int[] {1, 11, 1000, 70_000}) {
-          if ((long) vocabulary * d + (long) n * d < 3_000_000) {
+        for (int vocabulary : new int[] {1, 11, 70_000}) {
+          if ((long) vocabulary * d + (long) n * d < 120_000) {
             compare(f, n, d, vocabulary);
           }
         }

@@ -36,7 +36,7 @@ class CudaHeadFusionTest extends CudaOpsTesting {
     for (int bits = 0; bits < 8; bits++) {
       Switches s = new Switches((bits & 1) != 0, (bits & 2) != 0, (bits & 4) != 0, 1e-6f);
       for (int d : new int[] {32, 33, 128}) {
-        for (int n : new int[] {1, 13, 207}) {
+        for (int n : new int[] {1, 65}) {
           compare(f, s, n, d, HEADS, s.gate() && (n + d) % 2 == 0);
         }
       }

@@ -86,6 +86,28 @@ class CudaTokenLossTest extends CudaOpsTesting {
     cuda.kl(cudaTeacher, cudaStudent, cudaWeights, null, null, alone);
     assertThat(alone.getDouble(0)).as(what).isEqualTo(cudaKl.getDouble(0));
 
+    Tensor both = nan(n, v);
+    reference.distil(
+        teacher, student, integers(targets), weights, scale, scale, both, sum(), sum());
+    Tensor cudaBoth = unwritten(f, n, v);
+    Tensor klAgain = upload(sum());
+    Tensor crossEntropyAgain = upload(sum());
+    cuda.distil(
+        cudaTeacher,
+        cudaStudent,
+        cudaTargets,
+        cudaWeights,
+        cudaScale,
+        cudaScale,
+        cudaBoth,
+        klAgain,
+        crossEntropyAgain);
+    if (v > 1) {
+      assertClose(what + " both gradients", cudaBoth, both, f.stored(4e-6));
+    }
+    assertLoss(what + " KL of both", klAgain, kl, 5e-6);
+    assertLoss(what + " cross-entropy of both", crossEntropyAgain, sum, 2e-6);
+
     cuda.crossEntropy(cudaStudent, cudaTargets, cudaWeights, cudaScale, cudaStudent, upload(sum()));
     assertSameBits(what + " in place", cudaStudent, cudaD);
   }

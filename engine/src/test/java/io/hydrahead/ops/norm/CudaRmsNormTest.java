@@ -19,11 +19,12 @@ class CudaRmsNormTest extends CudaOpsTesting {
   @ParameterizedTest
   @MethodSource("forms")
   void agreesWithTheReference(Form f) {
-    for (int c : new int[] {1, 33, 384, 2048}) {
+    for (int c : new int[] {1, 33, 384}) {
       for (int n : new int[] {1, 13, 207}) {
         compare(f, n, c);
       }
     }
+    compare(f, 21, 2048);
   }
 
   private void compare(Form f, int n, int c) {
@@ -69,7 +70,7 @@ class CudaRmsNormTest extends CudaOpsTesting {
   void residualStep(Form f) {
     RmsNorm cuda = new CudaRmsNorm(device(), scratch());
     for (int c : new int[] {33, 384, 2048}) {
-      int n = 207;
+      int n = 21;
       Tensor x = values(f, 2, n, c);
       Tensor a = values(f, 1, n, c);
       Tensor w = OpsTesting.random(random, 1, c);

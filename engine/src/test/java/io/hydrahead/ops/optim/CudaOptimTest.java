@@ -16,7 +16,7 @@ import java.lang.foreign.Arena;
 import org.junit.jupiter.api.Test;
 
 class CudaOptimTest extends CudaOpsTesting {
-  private static final int[] SIZES = {1, 13, 207, 4098, 300_001};
+  private static final int[] SIZES = {1, 13, 207, 4098, 70_001};
   private final Optim reference = new ReferenceOptim();
 
   private static Tensor doubles(double value) {
