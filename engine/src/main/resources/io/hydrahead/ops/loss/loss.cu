@@ -18,22 +18,11 @@
 
 constexpr int V = ALIGNED && WIDTH % VECTOR<elem> == 0 ? VECTOR<elem> : 1;
 constexpr int VECTORS = WIDTH / V;
-#ifndef LOSS_BLOCK
-#define LOSS_BLOCK 256
-#endif
-constexpr int BLOCK = LOSS_BLOCK;
+constexpr int BLOCK = 256;
+constexpr int WARPS = BLOCK / 32;
 constexpr int COUNT = (VECTORS + BLOCK - 1) / BLOCK;  // vectors of a thread
 constexpr bool RESIDENT = COUNT * V <= 32;
 constexpr int KEPT = RESIDENT ? COUNT : 1;               // those that stay in registers
-#ifndef KL_BLOCKS
-#define KL_BLOCKS (BF16 ? 3 : 2)
-#endif
-#ifndef CE_BLOCKS
-#define CE_BLOCKS 4
-#endif
-#ifndef CE_STORE
-#define CE_STORE 1
-#endif
 constexpr float LOWEST = -3.0e38f;
 
 DEVICE int column(int i) { return (i * BLOCK + threadIdx.x) * V; }
@@ -46,47 +35,35 @@ struct Sum {
   float sum = 0;
   float dot = 0;
 
-  DEVICE void merge(const Sum& other) {
-    float most = fmaxf(max, other.max);
-    float own = exp_fast(max - most);
-    float others = exp_fast(other.max - most);
-    sum = sum * own + other.sum * others;
-    dot = dot * own + other.dot * others;
+  // Makes room for logits up to `most`.
+  DEVICE void raise(float most) {
+    float factor = exp_fast(max - most);
+    sum *= factor;
+    dot *= factor;
     max = most;
   }
 
-  DEVICE Sum shuffled(int step) const {
-    Sum other;
-    other.max = __shfl_xor_sync(FULL_WARP, max, step);
-    other.sum = __shfl_xor_sync(FULL_WARP, sum, step);
-    other.dot = __shfl_xor_sync(FULL_WARP, dot, step);
-    return other;
+  // Over LANES lanes, for all of them.
+  template <int LANES>
+  DEVICE void merge_lanes() {
+    raise(warp_max<LANES>(max));
+    sum = warp_sum<LANES>(sum);
+    dot = warp_sum<LANES>(dot);
+  }
+
+  // Over the block, for every thread. `shared` has one place a warp.
+  DEVICE void merge_block(Sum* shared) {
+    merge_lanes<32>();
+    if (threadIdx.x % 32 == 0) {
+      shared[threadIdx.x / 32] = *this;
+    }
+    __syncthreads();
+    *this = shared[threadIdx.x % WARPS];
+    merge_lanes<WARPS>();
   }
 
   DEVICE double log_sum() const { return log((double)sum) + max; }
 };
-
-// Sums of two rows over the whole block, for every thread.
-DEVICE void merge_block(Sum& s, Sum& t) {
-  __shared__ Sum shared[2][BLOCK / 32];
-#pragma unroll
-  for (int step = 16; step > 0; step /= 2) {
-    s.merge(s.shuffled(step));
-    t.merge(t.shuffled(step));
-  }
-  if (threadIdx.x % 32 == 0) {
-    shared[0][threadIdx.x / 32] = s;
-    shared[1][threadIdx.x / 32] = t;
-  }
-  __syncthreads();
-  s = shared[0][0];
-  t = shared[1][0];
-#pragma unroll
-  for (int w = 1; w < BLOCK / 32; w++) {
-    s.merge(shared[0][w]);
-    t.merge(shared[1][w]);
-  }
-}
 
 DEVICE float most(const float (&x)[V]) {
   float max = x[0];
@@ -129,13 +106,9 @@ DEVICE void add(Sum& s, float (&x)[V]) {
   }
 }
 
-// Makes room for logits up to `max`.
-DEVICE void raise(Sum& s, float max) {
+DEVICE void take_in(Sum& s, float max) {
   if (max > s.max) {
-    float factor = exp_fast(s.max - max);
-    s.sum *= factor;
-    s.dot *= factor;
-    s.max = max;
+    s.raise(max);
   }
 }
 
@@ -171,7 +144,7 @@ DEVICE void clear_row(elem* d) {
 
 // losses[r] = weight (log sum e^x - x[target]); d = scale weight (softmax - onehot) unless null; d may
 // be the logits. A target below 0 or a weight of 0 leaves the row out: its gradient is 0.
-extern "C" __global__ void __launch_bounds__(BLOCK, CE_BLOCKS)
+extern "C" __global__ void __launch_bounds__(BLOCK, 4)
     cross_entropy(const elem* logits, long long stride, const int* targets, const float* weights,
                   const float* scale, elem* d, long long d_stride, double* losses) {
   int r = blockIdx.x;
@@ -190,9 +163,9 @@ extern "C" __global__ void __launch_bounds__(BLOCK, CE_BLOCKS)
   }
   float wanted = to_float(x[target]);
   float e[KEPT][V];
-  Raw<elem, V> row[KEPT];
   Sum own;
   if constexpr (RESIDENT) {
+    Raw<elem, V> row[KEPT];
     keep(x, row);
     own.max = most(row);
 #pragma unroll
@@ -208,14 +181,14 @@ extern "C" __global__ void __launch_bounds__(BLOCK, CE_BLOCKS)
     for (int i = 0; i < COUNT; i++) {
       if (inside(i)) {
         load(x + column(i), e[0]);
-        raise(own, most(e[0]));
+        take_in(own, most(e[0]));
         add(own, e[0]);
       }
     }
   }
+  __shared__ Sum shared[WARPS];
   Sum s = own;
-  Sum none;
-  merge_block(s, none);
+  s.merge_block(shared);
   if (threadIdx.x == 0) {
     losses[r] = weight * (s.log_sum() - wanted);
   }
@@ -227,17 +200,10 @@ extern "C" __global__ void __launch_bounds__(BLOCK, CE_BLOCKS)
   float of_own = over * exp_fast(own.max - s.max);
   each_vector([&](int i) {
     float v[V];
-    if constexpr (RESIDENT && CE_STORE) {
+    if constexpr (RESIDENT) {
 #pragma unroll
       for (int k = 0; k < V; k++) {
         v[k] = of_own * e[i][k];
-      }
-    } else if constexpr (RESIDENT) {
-      row[i].renew();
-      row[i].unpack(v);
-#pragma unroll
-      for (int k = 0; k < V; k++) {
-        v[k] = over * exp_fast(v[k] - s.max);
       }
     } else {
       load(x + column(i), v);
@@ -273,7 +239,7 @@ DEVICE float divergence(float p, float q, float d) {
 //
 // With bf16 logits KL = sum of p (y - x) - (log Z_y - log Z_x) in one go; float32 ones have digits
 // that are worth the dearer form.
-extern "C" __global__ void __launch_bounds__(BLOCK, KL_BLOCKS)
+extern "C" __global__ void __launch_bounds__(BLOCK, BF16 ? 3 : 2)
     distillation(const elem* teacher, long long teacher_stride, const elem* student,
                  long long stride, const int* targets, const float* weights, const float* kl_scale,
                  const float* ce_scale, elem* d, long long d_stride, int add_to, double* kl_losses,
@@ -344,15 +310,17 @@ extern "C" __global__ void __launch_bounds__(BLOCK, KL_BLOCKS)
         float v[V];
         load(x + column(i), u);
         load(y + column(i), v);
-        raise(own_s, most(u));
-        raise(own_t, most(v));
+        take_in(own_s, most(u));
+        take_in(own_t, most(v));
         take(u, v);
       }
     }
   }
+  __shared__ Sum shared[2][WARPS];
   Sum s = own_s;
   Sum t = own_t;
-  merge_block(s, t);
+  s.merge_block(shared[0]);
+  t.merge_block(shared[1]);
   if (threadIdx.x == 0) {
     if (targets != nullptr) {
       ce_losses[r] = scored ? weight * (s.log_sum() - wanted) : 0.;
@@ -413,7 +381,7 @@ extern "C" __global__ void __launch_bounds__(BLOCK, KL_BLOCKS)
     }
   });
 #if !BF16
-  __shared__ double sums[BLOCK / 32];
+  __shared__ double sums[WARPS];
   double total = block_sum((double)sum, sums);
   if (threadIdx.x == 0) {
     kl_losses[r] = weight * total;
