@@ -17,11 +17,10 @@ public final class CudaHeadPrep implements HeadPrep {
   private static final int BLOCKS = 16; // a multiprocessor
   private static final int BACKWARD_BLOCKS = 2;
 
-  /** What is on, as the kernels read it. */
-  private static final int NORM = 1;
+  /** What is on behind the RMSNorm, as the kernels read it. */
+  private static final int ROTARY = 1;
 
-  private static final int ROTARY = 2;
-  private static final int L2 = 4;
+  private static final int L2 = 2;
 
   /** Launch sites of {@code headprep.cu}. */
   private record Sites(
@@ -58,7 +57,7 @@ public final class CudaHeadPrep implements HeadPrep {
   }
 
   private static int parts(Shape s, Tables t) {
-    return NORM | (t.cos() != null ? ROTARY : 0) | (s.l2() ? L2 : 0);
+    return (t.cos() != null ? ROTARY : 0) | (s.l2() ? L2 : 0);
   }
 
   /** Blocks for {@code rows} rows of heads. */
@@ -120,6 +119,7 @@ public final class CudaHeadPrep implements HeadPrep {
         .pointer(x)
         .wide(stride(x, width))
         .pointer(w)
+        .real(s.l2Eps())
         .pointerOrNull(t.cos())
         .pointerOrNull(t.sin())
         .pointer(rstd)

@@ -33,10 +33,9 @@ constexpr int TEAM = team_size();
 constexpr int TEAMS = BLOCK / TEAM;
 constexpr int COUNT = (VECTORS + TEAM - 1) / TEAM;  // vectors of a lane in each half
 
-// What is on.
-constexpr int NORM = 1;
-constexpr int ROTARY = 2;
-constexpr int L2 = 4;
+// What is on behind the RMSNorm.
+constexpr int ROTARY = 1;
+constexpr int L2 = 2;
 
 DEVICE int column(int i) { return (i * TEAM + threadIdx.x % TEAM) * V; }
 
@@ -105,57 +104,59 @@ DEVICE void each(F f) {
   }
 }
 
-// p *= factor * w. The weights come from the nearest cache each time: registers are dearer.
-DEVICE void multiply(Part& p, const param* w, float factor) {
+DEVICE void load_weights(const param* w, Part& to) {
+  each([&](int i, int k) {
+    to.first[i][k] = 0;
+    to.second[i][k] = 0;
+  });
 #pragma unroll
   for (int i = 0; i < COUNT; i++) {
-    float u[V];
     if (inside(i)) {
-      load(w + column(i), u);
-#pragma unroll
-      for (int k = 0; k < V; k++) {
-        p.first[i][k] *= factor * u[k];
-      }
+      load(w + column(i), to.first[i]);
     }
     if (inside_second(i)) {
-      load(w + HALF + column(i), u);
-#pragma unroll
-      for (int k = 0; k < V; k++) {
-        p.second[i][k] *= factor * u[k];
-      }
+      load(w + HALF + column(i), to.second[i]);
     }
   }
 }
 
-DEVICE float dot(const Part& a, const Part& b) {
-  float sum = 0;
-  each([&](int i, int k) {
-    sum = fmaf(a.first[i][k], b.first[i][k], sum);
-    sum = fmaf(a.second[i][k], b.second[i][k], sum);
-  });
-  return warp_sum<TEAM>(sum);
-}
+// Cosines and sines of a lane's pairs: a rotation R, up to a scale.
+struct Angles {
+  float cos[COUNT][V];
+  float sin[COUNT][V];
 
-// (x1, x2) to (x1 cos - x2 sin, x2 cos + x1 sin); back with direction -1.
-DEVICE void rotate(Part& p, const float* cos, const float* sin, float direction) {
+  // Those of a row of the tables, or, with null, no rotation.
+  DEVICE void load(const float* cos_row, const float* sin_row, bool active) {
 #pragma unroll
-  for (int i = 0; i < COUNT; i++) {
-    if (inside(i)) {
-      float c[V];
-      float s[V];
-      load(cos + column(i), c);
-      load(sin + column(i), s);
+    for (int i = 0; i < COUNT; i++) {
 #pragma unroll
       for (int k = 0; k < V; k++) {
-        float turned = direction * s[k];
-        float first = p.first[i][k];
-        float second = p.second[i][k];
-        p.first[i][k] = fmaf(first, c[k], -second * turned);
-        p.second[i][k] = fmaf(second, c[k], first * turned);
+        cos[i][k] = 1;
+        sin[i][k] = 0;
+      }
+      if (active && inside(i)) {
+        ::load(cos_row + column(i), cos[i]);
+        ::load(sin_row + column(i), sin[i]);
       }
     }
   }
-}
+
+  // (x1, x2) to (x1 cos - x2 sin, x2 cos + x1 sin), or with direction -1 the transposed map.
+  DEVICE void rotate(Part& p, float direction) const {
+    each([&](int i, int k) {
+      float turned = direction * sin[i][k];
+      float first = p.first[i][k];
+      float second = p.second[i][k];
+      p.first[i][k] = fmaf(first, cos[i][k], -second * turned);
+      p.second[i][k] = fmaf(second, cos[i][k], first * turned);
+    });
+  }
+
+  // R transposed times R: a number for each pair.
+  DEVICE float square(int i, int k) const {
+    return fmaf(cos[i][k], cos[i][k], sin[i][k] * sin[i][k]);
+  }
+};
 
 // Heads are numbered through all n rows; head i is at columns (i % heads) * HEAD_DIM of row
 // i / heads, whose position is its row modulo `tokens`.
@@ -198,41 +199,58 @@ extern "C" __global__ void __launch_bounds__(BLOCK, 3)
     Part p;
     next.unpack(p);
     next.load(after.at(x, x_stride), after.active);  // on its way while this head is worked on
-    if (parts & NORM) {
-      float reciprocal = rsqrtf(dot(p, p) / HEAD_DIM + norm_eps);
-      multiply(p, w, reciprocal);
-      if (rstd != nullptr && here.active && threadIdx.x % TEAM == 0) {
-        rstd[here.index] = reciprocal;
-      }
+    Part u;
+    Angles angles;
+    load_weights(w, u);
+    bool turned = (parts & ROTARY) && here.active;
+    angles.load(cos + here.angles(), sin + here.angles(), turned);
+    // The L2 norm of R (w x) needs no rotation, so both sums are on their way at once.
+    float squares = 0;
+    float norm = 0;
+    each([&](int j, int k) {
+      squares = fmaf(p.first[j][k], p.first[j][k], squares);
+      squares = fmaf(p.second[j][k], p.second[j][k], squares);
+      p.first[j][k] *= u.first[j][k];
+      p.second[j][k] *= u.second[j][k];
+      float pair = fmaf(p.first[j][k], p.first[j][k], p.second[j][k] * p.second[j][k]);
+      norm = fmaf(angles.square(j, k), pair, norm);
+    });
+    squares = warp_sum<TEAM>(squares);
+    norm = warp_sum<TEAM>(norm);
+    float factor = rsqrtf(squares / HEAD_DIM + norm_eps);
+    bool first_lane = here.active && threadIdx.x % TEAM == 0;
+    if (rstd != nullptr && first_lane) {
+      rstd[here.index] = factor;
     }
-    if ((parts & ROTARY) && here.active) {
-      rotate(p, cos + here.angles(), sin + here.angles(), 1.f);
-    }
-    float factor = scale == nullptr ? 1.f : scale[here.position];
     if (parts & L2) {
-      float reciprocal = rsqrtf(dot(p, p) + l2_eps);
-      if (rnorm != nullptr && here.active && threadIdx.x % TEAM == 0) {
+      float reciprocal = rsqrtf(fmaf(factor * factor, norm, l2_eps));
+      if (rnorm != nullptr && first_lane) {
         rnorm[here.index] = reciprocal;
       }
       factor *= reciprocal;
+    }
+    if (scale != nullptr) {
+      factor *= scale[here.position];
     }
     if (here.active) {
       each([&](int j, int k) {
         p.first[j][k] *= factor;
         p.second[j][k] *= factor;
       });
+      angles.rotate(p, 1.f);
       store_part(here.at(y, y_stride), p);
     }
   }
 }
 
-// With x^ = x * rstd, u = rotate(x^ w) and y = u * rnorm: g = rnorm * (dy - y (y . dy)), turned back
-// is dn; dx = rstd * (dn w - x^ mean(dn w x^)), and the block's part of dw = sum of dn x^ goes to
-// partials[blockIdx.x][HEAD_DIM]. y is computed again from x.
+// With x^ = x * rstd, n = x^ w, y = R n * rnorm and g = R^T dy: dn = rnorm g - rnorm^3 (n . g) R^T R n,
+// because y . dy = rnorm (n . g); without L2 norm dn = g. Then dx = rstd * (dn w - x^ mean(dn n)) and the
+// block's part of dw = sum of dn x^ goes to partials[blockIdx.x][HEAD_DIM]. Since |R n|^2 = rnorm^-2 -
+// l2_eps, n . dn = rnorm^3 l2_eps (n . g): one sum does for everything, and nothing of y is read.
 extern "C" __global__ void __launch_bounds__(BLOCK, 2)
     head_prep_backward(int n, int tokens, int heads, int parts, const elem* x, long long x_stride,
-                       const param* w, const float* cos, const float* sin, const float* rstd,
-                       const float* rnorm, const elem* dy, long long dy_stride, elem* dx,
+                       const param* w, float l2_eps, const float* cos, const float* sin,
+                       const float* rstd, const float* rnorm, const elem* dy, long long dy_stride, elem* dx,
                        long long dx_stride, float* partials) {
   __shared__ float sums[BLOCK / 32][HEAD_DIM];
   int team = threadIdx.x / TEAM;
@@ -262,37 +280,39 @@ extern "C" __global__ void __launch_bounds__(BLOCK, 2)
     float reciprocal = next_reciprocal;
     float norm = next_norm;
     fetch(Place(base + team + step, n, tokens, heads));  // on its way while this head is worked on
-    if (parts & L2) {
-      Part y;
-      in.unpack(y);
-      multiply(y, w, reciprocal * norm);
-      if ((parts & ROTARY) && here.active) {
-        rotate(y, cos + here.angles(), sin + here.angles(), 1.f);
-      }
-      float projection = dot(y, g);
-      each([&](int j, int k) {
-        g.first[j][k] = norm * fmaf(-projection, y.first[j][k], g.first[j][k]);
-        g.second[j][k] = norm * fmaf(-projection, y.second[j][k], g.second[j][k]);
-      });
-    }
-    if ((parts & ROTARY) && here.active) {
-      rotate(g, cos + here.angles(), sin + here.angles(), -1.f);
-    }
-    Part v;
+    Angles angles;
+    bool turned = (parts & ROTARY) && here.active;
+    angles.load(cos + here.angles(), sin + here.angles(), turned);
+    angles.rotate(g, -1.f);
+    Part u;
+    Part v;  // x^
+    load_weights(w, u);
     in.unpack(v);
+    float projection = 0;
     each([&](int j, int k) {
       v.first[j][k] *= reciprocal;
       v.second[j][k] *= reciprocal;
+      projection = fmaf(u.first[j][k] * v.first[j][k], g.first[j][k], projection);
+      projection = fmaf(u.second[j][k] * v.second[j][k], g.second[j][k], projection);
+    });
+    projection = warp_sum<TEAM>(projection);
+    float mean = projection / HEAD_DIM;
+    if (parts & L2) {
+      float slope = norm * norm * norm * projection;
+      mean = slope * l2_eps / HEAD_DIM;
+      each([&](int j, int k) {
+        float along = slope * angles.square(j, k);
+        g.first[j][k] = fmaf(norm, g.first[j][k], -along * (u.first[j][k] * v.first[j][k]));
+        g.second[j][k] = fmaf(norm, g.second[j][k], -along * (u.second[j][k] * v.second[j][k]));
+      });
+    }
+    each([&](int j, int k) {
       dw.first[j][k] = fmaf(g.first[j][k], v.first[j][k], dw.first[j][k]);
       dw.second[j][k] = fmaf(g.second[j][k], v.second[j][k], dw.second[j][k]);
+      g.first[j][k] = reciprocal * fmaf(g.first[j][k], u.first[j][k], -mean * v.first[j][k]);
+      g.second[j][k] = reciprocal * fmaf(g.second[j][k], u.second[j][k], -mean * v.second[j][k]);
     });
-    multiply(g, w, 1.f);
-    float mean = dot(g, v) / HEAD_DIM;
     if (here.active) {
-      each([&](int j, int k) {
-        g.first[j][k] = reciprocal * fmaf(-mean, v.first[j][k], g.first[j][k]);
-        g.second[j][k] = reciprocal * fmaf(-mean, v.second[j][k], g.second[j][k]);
-      });
       store_part(here.at(dx, dx_stride), g);
     }
   }
@@ -343,7 +363,9 @@ extern "C" __global__ void __launch_bounds__(BLOCK)
     in.load(at, true);
     Part p;
     in.unpack(p);
-    rotate(p, cos + angles, sin + angles, direction);
+    Angles turn;
+    turn.load(cos + angles, sin + angles, true);
+    turn.rotate(p, direction);
     store_part(at, p);
   }
 }
