@@ -182,7 +182,7 @@ struct Place {
   DEVICE long long angles() const { return (long long)position * HALF; }
 };
 
-extern "C" __global__ void __launch_bounds__(BLOCK, 3)
+extern "C" __global__ void __launch_bounds__(BLOCK, 4)
     head_prep_forward(int n, int tokens, int heads, int parts, const elem* x, long long x_stride,
                       const param* w, float norm_eps, float l2_eps, const float* cos,
                       const float* sin, const float* scale, elem* y, long long y_stride,
