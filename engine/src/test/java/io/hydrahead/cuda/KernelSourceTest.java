@@ -7,6 +7,7 @@ import static org.assertj.core.api.Assumptions.assumeThat;
 import java.io.IOException;
 import java.nio.file.Files;
 import java.nio.file.Path;
+import java.util.ArrayList;
 import java.util.List;
 import java.util.Map;
 import java.util.stream.Stream;
@@ -17,8 +18,9 @@ import org.junit.jupiter.params.provider.MethodSource;
 
 /**
  * Sources and their compilation. NVRTC needs no GPU: where it is installed, every kernel of the
- * engine is compiled here, in each variant that a line {@code // nvrtc: -DNAME=value …} of its
- * source names (without such lines, as float32 and as bf16).
+ * engine is compiled here. A line {@code // nvrtc: -DNAME=value …} of a source names a variant
+ * (without such lines there are two, float32 and bf16); all of them are compiled with {@code
+ * -Pslow}.
  */
 class KernelSourceTest {
   private static final CudaLibraries.Search SEARCH =
@@ -60,46 +62,67 @@ class KernelSourceTest {
         .hasMessageContaining("good.cu does not compile");
   }
 
-  static Stream<String> variants() throws IOException {
-    Path root = Path.of("src/main/resources");
-    try (Stream<Path> files = Files.walk(root)) {
+  private static final Path RESOURCES = Path.of("src/main/resources");
+
+  static Stream<Path> sources() throws IOException {
+    try (Stream<Path> files = Files.walk(RESOURCES)) {
       return files
           .filter(f -> f.toString().endsWith(".cu"))
+          .map(RESOURCES::relativize)
           .sorted()
-          .flatMap(f ->
-              lines(f)
-                  .flatMap(options ->
-                      Stream.of("sm_80", "sm_90a")
-                          .map(sm -> root.relativize(f) + " " + sm + " " + options)))
           .toList()
           .stream();
     }
   }
 
-  private static Stream<String> lines(Path source) {
-    try {
-      List<String> named =
-          Files.readAllLines(source).stream()
-              .filter(l -> l.startsWith("// nvrtc:"))
-              .map(l -> l.substring("// nvrtc:".length()).strip())
-              .toList();
-      return named.isEmpty() ? Stream.of("-DBF16=0", "-DBF16=1") : named.stream();
-    } catch (IOException e) {
-      throw new java.io.UncheckedIOException(e);
+  private static KernelSource source(Path file) {
+    return KernelSource.at("/" + file.getParent(), file.getFileName().toString());
+  }
+
+  /** NVRTC is given no folders: what is not ours cannot be included. */
+  @ParameterizedTest
+  @MethodSource("sources")
+  void everySourceFindsItsHeadersAndAsksForNoOthers(Path file) {
+    KernelSource source = source(file);
+    assertThat(source.text()).contains("extern \"C\"").doesNotContainPattern("#\\s*include\\s*<");
+    source
+        .headers()
+        .values()
+        .forEach(h -> assertThat(h).doesNotContainPattern("#\\s*include\\s*<"));
+  }
+
+  /** The first variant of each source, for the architecture that most of them are written for. */
+  @ParameterizedTest
+  @MethodSource("sources")
+  void everySourceCompiles(Path file) throws IOException {
+    Nvrtc nvrtc = nvrtc();
+    compile(nvrtc, file, "sm_90a", variants(file).getFirst());
+  }
+
+  @Tag("slow")
+  @ParameterizedTest
+  @MethodSource("sources")
+  void everyVariantCompiles(Path file) throws IOException {
+    Nvrtc nvrtc = nvrtc();
+    for (String variant : variants(file)) {
+      compile(nvrtc, file, "sm_80", variant);
+      compile(nvrtc, file, "sm_90a", variant);
     }
   }
 
-  @Tag("nvrtc")
-  @ParameterizedTest(allowZeroInvocations = true)
-  @MethodSource("variants")
-  void everyKernelCompiles(String variant) throws ClassNotFoundException {
-    Nvrtc nvrtc = nvrtc();
-    String[] words = variant.split(" +");
-    Path file = Path.of(words[0]);
-    List<String> options = new java.util.ArrayList<>(List.of(words).subList(2, words.length));
-    options.addAll(List.of("--gpu-architecture=" + words[1], "--std=c++17"));
-    KernelSource source = KernelSource.at("/" + file.getParent(), file.getFileName().toString());
-    assertThat(nvrtc.compile(source, options)).isNotEmpty();
+  private static List<String> variants(Path file) throws IOException {
+    List<String> named =
+        Files.readAllLines(RESOURCES.resolve(file)).stream()
+            .filter(l -> l.startsWith("// nvrtc:"))
+            .map(l -> l.substring("// nvrtc:".length()).strip())
+            .toList();
+    return named.isEmpty() ? List.of("-DBF16=0", "-DBF16=1") : named;
+  }
+
+  private static void compile(Nvrtc nvrtc, Path file, String architecture, String variant) {
+    List<String> options = new ArrayList<>(List.of(variant.split(" +")));
+    options.addAll(List.of("--gpu-architecture=" + architecture, "--std=c++17"));
+    assertThat(nvrtc.compile(source(file), options)).as("%s %s", file, variant).isNotEmpty();
   }
 
   private static Nvrtc nvrtc() {

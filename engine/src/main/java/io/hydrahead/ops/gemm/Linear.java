@@ -5,8 +5,10 @@ import java.util.List;
 
 /**
  * The linear map y = x Wᵀ of a transformer. Shapes: x [N, K], W [M, K] (as in checkpoints), y [N,
- * M]; x, y and gradients are float32; W is F32, BF16 or F16 in the forward pass and F32 where a
- * gradient of W is wanted. None of the methods allocates.
+ * M]. On the processor x, y and gradients are float32 and dense; W is F32, BF16 or F16 in the
+ * forward pass. On a GPU x, y and their gradients may be column slices of wider matrices, and F32
+ * or BF16 (BF16 goes into BF16 or F32, F32 into F32); W is best of their type. Gradients of W are
+ * float32. None of the methods allocates.
  */
 public interface Linear {
   /** y = x Wᵀ, or y += x Wᵀ when {@code accumulate}. Few rows go through a bandwidth-bound GEMV. */
