@@ -13,6 +13,7 @@ final class ProgressBar implements Progress {
   private static final long REDRAW_NANOS = 100_000_000L;
   private static final long PLAIN_NANOS = 30_000_000_000L;
   private static final int BAR = 24;
+  private static final int SHORT_BAR = 10;
 
   private final Terminal terminal;
   private final boolean quiet;
@@ -47,7 +48,7 @@ final class ProgressBar implements Progress {
     Interrupts.pollingBegins();
     stack.push(new Work(what, total, unit));
     if (terminal.interactive() && !quiet) {
-      draw(line(stack.peek(), System.nanoTime(), true));
+      draw(fitting(stack.peek(), System.nanoTime()));
     }
   }
 
@@ -70,10 +71,10 @@ final class ProgressBar implements Progress {
     }
     if (terminal.interactive()) {
       w.shown = now;
-      draw(line(w, now, true));
+      draw(fitting(w, now));
     } else if (!last) {
       w.shown = now;
-      terminal.err().println(line(w, now, false));
+      terminal.err().println(line(w, now, 0, true));
       terminal.err().flush();
     }
   }
@@ -120,7 +121,7 @@ final class ProgressBar implements Progress {
   }
 
   private void draw(String line) {
-    int width = Math.max(10, terminal.columns() - 1);
+    int width = width();
     String cut = line.length() > width ? line.substring(0, width) : line;
     String pad = " ".repeat(Math.max(0, drawn - cut.length()));
     String bar = terminal.color() ? cut.replaceFirst("(█+)", "\u001b[36m$1\u001b[0m") : cut;
@@ -129,17 +130,29 @@ final class ProgressBar implements Progress {
     drawn = cut.length();
   }
 
-  private static String line(Work w, long now, boolean bar) {
+  /** The line with its bar and counts, or, where that is too wide, what matters most of it. */
+  private String fitting(Work w, long now) {
+    String whole = line(w, now, BAR, true);
+    return whole.length() <= width() ? whole : line(w, now, SHORT_BAR, false);
+  }
+
+  private int width() {
+    return Math.max(10, terminal.columns() - 1);
+  }
+
+  private static String line(Work w, long now, int bar, boolean counts) {
     StringBuilder s = new StringBuilder(w.what);
     double rate = rate(w, now);
     if (w.total > 0) {
       double share = Math.clamp(w.done / (double) w.total, 0, 1);
-      int full = (int) (share * BAR);
-      if (bar) {
-        s.append(' ').append("█".repeat(full)).append("░".repeat(BAR - full));
+      int full = (int) (share * bar);
+      if (bar > 0) {
+        s.append(' ').append("█".repeat(full)).append("░".repeat(bar - full));
       }
-      s.append(
-          String.format(Locale.ROOT, " %3.0f%% %,d/%,d %s", share * 100, w.done, w.total, w.unit));
+      s.append(String.format(Locale.ROOT, " %3.0f%%", share * 100));
+      if (counts) {
+        s.append(String.format(Locale.ROOT, " %,d/%,d %s", w.done, w.total, w.unit));
+      }
       if (rate > 0 && w.done < w.total) {
         s.append(", ").append(rate(rate, w.unit));
         s.append(", ").append(duration((w.total - w.done) / rate)).append(" left");

@@ -46,6 +46,17 @@ class ProgressBarTest {
   }
 
   @Test
+  void aNarrowTerminalLosesTheCountsBeforeTheLoss() throws InterruptedException {
+    ProgressBar p = bar(80, false);
+    p.begin("transfer demo-transfer", 1_505_280, "tokens");
+    Thread.sleep(600); // then there is a rate
+    p.advance(301_056, "align 147/196, loss 0.074 / 0.075");
+    assertThat(err.toString())
+        .contains("20%", "tokens/s", " left, align 147/196")
+        .doesNotContain("1,505,280 tokens,");
+  }
+
+  @Test
   void drawsNothingWithoutATerminalOrWhenQuiet() {
     work(bar(0, false));
     work(bar(100, true));
