@@ -15,9 +15,9 @@ import picocli.CommandLine.Option;
 @Command(
     name = "demo",
     description = {
-      "The whole road on the bundled tiny model: probe, plan, convert and transfer",
-      "three hybrids, evaluate, and write a report. Takes seven minutes on two idle",
-      "CPU cores; an interrupted demo goes on with --resume."
+      "The whole road on the bundled tiny model; ends with report.html.",
+      "Probes, plans, converts and transfers three hybrids, and evaluates them. Takes",
+      "seven minutes on two idle CPU cores; if interrupted, goes on with --resume."
     })
 @Without(refused = {"--seed", "--dtype"})
 final class DemoCommand implements Callable<Integer> {

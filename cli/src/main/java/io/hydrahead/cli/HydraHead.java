@@ -17,8 +17,8 @@ import picocli.CommandLine.Spec;
 @Command(
     name = "hydrahead",
     description = {
-      "Turns Transformer checkpoints into head-wise hybrids of full and linear attention,",
-      "transfers the knowledge, and proves the result on long contexts.",
+      "Turns Transformer checkpoints into head-wise hybrids of full and linear",
+      "attention, transfers the knowledge, and proves the result on long contexts.",
       ""
     },
     versionProvider = HydraHead.Version.class,

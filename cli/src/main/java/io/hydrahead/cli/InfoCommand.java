@@ -90,7 +90,7 @@ final class InfoCommand implements Callable<Integer> {
         c.intermediateSize(),
         c.vocabSize());
     out.printf(
-        "context     %s native%s, rotary θ %s%n",
+        "context     %s tokens native%s, rotary θ %s%n",
         TokenCount.format(c.maxPositionEmbeddings()),
         c.rotary().yarn().factor() > 1 ? ", YaRN × " + c.rotary().yarn().factor() : "",
         number(c.rotary().theta()));

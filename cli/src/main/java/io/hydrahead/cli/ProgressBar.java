@@ -133,7 +133,11 @@ final class ProgressBar implements Progress {
   /** The line with its bar and counts, or, where that is too wide, what matters most of it. */
   private String fitting(Work w, long now) {
     String whole = line(w, now, BAR, true);
-    return whole.length() <= width() ? whole : line(w, now, SHORT_BAR, false);
+    if (whole.length() <= width()) {
+      return whole;
+    }
+    String less = line(w, now, SHORT_BAR, false);
+    return less.length() <= width() ? less : line(w, now, 0, false).substring(w.what.length() + 1);
   }
 
   private int width() {

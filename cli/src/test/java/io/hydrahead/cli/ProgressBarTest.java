@@ -49,10 +49,11 @@ class ProgressBarTest {
   void aNarrowTerminalLosesTheCountsBeforeTheLoss() throws InterruptedException {
     ProgressBar p = bar(80, false);
     p.begin("transfer demo-transfer", 1_505_280, "tokens");
+    p.advance(2048, "align 1/196, loss 0.9");
     Thread.sleep(600); // then there is a rate
     p.advance(301_056, "align 147/196, loss 0.074 / 0.075");
     assertThat(err.toString())
-        .contains("20%", "tokens/s", " left, align 147/196")
+        .contains("20%", "tokens/s", " left, align 147/196, loss 0.074 / 0.075")
         .doesNotContain("1,505,280 tokens,");
   }
 
