@@ -19,6 +19,7 @@ import io.hydrahead.tensor.InputException;
 import io.hydrahead.tokenizer.Tokenizer;
 import java.io.PrintWriter;
 import java.nio.file.Path;
+import java.util.ArrayList;
 import java.util.List;
 import java.util.Locale;
 import java.util.Map;
@@ -144,16 +145,19 @@ final class EvalCommand implements Callable<Integer> {
    * Refuses an evaluation of which not one cell could be measured: that is bad input, no result.
    */
   private static void requireSomething(List<Cell> cells) {
-    StringBuilder why = new StringBuilder("nothing was measured:");
+    List<String> why = new ArrayList<>();
     for (Cell c : cells) {
       switch (c.outcome()) {
         case Cell.Measured _ -> {
           return;
         }
-        case Cell.Skipped s -> why.append("\n  ").append(notMeasured(c, s));
+        case Cell.Skipped s -> why.add(notMeasured(c, s));
       }
     }
-    throw new InputException(why + "\ngive longer --lengths, another --style or other --tasks");
+    throw new InputException(
+        "nothing was measured: "
+            + String.join("; ", why)
+            + "; give longer --lengths, another --style or other --tasks");
   }
 
   private static String notMeasured(Cell c, Cell.Skipped s) {

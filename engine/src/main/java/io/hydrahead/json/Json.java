@@ -38,9 +38,8 @@ public final class Json {
           .enable(SerializationFeature.INDENT_OUTPUT)
           .build();
 
-  /** How Jackson writes a second place into its messages, such as that of an opening bracket. */
-  private static final Pattern PLACE =
-      Pattern.compile("\\[Source: [^;\\]]*; line: (\\d+), column: (\\d+)\\]");
+  /** A second place in Jackson's messages, such as that of an opening bracket: it says nothing. */
+  private static final Pattern PLACE = Pattern.compile(" ?\\(?[^(]*\\[Source: [^\\]]*\\]\\)?");
 
   private Json() {}
 
@@ -128,8 +127,7 @@ public final class Json {
                 + ", column "
                 + e.getLocation().getColumnNr();
     String what = e.getOriginalMessage() == null ? "malformed" : e.getOriginalMessage();
-    String line =
-        PLACE.matcher(what.lines().findFirst().orElse("")).replaceAll("line $1, column $2");
+    String line = PLACE.matcher(what.lines().findFirst().orElse("")).replaceAll("");
     return new InputException(source + ": invalid JSON" + where + ": " + line);
   }
 }
