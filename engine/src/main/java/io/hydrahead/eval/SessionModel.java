@@ -121,7 +121,7 @@ public final class SessionModel implements EvalModel, AutoCloseable {
       }
       out[i] = next;
       if (i + 1 < maxNew) {
-        next = argmax(session.decode(next), 0);
+        next = session.decodeGreedy(next);
       }
     }
     return out;

@@ -12,7 +12,7 @@ public final class NextTokenWork implements StageWork {
     this.learners = learners;
     this.passes =
         learners.stream()
-            .map(l -> new TrainingPass(l.model(), b.microRows(), b.context(), true))
+            .map(l -> new TrainingPass(l.model(), b.microRows(), b.context(), b.training()))
             .toList();
   }
 

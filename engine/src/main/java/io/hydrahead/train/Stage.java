@@ -1,6 +1,7 @@
 package io.hydrahead.train;
 
 import io.hydrahead.json.Fields;
+import io.hydrahead.model.TrainingPass;
 import io.hydrahead.tensor.InputException;
 import java.util.HashSet;
 import java.util.List;
@@ -55,8 +56,15 @@ public record Stage(
    * @param rows sequences a step
    * @param microRows sequences that are computed at once; divides {@code rows}
    * @param context T, tokens a sequence
+   * @param recompute whether only each layer's input is kept for the backward pass and the rest
+   *     computed again: less memory, a third more work, the same bits
    */
-  public record Batching(int rows, int microRows, int context) {
+  public record Batching(int rows, int microRows, int context, boolean recompute) {
+    /** Keeping all activations. */
+    public Batching(int rows, int microRows, int context) {
+      this(rows, microRows, context, false);
+    }
+
     static Batching read(Fields f, int maxContext) {
       int context = f.integer("context", 8, maxContext);
       int rows = f.integer("rows", 1, 1 << 20);
@@ -64,7 +72,12 @@ public record Stage(
       if (rows % micro != 0) {
         throw f.error("micro_rows", "must divide rows, " + rows);
       }
-      return new Batching(rows, micro, context);
+      return new Batching(rows, micro, context, f.flag("recompute", false));
+    }
+
+    /** What a pass with gradients keeps. */
+    public TrainingPass.Options training() {
+      return new TrainingPass.Options(true, recompute);
     }
 
     /** Micro-batches a step. */

@@ -22,6 +22,9 @@ import java.util.List;
  * that of each micro-batch.
  */
 final class AlignWork implements StageWork {
+  /** Each layer goes forward and back before the next: they need no memory of their own. */
+  private static final TrainingPass.Options ONE_LAYER = new TrainingPass.Options(true, true);
+
   private final List<Learner> learners;
   private final List<TrainingPass> students;
   private final TrainingPass teacher;
@@ -42,7 +45,7 @@ final class AlignWork implements StageWork {
     this.teacher = new TrainingPass(teacher, b.microRows(), b.context(), false);
     this.students =
         learners.stream()
-            .map(l -> new TrainingPass(l.model(), b.microRows(), b.context(), true))
+            .map(l -> new TrainingPass(l.model(), b.microRows(), b.context(), ONE_LAYER))
             .toList();
     this.memory = new Workspace(teacher.ops().memory());
     this.losses = new double[learners.size()];

@@ -25,7 +25,7 @@ final class DistilWork implements StageWork {
     this.teacher = new TrainingPass(teacher, b.microRows(), b.context(), false);
     this.students =
         learners.stream()
-            .map(l -> new TrainingPass(l.model(), b.microRows(), b.context(), true))
+            .map(l -> new TrainingPass(l.model(), b.microRows(), b.context(), b.training()))
             .toList();
   }
 
