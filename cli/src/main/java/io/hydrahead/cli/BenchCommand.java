@@ -147,6 +147,10 @@ final class BenchCommand implements Callable<Integer> {
     if (json != null) {
       Outputs.requireFree(common, json, "--json");
     }
+    if (what != What.OPS) {
+      ModelShapes.get(shape);
+      plans.forEach(PlanName::of);
+    }
     try (Ops ops = LoadedModel.ops(common)) {
       if (!ops.memory().host()) {
         device(ops);

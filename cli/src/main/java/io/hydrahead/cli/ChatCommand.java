@@ -41,6 +41,7 @@ final class ChatCommand implements Callable<Integer> {
 
   @Override
   public Integer call() throws IOException {
+    Sources.config(folder);
     ChatMl chat = new ChatMl(Tokenizer.load(folder));
     BufferedReader in =
         new BufferedReader(new InputStreamReader(System.in, StandardCharsets.UTF_8));

@@ -88,6 +88,13 @@ final class CheckCommand implements Callable<Integer> {
   }
 
   private List<Deviation> model(Path folder, Path goldenFile) {
+    try (SafetensorsFile golden = SafetensorsFile.open(goldenFile)) {
+      if (golden.tensors().keySet().stream().noneMatch(n -> n.endsWith("input_ids"))) {
+        throw new InputException(
+            goldenFile
+                + ": has no input_ids, nothing to run the model on; for operation goldens use --op");
+      }
+    }
     try (SafetensorsFile golden = SafetensorsFile.open(goldenFile);
         LoadedModel loaded =
             LoadedModel.open(

@@ -40,6 +40,7 @@ final class GenerateCommand implements Callable<Integer> {
 
   @Override
   public Integer call() {
+    Sources.config(folder);
     Tokenizer tokenizer = Tokenizer.load(folder);
     String prompt = TextSource.read(words, file, System.in, "prompt");
     int[] ids = tokenizer.encode(prompt);

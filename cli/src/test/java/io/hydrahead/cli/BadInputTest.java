@@ -65,6 +65,9 @@ class BadInputTest {
   @Test
   void missingFolderFileAndField() throws IOException {
     assertThat(refused("info", temporary.resolve("none"))).contains("none", "no such");
+    assertThat(refused("generate", temporary.resolve("none"), "the"))
+        .contains("none: no such checkpoint folder");
+    assertThat(refused("bench", "decode", "--shape", "none")).contains("none", "qwen3-0.6b");
     edit("config.json", "\"hidden_size\"", "\"hidden_sise\"");
     assertThat(refused("info", model))
         .contains("config.json", "hidden_size is missing", "there is 'hidden_sise'");
@@ -224,7 +227,8 @@ class BadInputTest {
     assertThat(refused("check", "--op", "gated-delta", golden)).contains("gated-delta");
     assertThat(refused("check", "--op", "softmax", golden)).contains("gated-delta");
     assertThat(refused("check", golden)).contains("checkpoint");
-    assertThat(refused("check", model, model.resolve("model.safetensors"))).contains("input_ids");
+    assertThat(refused("check", model, model.resolve("model.safetensors")))
+        .contains("model.safetensors: has no input_ids");
     assertThat(refused("check", model, golden, "--tolerance", "-1")).contains("tolerance");
   }
 
