@@ -71,6 +71,7 @@ class BadInputTest {
     edit("config.json", "\"hidden_size\"", "\"hidden_sise\"");
     assertThat(refused("info", model))
         .contains("config.json", "hidden_size is missing", "there is 'hidden_sise'");
+    edit("config.json", "\"hidden_sise\"", "\"hidden_size\"");
     Files.delete(model.resolve("model.safetensors"));
     assertThat(refused("generate", model, "the")).contains("model.safetensors");
   }
