@@ -58,16 +58,27 @@ record DeviceCeilings(double gemmTflops, double copyGBs, double peakTflops) {
     }
   }
 
-  /** Median of some runs, after two that do not count. */
+  /** A run takes so many milliseconds at least: the host's share of a launch is then hidden. */
+  private static final double SHORTEST_RUN = 2;
+
+  private static final int MOST_TIMES = 200;
+
+  /**
+   * Median of some runs, each the mean of as many times as fill it, after two that do not count.
+   */
   static double milliseconds(CudaDevice device, int runs, Runnable work) {
-    work.run();
     work.run();
     double[] ms = new double[runs];
     try (CudaTimer timer = new CudaTimer(device)) {
+      timer.start();
+      work.run();
+      int times = Math.clamp((long) Math.ceil(SHORTEST_RUN / timer.stop()), 1, MOST_TIMES);
       for (int i = 0; i < runs; i++) {
         timer.start();
-        work.run();
-        ms[i] = timer.stop();
+        for (int n = 0; n < times; n++) {
+          work.run();
+        }
+        ms[i] = timer.stop() / times;
       }
     }
     Arrays.sort(ms);

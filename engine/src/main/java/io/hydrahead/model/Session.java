@@ -32,7 +32,7 @@ public final class Session implements AutoCloseable {
   private final Map<Integer, Chain> prefillChains = new HashMap<>();
   private final Chain decodeChain;
 
-  /** In place of {@link #decodeChain}, or null. */
+  /** Decodes in place of {@link #decodeChain}, which then ends prefills only; or null. */
   private final FusedDecode fused;
 
   private final int[] one = new int[1];
@@ -125,7 +125,7 @@ public final class Session implements AutoCloseable {
       caches[l] = new LayerCache(model, l, capacity, memory);
     }
     fused = FusedDecode.supports(model) ? FusedDecode.open(model, caches, capacity, memory) : null;
-    decodeChain = fused == null ? new Chain(1, new Buffers.Overlay(memory, type)) : null;
+    decodeChain = new Chain(1, new Buffers.Overlay(memory, type));
     lastHidden = memory.allocate(type, 1, c.hiddenSize());
     lastNormed = memory.allocate(type, 1, c.hiddenSize());
     logitsRow = memory.f32(1, c.vocabSize());

@@ -169,7 +169,7 @@ class CudaModelTest {
     double[] rounded = curve(bf16, 50);
     assertThat(here[49]).isLessThan(0.8 * here[0]);
     for (int i = 0; i < 50; i++) {
-      assertThat(exact[i]).as("float32, step %d", i).isCloseTo(here[i], within(1e-3 * here[i]));
+      assertThat(exact[i]).as("float32, step %d", i).isCloseTo(here[i], within(3e-3 * here[i]));
     }
     // Rounding grows from step to step: bf16 starts alike and comes equally far.
     for (int i = 0; i < 10; i++) {

@@ -114,9 +114,20 @@ class FusedDecodeTest {
       for (int i = 0; i < want.size(); i++) {
         assertThat(GoldenCheck.relativeL2(got.get(i), want.get(i)))
             .as("token %d", before + i)
-            .isLessThan(2e-2);
+            .isLessThan(1e-2);
       }
     }
+  }
+
+  /** The same model with the matrices that the device works with: rounded to bf16. */
+  private static HybridTransformer rounded(HybridTransformer m) {
+    for (String name : m.parameters().names()) {
+      Tensor t = m.parameters().get(name);
+      for (long i = 0; t.rank() == 2 && i < t.size(); i++) {
+        t.set(i, DType.BF16.widen(DType.BF16.narrow(t.get(i))));
+      }
+    }
+    return m;
   }
 
   private static List<Tensor> read(HybridTransformer m, int[] ids, int before) {
