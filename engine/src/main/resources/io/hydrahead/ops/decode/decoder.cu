@@ -2,7 +2,7 @@
 // after each stage of a layer. Batch 1 is bound by reading the weights once; stream.cuh keeps the
 // copies going through all barriers.
 //
-// A layer: P = in · norm(x); heads (heads.cuh); x += o · fuse(heads); a = SwiGLU(gateUp · norm(x));
+// A layer: P = in · norm(x); heads (full_heads.cuh, linear_heads.cuh); x += o · fuse(heads); a = SwiGLU(gateUp · norm(x));
 // x += down · a. The residual stream and all vectors between are float32.
 //
 // Launch with one block a multiprocessor, all resident at once.
@@ -10,7 +10,8 @@
 // nvrtc: -DHIDDEN=2048 -DHEADS=16 -DHEAD_DIM=128 -DMLP=6144 -DGROUP=2
 // nvrtc: -DHIDDEN=384 -DHEADS=16 -DHEAD_DIM=32 -DMLP=1024 -DGROUP=4
 #include "fuse.cuh"
-#include "heads.cuh"
+#include "full_heads.cuh"
+#include "linear_heads.cuh"
 #include "stream.cuh"
 
 // Vectors of a product in shared memory, in turns with what heads and fusion need.
