@@ -2,6 +2,7 @@ package io.hydrahead.cli;
 
 import io.hydrahead.data.TaskStyle;
 import io.hydrahead.eval.EvalTask;
+import io.hydrahead.eval.Lengths;
 import io.hydrahead.json.Fields;
 import io.hydrahead.plan.PlanChoices;
 import io.hydrahead.plan.Ratio;
@@ -65,7 +66,7 @@ record DemoRecipe(
     Fields e = f.object("evaluation");
     List<Integer> lengths = new ArrayList<>();
     for (String s : e.texts("lengths")) {
-      lengths.add(Math.toIntExact(TokenCount.parse(s).tokens()));
+      lengths.addAll(lengths(e, s));
     }
     Evaluation evaluation =
         new Evaluation(
@@ -77,5 +78,13 @@ record DemoRecipe(
     e.end();
     f.end();
     return new DemoRecipe(teacher, transfer, probe, List.copyOf(arms), evaluation, f.node());
+  }
+
+  private static List<Integer> lengths(Fields e, String text) {
+    try {
+      return Lengths.parse(text);
+    } catch (InputException wrong) {
+      throw e.error("lengths", "is wrong: " + wrong.getMessage());
+    }
   }
 }

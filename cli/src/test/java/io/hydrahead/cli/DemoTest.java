@@ -10,6 +10,7 @@ import java.util.concurrent.CompletableFuture;
 import java.util.function.BooleanSupplier;
 import org.junit.jupiter.api.AfterEach;
 import org.junit.jupiter.api.BeforeEach;
+import org.junit.jupiter.api.Tag;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
 import tools.jackson.databind.JsonNode;
@@ -134,5 +135,35 @@ class DemoTest {
     assertThat(r.code()).isEqualTo(ExitCode.BAD_INPUT);
     assertThat(r.err()).contains("cut.run", "another recipe", "--force");
     assertThat(demo("cut", "--seed", "3").err()).contains("--seed", "recipe");
+  }
+
+  /** Recall of all tasks together at one length. */
+  private static double recall(JsonNode results, String model, int length) {
+    double sum = 0;
+    int cells = 0;
+    for (JsonNode c : results.path("cells")) {
+      if (c.path("model").stringValue().equals(model) && c.path("length").intValue() == length) {
+        sum += c.path("accuracy").doubleValue();
+        cells++;
+      }
+    }
+    assertThat(cells).as(model + " at " + length).isEqualTo(4);
+    return sum / cells;
+  }
+
+  @Test
+  @Tag("slow")
+  void theWholeDemoShowsWhatItShould() {
+    Path out = temporary.resolve("demo");
+    Run r = Run.of("demo", "-o", out);
+    assertThat(r.code()).as(r.err()).isZero();
+    JsonNode results = Json.read(out.resolve("results.json"));
+    assertThat(recall(results, "Transformer", 256)).isGreaterThanOrEqualTo(0.95);
+    assertThat(recall(results, "Transformer", 2048)).isLessThan(0.1);
+    assertThat(recall(results, "HydraHead 7:1", 1024)).isGreaterThanOrEqualTo(0.9);
+    // 80 examples: half the full heads may cost no more than the noise of the measurement.
+    assertThat(recall(results, "HydraHead 7:1", 1024))
+        .isGreaterThan(recall(results, "layer-wise 3:1", 1024) - 0.06);
+    assertThat(recall(results, "all linear", 1024)).isLessThan(0.6);
   }
 }
