@@ -43,6 +43,19 @@ final class Errors implements IParameterExceptionHandler, IExecutionExceptionHan
     return handle(e, CommonOptions.of(line.getCommandSpec()));
   }
 
+  /** What the JVM cannot do; memory is the usual thing. */
+  int handleError(Error e, boolean debug) {
+    if (e instanceof OutOfMemoryError) {
+      say("out of memory: " + e.getMessage() + "; take a smaller model, context or batch,");
+      say("or give Java more, for example HYDRAHEAD_JVM_OPTS=-Xmx8g");
+      return ExitCode.INTERNAL;
+    }
+    if (debug) {
+      e.printStackTrace(terminal.err());
+    }
+    return internal(e, debug);
+  }
+
   private int handle(Throwable e, CommonOptions common) {
     boolean debug = common != null && common.debug();
     if (common != null) {

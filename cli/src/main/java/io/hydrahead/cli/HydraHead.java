@@ -65,7 +65,15 @@ final class HydraHead implements Runnable {
 
   /** Runs one command line and returns its exit code; never exits the process. */
   static int run(Terminal terminal, String... args) {
-    return commandLine(terminal).execute(args);
+    return run(commandLine(terminal), terminal, args);
+  }
+
+  static int run(CommandLine line, Terminal terminal, String... args) {
+    try {
+      return line.execute(args);
+    } catch (Error e) { // not handed to picocli's handlers: no memory, or a class is gone
+      return new Errors(terminal).handleError(e, List.of(args).contains("--debug"));
+    }
   }
 
   static CommandLine commandLine(Terminal terminal) {

@@ -5,9 +5,10 @@ import java.util.concurrent.atomic.AtomicInteger;
 import sun.misc.Signal;
 
 /**
- * Ctrl-C and TERM. Work that polls {@link #requested} gets time to end tidily; a second signal, or
- * work that does not poll, ends the process at once. Unfinished outputs are removed either way (by
- * their own {@code finally}, or by the engine's shutdown hook), and the exit code is 130.
+ * Ctrl-C, TERM, and a terminal that is closed. Work that polls {@link #requested} gets time to end
+ * tidily; a second signal, or work that does not poll, ends the process at once. Unfinished outputs
+ * are removed either way (by their own {@code finally}, or by the engine's shutdown hook), and the
+ * exit code is 130.
  */
 final class Interrupts {
   private static final long GRACE_MILLIS = 60_000;
@@ -16,9 +17,9 @@ final class Interrupts {
 
   private Interrupts() {}
 
-  /** Takes over INT and TERM for this process. */
+  /** Takes over INT, TERM and HUP for this process, but for those that it was born to ignore. */
   static void install(PrintWriter err) {
-    for (String name : new String[] {"INT", "TERM"}) {
+    for (String name : new String[] {"INT", "TERM", "HUP"}) {
       try {
         Signal.handle(new Signal(name), s -> onSignal(err));
       } catch (IllegalArgumentException e) {

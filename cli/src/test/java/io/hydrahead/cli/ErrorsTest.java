@@ -22,20 +22,23 @@ class ErrorsTest {
   @Command(name = "fail")
   static final class Fail implements Callable<Integer> {
     @Mixin private CommonOptions common;
-    private final Exception failure;
+    private final Throwable failure;
 
-    Fail(Exception failure) {
+    Fail(Throwable failure) {
       this.failure = failure;
     }
 
     @Override
     public Integer call() throws Exception {
       common.progress().begin("working", 10, "steps");
-      throw failure;
+      if (failure instanceof Error e) {
+        throw e;
+      }
+      throw (Exception) failure;
     }
   }
 
-  private static Run fail(Exception failure, String... options) {
+  private static Run fail(Throwable failure, String... options) {
     StringWriter out = new StringWriter();
     StringWriter err = new StringWriter();
     Terminal t = new Terminal(new PrintWriter(out), new PrintWriter(err), 0, false);
@@ -43,7 +46,7 @@ class ErrorsTest {
     String[] args = new String[options.length + 1];
     args[0] = "fail";
     System.arraycopy(options, 0, args, 1, options.length);
-    return new Run(line.execute(args), out.toString(), err.toString());
+    return new Run(HydraHead.run(line, t, args), out.toString(), err.toString());
   }
 
   @Test
@@ -80,6 +83,18 @@ class ErrorsTest {
     Path log = Path.of(r.err().replaceAll("(?s).*details are in (\\S+\\.log).*", "$1"));
     assertThat(Files.readString(log)).contains("cache overrun", "\tat io.hydrahead.cli");
     Files.delete(log);
+  }
+
+  @Test
+  void whatTheJvmCannotDoIsNoStackTraceEither() throws Exception {
+    Run memory = fail(new OutOfMemoryError("Java heap space"));
+    assertThat(memory.code()).isEqualTo(ExitCode.INTERNAL);
+    assertThat(memory.err()).contains("out of memory: Java heap space", "-Xmx");
+    Run gone = fail(new NoClassDefFoundError("io/hydrahead/Gone"));
+    assertThat(gone.code()).isEqualTo(ExitCode.INTERNAL);
+    assertThat(gone.err()).contains("internal error", "Gone").doesNotContain("\tat ");
+    Files.delete(Path.of(gone.err().replaceAll("(?s).*details are in (\\S+\\.log).*", "$1")));
+    assertThat(fail(new NoClassDefFoundError("x"), "--debug").err()).contains("\tat io.hydrahead");
   }
 
   @Test
