@@ -29,7 +29,7 @@ record DeviceCeilings(double gemmTflops, double copyGBs, double peakTflops) {
     return new DeviceCeilings(
         gemm(ops, device),
         copy(ops, device),
-        device.capability() == 90 && ops.activations() == DType.BF16 ? HOPPER : 0);
+        device.hopper() && ops.activations() == DType.BF16 ? HOPPER : 0);
   }
 
   /** The device that {@code ops} work on. */

@@ -50,7 +50,7 @@ public final class CudaConvert {
 
   private void launch(
       Tensor from, long fromStride, Tensor to, long toStride, long rows, long columns) {
-    long threads = rows * ((columns + 7) / 8);
+    long threads = rows * Math.ceilDiv(columns, 8);
     arguments(from.dtype(), to.dtype())
         .begin()
         .pointer(from)
@@ -59,7 +59,7 @@ public final class CudaConvert {
         .wide(toStride)
         .wide(rows)
         .integer(Math.toIntExact(columns))
-        .launch(Math.toIntExact((threads + THREADS - 1) / THREADS), THREADS, 0);
+        .launch(Math.toIntExact(Math.ceilDiv(threads, THREADS)), THREADS, 0);
   }
 
   private LaunchArguments arguments(DType from, DType to) {

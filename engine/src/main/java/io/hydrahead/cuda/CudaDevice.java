@@ -181,8 +181,18 @@ public final class CudaDevice implements AutoCloseable {
     return 10 * major + minor;
   }
 
+  /** Whether it runs code for sm_90a, with TMA and wgmma, which no later chip does. */
+  public boolean hopper() {
+    return capability() == 90;
+  }
+
   public int multiprocessors() {
     return multiprocessors;
+  }
+
+  /** Blocks of a grid: as many as there is work for, at most {@code each} a multiprocessor. */
+  public int blocks(long work, int each) {
+    return (int) Math.min(work, (long) each * multiprocessors);
   }
 
   /** Bytes of the second-level cache. */
@@ -202,11 +212,6 @@ public final class CudaDevice implements AutoCloseable {
 
   static String version(int number) {
     return number / 1000 + "." + number % 1000 / 10;
-  }
-
-  /** Name and release of the kernel compiler. */
-  public String compiler() {
-    return builder.compiler().version();
   }
 
   /** Bytes free now, to whoever asks first. */

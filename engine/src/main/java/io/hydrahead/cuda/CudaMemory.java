@@ -36,7 +36,6 @@ public final class CudaMemory implements Memory {
   private long passing;
   private int half;
   private long allocated;
-  private long peak;
 
   CudaMemory(CudaDevice device) {
     this.device = device;
@@ -72,11 +71,6 @@ public final class CudaMemory implements Memory {
   /** Bytes handed out and not yet given back. */
   public long allocatedBytes() {
     return allocated;
-  }
-
-  /** The most that {@link #allocatedBytes} has been. */
-  public long peakBytes() {
-    return peak;
   }
 
   @Override
@@ -330,7 +324,6 @@ public final class CudaMemory implements Memory {
       addresses[count++] = address;
       bytes += byteSize;
       allocated += byteSize;
-      peak = Math.max(peak, allocated);
       return MemorySegment.ofAddress(address).reinterpret(byteSize, life, null);
     }
 

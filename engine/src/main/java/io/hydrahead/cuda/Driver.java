@@ -39,13 +39,11 @@ final class Driver {
   private final MemorySegment copyDevice;
   private final MemorySegment copy2d;
   private final MemorySegment memsetBytes;
-  private final MemorySegment memsetWords;
   private final MemorySegment launchKernel;
   private final MemorySegment launchKernelEx;
   private final MemorySegment encodeTiled;
   private final MemorySegment graphLaunch;
   private final MemorySegment eventRecord;
-  private final MemorySegment streamWaitEvent;
   private final MemorySegment streamSynchronize;
 
   /**
@@ -62,13 +60,11 @@ final class Driver {
     copyDevice = library.function("cuMemcpyDtoDAsync_v2");
     copy2d = library.function("cuMemcpy2DAsync_v2");
     memsetBytes = library.function("cuMemsetD8Async");
-    memsetWords = library.function("cuMemsetD32Async");
     launchKernel = library.function("cuLaunchKernel");
     launchKernelEx = library.functionOrNull("cuLaunchKernelEx");
     encodeTiled = library.functionOrNull("cuTensorMapEncodeTiled");
     graphLaunch = library.function("cuGraphLaunch");
     eventRecord = library.function("cuEventRecord");
-    streamWaitEvent = library.function("cuStreamWaitEvent");
     streamSynchronize = library.function("cuStreamSynchronize");
   }
 
@@ -104,11 +100,6 @@ final class Driver {
       check("cuDeviceGetName", call(f, text.address(), length, device));
       return text.getString(0);
     }
-  }
-
-  long deviceMemory(int device) {
-    MemorySegment f = library.function("cuDeviceTotalMem_v2");
-    return longOut("cuDeviceTotalMem", at -> call(f, at, device));
   }
 
   // ------------------------------------------------------------------------------------ contexts
@@ -156,10 +147,6 @@ final class Driver {
 
   void record(long event, long stream) {
     check("cuEventRecord", call(eventRecord, event, stream));
-  }
-
-  void await(long stream, long event) {
-    check("cuStreamWaitEvent", call(streamWaitEvent, stream, event, 0));
   }
 
   void synchronizeEvent(long event) {
@@ -228,10 +215,6 @@ final class Driver {
     check("cuMemsetD8Async", call(memsetBytes, address, value & 0xFF, bytes, stream));
   }
 
-  void fillWords(long address, int value, long words, long stream) {
-    check("cuMemsetD32Async", call(memsetWords, address, value, words, stream));
-  }
-
   // ------------------------------------------------------------------------------------ kernels
 
   long loadModule(MemorySegment image) {
@@ -249,11 +232,6 @@ final class Driver {
       MemorySegment text = arena.allocateFrom(name);
       return longOut("cuModuleGetFunction", at -> call(f, at, module, text.address()));
     }
-  }
-
-  int functionAttribute(long function, int attribute) {
-    MemorySegment f = library.function("cuFuncGetAttribute");
-    return intOut("cuFuncGetAttribute", at -> call(f, at, attribute, function));
   }
 
   void setFunctionAttribute(long function, int attribute, int value) {

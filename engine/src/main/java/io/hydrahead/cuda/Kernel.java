@@ -2,11 +2,8 @@ package io.hydrahead.cuda;
 
 /** A function that runs on the device. Launch it through its {@link #arguments()}. */
 public final class Kernel {
-  private static final int LOCAL_SIZE = 3;
-  private static final int REGISTERS = 4;
   private static final int MAX_DYNAMIC_SHARED = 8;
   private static final int PREFERRED_CARVEOUT = 9;
-  private static final int NON_PORTABLE_CLUSTER = 14;
 
   /** What a kernel may use without asking. */
   private static final int DEFAULT_SHARED = 48 << 10;
@@ -29,22 +26,8 @@ public final class Kernel {
     return new LaunchArguments(this);
   }
 
-  public String name() {
-    return name;
-  }
-
   public CudaDevice device() {
     return device;
-  }
-
-  /** Registers a thread. */
-  public int registers() {
-    return device.driver().functionAttribute(handle, REGISTERS);
-  }
-
-  /** Bytes a thread spills to local memory. */
-  public int localBytes() {
-    return device.driver().functionAttribute(handle, LOCAL_SIZE);
   }
 
   /** Blocks of this size that one multiprocessor can hold at a time. */
@@ -59,12 +42,6 @@ public final class Kernel {
     device.makeCurrent();
     device.driver().setFunctionAttribute(handle, PREFERRED_CARVEOUT, 100);
     return this;
-  }
-
-  /** Lets clusters have up to 16 blocks instead of 8. */
-  public void allowLargeClusters() {
-    device.makeCurrent();
-    device.driver().setFunctionAttribute(handle, NON_PORTABLE_CLUSTER, 1);
   }
 
   /**

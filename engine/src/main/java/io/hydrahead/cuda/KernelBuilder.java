@@ -51,16 +51,4 @@ final class KernelBuilder {
           return code;
         });
   }
-
-  String architecture() {
-    return architecture;
-  }
-
-  KernelCompiler compiler() {
-    return compiler;
-  }
-
-  CubinCache cache() {
-    return cache;
-  }
 }

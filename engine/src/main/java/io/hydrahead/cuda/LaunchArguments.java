@@ -81,6 +81,19 @@ public final class LaunchArguments {
     return t == null ? address(0) : pointer(t);
   }
 
+  /**
+   * Rows of {@code width} elements, dense or columns of a wider matrix: their address, then the
+   * elements from one row to the next as a {@code long long}.
+   */
+  public LaunchArguments rows(Tensor t, long width) {
+    return pointer(t).wide(CudaRows.stride(t, width));
+  }
+
+  /** Like {@link #rows}, or 0 and 0 for null. */
+  public LaunchArguments rowsOrNull(Tensor t, long width) {
+    return t == null ? address(0).wide(0) : rows(t, width);
+  }
+
   /** Address of device memory. */
   public LaunchArguments pointer(MemorySegment s) {
     if (!s.scope().isAlive()) {

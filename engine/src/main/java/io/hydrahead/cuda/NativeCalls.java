@@ -26,11 +26,9 @@ final class NativeCalls {
   private static final MethodHandle LLI = shape("LLI");
   private static final MethodHandle LLL = shape("LLL");
   private static final MethodHandle LILL = shape("LILL");
-  private static final MethodHandle LLLI = shape("LLLI");
   private static final MethodHandle LILLL = shape("LILLL");
   private static final MethodHandle LLIL = shape("LLIL");
   private static final MethodHandle LLLL = shape("LLLL");
-  private static final MethodHandle LLILL = shape("LLILL");
   private static final MethodHandle LLLILL = shape("LLLILL");
   private static final MethodHandle HEURISTIC = shape("LLLLLLLILL");
   private static final MethodHandle LAUNCH = shape("LIIIIIIILLL");
@@ -135,14 +133,6 @@ final class NativeCalls {
     }
   }
 
-  static int call(MemorySegment f, long a, long b, long c, int d) {
-    try {
-      return (int) LLLI.invokeExact(f, a, b, c, d);
-    } catch (Throwable t) {
-      throw failed(t);
-    }
-  }
-
   static int call(MemorySegment f, long a, long b, int c, long d) {
     try {
       return (int) LLIL.invokeExact(f, a, b, c, d);
@@ -154,14 +144,6 @@ final class NativeCalls {
   static int call(MemorySegment f, long a, long b, long c, long d) {
     try {
       return (int) LLLL.invokeExact(f, a, b, c, d);
-    } catch (Throwable t) {
-      throw failed(t);
-    }
-  }
-
-  static int call(MemorySegment f, long a, long b, int c, long d, long e) {
-    try {
-      return (int) LLILL.invokeExact(f, a, b, c, d, e);
     } catch (Throwable t) {
       throw failed(t);
     }

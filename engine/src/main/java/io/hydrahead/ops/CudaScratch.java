@@ -14,18 +14,33 @@ import java.util.List;
  */
 public final class CudaScratch implements AutoCloseable {
   private static final long ALIGNMENT = 256;
-  private static final long SMALLEST = 1 << 20;
 
   private final CudaDevice device;
+  private final long smallest;
+  private final boolean zeros;
   private final List<Arena> arenas = new ArrayList<>();
   private MemorySegment block = MemorySegment.NULL;
 
   public CudaScratch(CudaDevice device) {
+    this(device, 1 << 20, false);
+  }
+
+  private CudaScratch(CudaDevice device, long smallest, boolean zeros) {
     this.device = device;
+    this.smallest = smallest;
+    this.zeros = zeros;
   }
 
   /**
-   * Address of {@code bytes} bytes of any content, 256-byte aligned; earlier ones are void.
+   * Memory of one room for what its kernels count in: zeros, which every call must leave as zeros.
+   */
+  public static CudaScratch counters(CudaDevice device) {
+    return new CudaScratch(device, 1 << 16, true);
+  }
+
+  /**
+   * Address of {@code bytes} bytes, of any content unless they are {@link #counters}, 256-byte
+   * aligned; earlier ones are void.
    *
    * @throws IllegalStateException if it would have to grow while work is recorded
    */
@@ -43,15 +58,17 @@ public final class CudaScratch implements AutoCloseable {
     }
     Arena arena = device.memory().arena();
     arenas.add(arena);
-    block = arena.allocate(Math.max(bytes, Math.max(SMALLEST, 2 * block.byteSize())), ALIGNMENT);
-    if (Poison.on()) {
+    block = arena.allocate(Math.max(bytes, Math.max(smallest, 2 * block.byteSize())), ALIGNMENT);
+    if (zeros) {
+      device.memory().fill(block, (byte) 0);
+    } else if (Poison.on()) {
       device.memory().fill(block, (byte) 0xFF);
     }
   }
 
   /** {@code bytes} rounded up to the alignment: where the next part of a block may start. */
   public static long padded(long bytes) {
-    return (bytes + ALIGNMENT - 1) / ALIGNMENT * ALIGNMENT;
+    return Math.ceilDiv(bytes, ALIGNMENT) * ALIGNMENT;
   }
 
   @Override

@@ -41,10 +41,6 @@ public final class CudaVariants<K> {
     this.sites = sites;
   }
 
-  public CudaDevice device() {
-    return device;
-  }
-
   /** The variant for activations of {@code type} and float32 parameters. */
   public K get(int size, DType type, boolean aligned) {
     return get(size, type, DType.F32, aligned);

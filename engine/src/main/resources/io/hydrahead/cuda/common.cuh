@@ -310,21 +310,6 @@ DEVICE T block_sum(T v, T* shared) {
   return sum;
 }
 
-DEVICE float block_max(float v, float* shared) {
-  v = warp_max(v);
-  int warps = blockDim.x / 32;
-  if (threadIdx.x % 32 == 0) {
-    shared[threadIdx.x / 32] = v;
-  }
-  __syncthreads();
-  float max = shared[0];
-  for (int w = 1; w < warps; w++) {
-    max = fmaxf(max, shared[w]);
-  }
-  __syncthreads();
-  return max;
-}
-
 // *to(i) += sum over s of partials[s * stride + i] for i below n, in float64 and in a fixed order: how
 // partial sums of a fixed number of slices end up in a gradient. Where to(i) is null nothing happens.
 // For blocks of 1024 threads, one for each 32 elements.

@@ -20,13 +20,6 @@ HOPPER_FN u32 sharedAddress(const void *p) {
   return (u32)__cvta_generic_to_shared(p);
 }
 
-/** One lane of a converged warp, the same one each time. */
-HOPPER_FN bool electOne() {
-  u32 elected;
-  asm volatile("{\n.reg .pred p;\nelect.sync _|p, 0xffffffff;\nselp.u32 %0, 1, 0, p;\n}\n" : "=r"(elected));
-  return elected != 0;
-}
-
 // ---------------------------------------------------------------- mbarrier (sm_90; 8 bytes, shared)
 
 HOPPER_FN void mbarrierInit(u64 *bar, u32 arrivals) {
@@ -42,23 +35,9 @@ HOPPER_FN void mbarrierArrive(u64 *bar) {
   asm volatile("mbarrier.arrive.shared::cta.b64 _, [%0];" ::"r"(sharedAddress(bar)) : "memory");
 }
 
-/** Arrives at the barrier at the same address in another block of the cluster. */
-HOPPER_FN void mbarrierArriveCluster(u64 *bar, u32 rank) {
-  asm volatile(
-      "{\n.reg .b32 r;\nmapa.shared::cluster.u32 r, %0, %1;\nmbarrier.arrive.release.cluster.shared::cluster.b64 _, [r];\n}\n" ::"r"(
-          sharedAddress(bar)),
-      "r"(rank)
-      : "memory");
-}
-
 /** Arrives once and announces the bytes that TMA will bring in this phase. */
 HOPPER_FN void mbarrierArriveExpect(u64 *bar, u32 bytes) {
   asm volatile("mbarrier.arrive.expect_tx.shared::cta.b64 _, [%0], %1;" ::"r"(sharedAddress(bar)), "r"(bytes) : "memory");
-}
-
-/** Arrives when all cp.async of this thread so far have landed; counts as one of the expected arrivals. */
-HOPPER_FN void mbarrierArriveCpAsync(u64 *bar) {
-  asm volatile("cp.async.mbarrier.arrive.noinc.shared::cta.b64 [%0];" ::"r"(sharedAddress(bar)) : "memory");
 }
 
 HOPPER_FN bool mbarrierTest(u64 *bar, u32 parity) {
@@ -113,27 +92,12 @@ template <int Registers> HOPPER_FN void registersIncrease() {
   asm volatile("setmaxnreg.inc.sync.aligned.u32 %0;" ::"n"(Registers));
 }
 
-HOPPER_FN u32 clusterRank() {
-  u32 r;
-  asm volatile("mov.u32 %0, %%cluster_ctarank;" : "=r"(r));
-  return r;
-}
-
-HOPPER_FN void clusterArrive() { asm volatile("barrier.cluster.arrive.release.aligned;" ::: "memory"); }
-
-HOPPER_FN void clusterWait() { asm volatile("barrier.cluster.wait.acquire.aligned;" ::: "memory"); }
-
 // ---------------------------------------------------------------- TMA (sm_90)
 
 /** A CUtensorMap, by value: `const __grid_constant__ TensorMap map` as kernel parameter. */
 struct alignas(64) TensorMap {
   u64 words[16];
 };
-
-/** Hints of the L2 cache for tmaLoad. */
-constexpr u64 EVICT_NORMAL = 0x1000000000000000ull;
-constexpr u64 EVICT_FIRST = 0x12F0000000000000ull;
-constexpr u64 EVICT_LAST = 0x14F0000000000000ull;
 
 HOPPER_FN void tmaPrefetch(const TensorMap *map) {
   asm volatile("prefetch.tensormap [%0];" ::"l"(map) : "memory");
@@ -164,39 +128,6 @@ HOPPER_FN void tmaLoad(void *to, const TensorMap *map, u64 *bar, int c0, int c1,
       : "memory");
 }
 
-HOPPER_FN void tmaLoadHint(void *to, const TensorMap *map, u64 *bar, u64 policy, int c0, int c1) {
-  asm volatile(
-      "cp.async.bulk.tensor.2d.shared::cluster.global.tile.mbarrier::complete_tx::bytes.L2::cache_hint [%0], [%1, {%4, %5}], "
-      "[%2], %3;" ::"r"(sharedAddress(to)),
-      "l"(map), "r"(sharedAddress(bar)), "l"(policy), "r"(c0), "r"(c1)
-      : "memory");
-}
-
-HOPPER_FN void tmaLoadHint(void *to, const TensorMap *map, u64 *bar, u64 policy, int c0, int c1, int c2) {
-  asm volatile(
-      "cp.async.bulk.tensor.3d.shared::cluster.global.tile.mbarrier::complete_tx::bytes.L2::cache_hint [%0], [%1, {%4, %5, %6}], "
-      "[%2], %3;" ::"r"(sharedAddress(to)),
-      "l"(map), "r"(sharedAddress(bar)), "l"(policy), "r"(c0), "r"(c1), "r"(c2)
-      : "memory");
-}
-
-HOPPER_FN void tmaLoadHint(void *to, const TensorMap *map, u64 *bar, u64 policy, int c0, int c1, int c2, int c3) {
-  asm volatile(
-      "cp.async.bulk.tensor.4d.shared::cluster.global.tile.mbarrier::complete_tx::bytes.L2::cache_hint [%0], [%1, {%4, %5, %6, %7}], "
-      "[%2], %3;" ::"r"(sharedAddress(to)),
-      "l"(map), "r"(sharedAddress(bar)), "l"(policy), "r"(c0), "r"(c1), "r"(c2), "r"(c3)
-      : "memory");
-}
-
-/** To the same offset in every block of the cluster that `mask` names; completes on each one's own barrier. */
-HOPPER_FN void tmaLoadMulticast(void *to, const TensorMap *map, u64 *bar, unsigned short mask, int c0, int c1, int c2, int c3) {
-  asm volatile(
-      "cp.async.bulk.tensor.4d.shared::cluster.global.tile.mbarrier::complete_tx::bytes.multicast::cluster [%0], "
-      "[%1, {%4, %5, %6, %7}], [%2], %3;" ::"r"(sharedAddress(to)),
-      "l"(map), "r"(sharedAddress(bar)), "h"(mask), "r"(c0), "r"(c1), "r"(c2), "r"(c3)
-      : "memory");
-}
-
 /** One box from shared memory; what lies outside the tensor is not written. One thread, then tmaStoreCommit(). */
 HOPPER_FN void tmaStore(const TensorMap *map, const void *from, int c0, int c1) {
   asm volatile(
@@ -224,12 +155,6 @@ HOPPER_FN void bulkLoad(void *to, const void *from, u32 bytes, u64 *bar) {
   asm volatile("cp.async.bulk.shared::cluster.global.mbarrier::complete_tx::bytes [%0], [%1], %2, [%3];" ::"r"(
                    sharedAddress(to)),
                "l"(from), "r"(bytes), "r"(sharedAddress(bar))
-               : "memory");
-}
-
-/** Contiguous bytes from shared memory; part of a bulk group like tmaStore. */
-HOPPER_FN void bulkStore(void *to, const void *from, u32 bytes) {
-  asm volatile("cp.async.bulk.global.shared::cta.bulk_group [%0], [%1], %2;" ::"l"(to), "r"(sharedAddress(from)), "r"(bytes)
                : "memory");
 }
 
@@ -435,17 +360,6 @@ HOPPER_FN void ldmatrix4(u32 &r0, u32 &r1, u32 &r2, u32 &r3, u32 address) {
 HOPPER_FN void ldmatrix4Trans(u32 &r0, u32 &r1, u32 &r2, u32 &r3, u32 address) {
   asm volatile("ldmatrix.sync.aligned.m8n8.x4.trans.shared.b16 {%0, %1, %2, %3}, [%4];"
                : "=r"(r0), "=r"(r1), "=r"(r2), "=r"(r3)
-               : "r"(address)
-               : "memory");
-}
-
-HOPPER_FN void ldmatrix2(u32 &r0, u32 &r1, u32 address) {
-  asm volatile("ldmatrix.sync.aligned.m8n8.x2.shared.b16 {%0, %1}, [%2];" : "=r"(r0), "=r"(r1) : "r"(address) : "memory");
-}
-
-HOPPER_FN void ldmatrix2Trans(u32 &r0, u32 &r1, u32 address) {
-  asm volatile("ldmatrix.sync.aligned.m8n8.x2.trans.shared.b16 {%0, %1}, [%2];"
-               : "=r"(r0), "=r"(r1)
                : "r"(address)
                : "memory");
 }

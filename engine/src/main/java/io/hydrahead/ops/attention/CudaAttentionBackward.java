@@ -2,8 +2,8 @@ package io.hydrahead.ops.attention;
 
 import io.hydrahead.cuda.CudaDevice;
 import io.hydrahead.cuda.CudaModule;
+import io.hydrahead.cuda.CudaRows;
 import io.hydrahead.cuda.LaunchArguments;
-import io.hydrahead.ops.CudaRows;
 import io.hydrahead.ops.CudaScratch;
 import io.hydrahead.ops.attention.CausalAttention.Shape;
 import io.hydrahead.tensor.DType;
@@ -33,8 +33,6 @@ final class CudaAttentionBackward {
   /** Key columns of P a row of tiles in the float32 kernels, and their padding. */
   private static final int STREAM = 32;
 
-  private static final int HOPPER = 90;
-
   private final CudaDevice device;
   private final CudaScratch scratch;
   private final boolean deterministic;
@@ -52,7 +50,7 @@ final class CudaAttentionBackward {
    * @param deterministic whether a run must give the same bits again
    */
   CudaAttentionBackward(CudaDevice device, CudaScratch scratch, boolean deterministic) {
-    this(device, scratch, deterministic, device.capability() == HOPPER);
+    this(device, scratch, deterministic, device.hopper());
   }
 
   /**
@@ -101,7 +99,7 @@ final class CudaAttentionBackward {
 
   /** Rows of a sequence, padded. */
   static int padded(Shape s) {
-    return (s.queries() + PADDING - 1) / PADDING * PADDING;
+    return Math.ceilDiv(s.queries(), PADDING) * PADDING;
   }
 
   private boolean fuses(Shape s, DType type) {
@@ -165,38 +163,20 @@ final class CudaAttentionBackward {
         .wide(c.queryRow(c.dO))
         .address(zero)
         .wide(zeros)
-        .launch((padded + rows - 1) / rows, s.heads(), s.batch(), 256, 0);
+        .launch(Math.ceilDiv(padded, rows), s.heads(), s.batch(), 256, 0);
   }
 
   private static void separately(Plain sites, Call c, long lse2, long delta) {
     Shape s = c.shape;
-    int blocks = (s.queries() + sites.own - 1) / sites.own;
+    int blocks = Math.ceilDiv(s.queries(), sites.own);
     int threads = c.q.dtype() == DType.F32 ? 256 : 128;
-    begin(sites.keys, c, lse2, delta)
-        .pointer(c.dk)
-        .pointer(c.dv)
-        .struct(c.heads)
-        .integer(s.heads())
-        .integer(s.queries())
-        .integer(padded(s))
-        .wide(c.queryRow(c.q))
-        .wide(c.keyRow(c.k))
-        .wide(c.keyRow(c.v))
-        .wide(c.queryRow(c.dO))
+    LaunchArguments keys = begin(sites.keys, c, lse2, delta).pointer(c.dk).pointer(c.dv);
+    sizes(keys, c)
         .wide(c.keyRow(c.dk))
         .wide(c.keyRow(c.dv))
         .real(s.scale())
         .launch(blocks, s.kvHeads(), s.batch(), threads, sites.shared);
-    begin(sites.queries, c, lse2, delta)
-        .pointer(c.dq)
-        .struct(c.heads)
-        .integer(s.heads())
-        .integer(s.queries())
-        .integer(padded(s))
-        .wide(c.queryRow(c.q))
-        .wide(c.keyRow(c.k))
-        .wide(c.keyRow(c.v))
-        .wide(c.queryRow(c.dO))
+    sizes(begin(sites.queries, c, lse2, delta).pointer(c.dq), c)
         .wide(c.queryRow(c.dq))
         .real(s.scale())
         .launch(blocks, s.heads(), s.batch(), threads, sites.shared);
@@ -210,6 +190,17 @@ final class CudaAttentionBackward {
         .pointer(c.dO)
         .address(lse2)
         .address(delta);
+  }
+
+  private static LaunchArguments sizes(LaunchArguments a, Call c) {
+    return a.struct(c.heads)
+        .integer(c.shape.heads())
+        .integer(c.shape.queries())
+        .integer(padded(c.shape))
+        .wide(c.queryRow(c.q))
+        .wide(c.keyRow(c.k))
+        .wide(c.keyRow(c.v))
+        .wide(c.queryRow(c.dO));
   }
 
   private Plain plain(DType type, int d) {

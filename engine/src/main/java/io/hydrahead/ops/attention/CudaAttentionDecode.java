@@ -30,7 +30,7 @@ final class CudaAttentionDecode implements AutoCloseable {
   private final CudaDevice device;
   private final CudaHeadLists lists;
   private final CudaScratch scratch;
-  private final CudaCounters counters;
+  private final CudaScratch counters;
 
   /** By variant and head dim: bf16, then float32 by aligned and log2 of the rows. */
   private final LaunchArguments[][] kernels =
@@ -43,7 +43,7 @@ final class CudaAttentionDecode implements AutoCloseable {
     this.device = device;
     this.lists = lists;
     this.scratch = scratch;
-    counters = new CudaCounters(device);
+    counters = CudaScratch.counters(device);
   }
 
   /**
@@ -65,7 +65,7 @@ final class CudaAttentionDecode implements AutoCloseable {
     int most = BF16_ROWS / s.queries();
     Groups groups = lists.of(kvOf).groups(most);
     int rows = bf16 ? BF16_ROWS : roomFor(groups.largest * s.queries());
-    int d = (s.headDim() + 15) / 16 * 16;
+    int d = Math.ceilDiv(s.headDim(), 16) * 16;
     int warps = d > (bf16 ? 128 : 32) ? 4 : 8;
     int warpKeys = bf16 ? d >= 128 ? 16 : d >= 64 ? 32 : 64 : d > 128 ? 8 : d > 64 ? 16 : 32;
     long blockKeys = (long) warps * warpKeys;
@@ -75,7 +75,7 @@ final class CudaAttentionDecode implements AutoCloseable {
             Math.clamp(
                 Math.min(device.multiprocessors(), MOST_SPLITS) / count,
                 1,
-                (keys + blockKeys - 1) / blockKeys);
+                Math.ceilDiv(keys, blockKeys));
     long slots = (long) count * splits * rows;
     MemorySegment a = arguments;
     CudaAttentionLayout.keys(a, 0, k, s);
@@ -86,7 +86,7 @@ final class CudaAttentionDecode implements AutoCloseable {
     long parts = splits == 1 ? 0 : scratch.bytes(4 * slots * (d + 1));
     a.set(JAVA_LONG, 88, parts);
     a.set(JAVA_LONG, 96, parts + 4 * slots * d);
-    a.set(JAVA_LONG, 104, counters.address(8L * count));
+    a.set(JAVA_LONG, 104, counters.bytes(8L * count));
     a.set(JAVA_LONG, 112, position == null ? 0 : CudaAttentionLayout.address(position));
     a.set(JAVA_LONG, 120, q.rowStride());
     a.set(JAVA_LONG, 128, o.rowStride());

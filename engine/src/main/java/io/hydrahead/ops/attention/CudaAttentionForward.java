@@ -35,7 +35,7 @@ final class CudaAttentionForward implements AutoCloseable {
   CudaAttentionForward(CudaDevice device, CudaScratch scratch, CudaHeadLists lists) {
     this.device = device;
     this.lists = lists;
-    hopper = CudaHopperForward.runsOn(device) ? new CudaHopperForward(device, scratch) : null;
+    hopper = device.hopper() ? new CudaHopperForward(device, scratch) : null;
   }
 
   void run(Shape s, int[] kvOf, int offset, Tensor q, Tensor k, Tensor v, Tensor o, Tensor lse) {
@@ -62,7 +62,7 @@ final class CudaAttentionForward implements AutoCloseable {
     a.set(JAVA_INT, 108, s.heads());
     a.set(JAVA_INT, 112, offset);
     a.set(JAVA_FLOAT, 116, s.scale());
-    int d = (s.headDim() + 15) / 16 * 16;
+    int d = Math.ceilDiv(s.headDim(), 16) * 16;
     int bn = d <= 64 || bf16 && d <= 128 ? 64 : 32;
     kernel(s.headDim(), bf16, CudaAttentionLayout.aligned(s, q, k, v, o))
         .begin()
@@ -70,7 +70,7 @@ final class CudaAttentionForward implements AutoCloseable {
         .struct(list.heads)
         .launch(
             s.batch() * s.heads(),
-            (s.queries() + BM - 1) / BM,
+            Math.ceilDiv(s.queries(), BM),
             1,
             bf16 ? 128 : 256,
             bf16 ? 8 * bn * d : 4 * (BM * (d + bn + 8) + bn * (2 * d + 4)));

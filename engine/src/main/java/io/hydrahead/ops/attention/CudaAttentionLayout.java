@@ -3,6 +3,8 @@ package io.hydrahead.ops.attention;
 import static java.lang.foreign.ValueLayout.JAVA_LONG;
 
 import io.hydrahead.cuda.CudaDevice;
+import io.hydrahead.cuda.CudaRows;
+import io.hydrahead.cuda.TensorMap;
 import io.hydrahead.ops.attention.CausalAttention.Shape;
 import io.hydrahead.tensor.DType;
 import io.hydrahead.tensor.Tensor;
@@ -72,14 +74,10 @@ final class CudaAttentionLayout {
   /** Whether every row of every head starts at a multiple of 16 bytes. */
   static boolean aligned(Shape s, Tensor q, Tensor k, Tensor v, Tensor o) {
     return s.headDim() * q.dtype().bytes() % 16 == 0
-        && aligned(q)
-        && aligned(k)
-        && aligned(v)
-        && aligned(o);
-  }
-
-  private static boolean aligned(Tensor t) {
-    return t.segment().address() % 16 == 0 && t.rowStride() * t.dtype().bytes() % 16 == 0;
+        && CudaRows.alignedRows(q)
+        && CudaRows.alignedRows(k)
+        && CudaRows.alignedRows(v)
+        && CudaRows.alignedRows(o);
   }
 
   /** Address, while the owner is alive. */
@@ -96,5 +94,15 @@ final class CudaAttentionLayout {
     struct.set(JAVA_LONG, at + 8, AttentionShape.batchStride(t, s));
     struct.set(JAVA_LONG, at + 16, AttentionShape.headStride(t, s));
     struct.set(JAVA_LONG, at + 24, AttentionShape.tokenStride(t));
+  }
+
+  /**
+   * Encodes queries, or keys and values of the backward pass, as [B, heads, T, d].
+   *
+   * @param row elements from one token to the next
+   */
+  static TensorMap encode(TensorMap map, Tensor t, long row, int heads, Shape s) {
+    int d = s.headDim();
+    return map.encode(t.segment(), d, s.queries(), row, heads, d, s.batch(), s.queries() * row);
   }
 }

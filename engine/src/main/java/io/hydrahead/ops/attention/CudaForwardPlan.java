@@ -40,7 +40,7 @@ record CudaForwardPlan(int chunk, int chunks) {
    */
   static CudaForwardPlan of(
       int heads, int queries, int offset, int bm, int bn, long tileBytes, int processors) {
-    int tiles = (queries + bm - 1) / bm;
+    int tiles = Math.ceilDiv(queries, bm);
     int longest = keyTiles(queries, offset, bm, bn, tiles - 1);
     CudaForwardPlan best = new CudaForwardPlan(longest, 1);
     if ((long) heads * tiles >= (long) PLENTY * processors) {
@@ -52,8 +52,8 @@ record CudaForwardPlan(int chunk, int chunks) {
     }
     double bestEnd = end(lengths, heads, longest, processors);
     for (int c = 2; c <= longest; c++) {
-      int chunk = (longest + c - 1) / c;
-      int chunks = (longest + chunk - 1) / chunk;
+      int chunk = Math.ceilDiv(longest, c);
+      int chunks = Math.ceilDiv(longest, chunk);
       long items = (long) heads * tiles * chunks;
       if (chunk < 3 || items > (long) PLENTY * processors || items * tileBytes > MOST_BYTES) {
         break;
@@ -76,7 +76,7 @@ record CudaForwardPlan(int chunk, int chunks) {
     double end = 0;
     for (int t = lengths.length - 1; t >= 0; t--) {
       int n = lengths[t];
-      int chunks = (n + chunk - 1) / chunk;
+      int chunks = Math.ceilDiv(n, chunk);
       double more = chunks == 1 ? ITEM : ITEM + PART + ADD * chunks;
       for (int c = 0; c < chunks; c++) {
         int length = n * (c + 1) / chunks - n * c / chunks;

@@ -1,5 +1,7 @@
 package io.hydrahead.ops.attention;
 
+import static io.hydrahead.ops.attention.CudaAttentionLayout.encode;
+
 import io.hydrahead.cuda.CudaDevice;
 import io.hydrahead.cuda.CudaModule;
 import io.hydrahead.cuda.LaunchArguments;
@@ -9,7 +11,6 @@ import io.hydrahead.ops.CudaScratch;
 import io.hydrahead.ops.attention.CausalAttention.Shape;
 import io.hydrahead.ops.attention.CudaAttentionBackward.Call;
 import io.hydrahead.tensor.DType;
-import io.hydrahead.tensor.Tensor;
 
 /** {@code attention_backward_hopper.cu} for one head dim. */
 final class CudaHopperBackward {
@@ -78,7 +79,7 @@ final class CudaHopperBackward {
   /** Tiles of dq: each is a block of rows of one head. */
   private static long tiles(Shape s) {
     int r = rows(s.headDim());
-    return (long) s.batch() * s.heads() * ((s.queries() + r - 1) / r);
+    return (long) s.batch() * s.heads() * Math.ceilDiv(s.queries(), r);
   }
 
   private static long turnBytes(Shape s) {
@@ -107,7 +108,7 @@ final class CudaHopperBackward {
   void run(Call c, long lse2, long delta, long scratch) {
     Shape s = c.shape();
     long sums = scratch + turnBytes(s);
-    int blocks = (s.queries() + keys - 1) / keys;
+    int blocks = Math.ceilDiv(s.queries(), keys);
     gradients
         .begin()
         .map(encode(q, c.q(), c.queryRow(c.q()), s.heads(), s))
@@ -140,7 +141,7 @@ final class CudaHopperBackward {
         .integer(s.queries())
         .wide(c.queryRow(c.dq()))
         .real(s.scale())
-        .launch((s.queries() + 63) / 64, s.heads(), s.batch(), 128, 0);
+        .launch(Math.ceilDiv(s.queries(), 64), s.heads(), s.batch(), 128, 0);
   }
 
   /**
@@ -154,9 +155,5 @@ final class CudaHopperBackward {
   /** KV heads that are worked on side by side, as far as the cache holds their rows. */
   private int together(Shape s) {
     return s.queries() <= LONG ? 8 : deterministic && down(s) ? 2 : 1;
-  }
-
-  private TensorMap encode(TensorMap map, Tensor t, long row, int heads, Shape s) {
-    return map.encode(t.segment(), d, s.queries(), row, heads, d, s.batch(), s.queries() * row);
   }
 }

@@ -18,22 +18,15 @@ import java.lang.foreign.MemorySegment;
 
 /** {@code attention_forward_hopper.cu}: bf16, head dims 16, 32, 64, 96, 128, 192 and 256. */
 final class CudaHopperForward implements AutoCloseable {
-  /** The only compute capability with these instructions. */
-  private static final int HOPPER = 90;
-
   private final CudaDevice device;
   private final CudaScratch scratch;
-  private final CudaCounters counters;
+  private final CudaScratch counters;
   private final Variant[] variants = new Variant[CudaAttentionLayout.MOST_DIM + 1];
 
   CudaHopperForward(CudaDevice device, CudaScratch scratch) {
     this.device = device;
     this.scratch = scratch;
-    counters = new CudaCounters(device);
-  }
-
-  static boolean runsOn(CudaDevice device) {
-    return device.capability() == HOPPER;
+    counters = CudaScratch.counters(device);
   }
 
   static boolean has(int d) {
@@ -103,7 +96,7 @@ final class CudaHopperForward implements AutoCloseable {
         Shape s, HeadList list, int offset, Tensor q, Tensor k, Tensor v, Tensor o, Tensor lse) {
       int heads = s.batch() * s.heads();
       CudaForwardPlan plan = plan(heads, s.queries(), offset);
-      int tiles = (s.queries() + bm - 1) / bm;
+      int tiles = Math.ceilDiv(s.queries(), bm);
       int items = Math.toIntExact((long) heads * tiles * plan.chunks());
       sizes.set(JAVA_INT, 0, s.batch());
       sizes.set(JAVA_INT, 4, s.queries());
@@ -114,7 +107,7 @@ final class CudaHopperForward implements AutoCloseable {
       sizes.set(JAVA_INT, 24, section(s, list, offset));
       sizes.set(JAVA_FLOAT, 28, s.scale());
       // Two counters of the blocks, then one for each consumer of a query tile.
-      long zeros = counters.address(8 + 4L * heads * tiles * warpgroups);
+      long zeros = counters.bytes(8 + 4L * heads * tiles * warpgroups);
       long parts = 0;
       long results = 0;
       if (plan.chunks() > 1) {
@@ -163,10 +156,8 @@ final class CudaHopperForward implements AutoCloseable {
       return (int) Math.clamp(heads, 1, (long) s.batch() * s.heads());
     }
 
-    private TensorMap queries(TensorMap map, Tensor t, Shape s) {
-      long row = t.rowStride();
-      return map.encode(
-          t.segment(), d, s.queries(), row, s.heads(), d, s.batch(), s.queries() * row);
+    private static TensorMap queries(TensorMap map, Tensor t, Shape s) {
+      return CudaAttentionLayout.encode(map, t, t.rowStride(), s.heads(), s);
     }
 
     private TensorMap keys(TensorMap map, Tensor t, Shape s, int offset) {

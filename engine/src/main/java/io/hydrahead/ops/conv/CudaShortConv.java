@@ -1,11 +1,10 @@
 package io.hydrahead.ops.conv;
 
-import static io.hydrahead.ops.CudaRows.aligned;
-import static io.hydrahead.ops.CudaRows.stride;
+import static io.hydrahead.cuda.CudaRows.aligned;
 
 import io.hydrahead.cuda.CudaDevice;
+import io.hydrahead.cuda.CudaRows;
 import io.hydrahead.cuda.LaunchArguments;
-import io.hydrahead.ops.CudaRows;
 import io.hydrahead.ops.CudaScratch;
 import io.hydrahead.ops.CudaVariants;
 import io.hydrahead.ops.TensorChecks;
@@ -29,7 +28,7 @@ public final class CudaShortConv implements ShortConv {
 
   private final CudaVariants<Sites> variants;
   private final CudaScratch scratch;
-  private final int multiprocessors;
+  private final CudaDevice device;
 
   public CudaShortConv(CudaDevice device, CudaScratch scratch) {
     variants =
@@ -45,7 +44,7 @@ public final class CudaShortConv implements ShortConv {
                     m.kernel("short_conv_backward").arguments(),
                     m.kernel("short_conv_weight").arguments()));
     this.scratch = scratch;
-    multiprocessors = device.multiprocessors();
+    this.device = device;
   }
 
   private static boolean vectors(Tensor x, int channels) {
@@ -55,12 +54,12 @@ public final class CudaShortConv implements ShortConv {
   /** Blocks side by side that hold all channels. */
   private static int columns(Tensor x, int channels, boolean vectors) {
     int each = BLOCK * (vectors ? CudaRows.vector(x.dtype()) : 1);
-    return (channels + each - 1) / each;
+    return Math.ceilDiv(channels, each);
   }
 
   private int runs(int batch, int tokens, int columns) {
-    int runs = batch * ((tokens + RUN - 1) / RUN);
-    return Math.min(runs, Math.max(1, BLOCKS * multiprocessors / Math.max(1, columns)));
+    int runs = batch * Math.ceilDiv(tokens, RUN);
+    return Math.min(runs, Math.max(1, BLOCKS * device.multiprocessors() / Math.max(1, columns)));
   }
 
   @Override
@@ -77,12 +76,10 @@ public final class CudaShortConv implements ShortConv {
         .integer(batch)
         .integer(tokens)
         .integer(channels)
-        .pointer(x)
-        .wide(stride(x, channels))
+        .rows(x, channels)
         .pointer(w)
         .pointer(state)
-        .pointer(y)
-        .wide(stride(y, channels))
+        .rows(y, channels)
         .launch(columns, runs(batch, tokens, columns), 1, BLOCK, 0);
     if (k > 1) {
       sites
@@ -91,10 +88,9 @@ public final class CudaShortConv implements ShortConv {
           .integer(batch)
           .integer(tokens)
           .integer(channels)
-          .pointer(x)
-          .wide(stride(x, channels))
+          .rows(x, channels)
           .pointer(state)
-          .launch((batch * channels + BLOCK - 1) / BLOCK, BLOCK, 0);
+          .launch(Math.ceilDiv(batch * channels, BLOCK), BLOCK, 0);
     }
   }
 
@@ -115,13 +111,10 @@ public final class CudaShortConv implements ShortConv {
         .integer(batch)
         .integer(tokens)
         .integer(channels)
-        .pointer(x)
-        .wide(stride(x, channels))
+        .rows(x, channels)
         .pointer(w)
-        .pointer(dy)
-        .wide(stride(dy, channels))
-        .pointer(dx)
-        .wide(stride(dx, channels))
+        .rows(dy, channels)
+        .rows(dx, channels)
         .address(partials)
         .launch(columns, slices, 1, BLOCK, 0);
     sites
@@ -131,6 +124,6 @@ public final class CudaShortConv implements ShortConv {
         .integer(slices)
         .integer(channels)
         .pointer(dw)
-        .launch((int) ((w.size() + 31) / 32), 1024, 0);
+        .launch((int) Math.ceilDiv(w.size(), 32), 1024, 0);
   }
 }

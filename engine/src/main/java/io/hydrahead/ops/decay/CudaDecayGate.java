@@ -1,7 +1,5 @@
 package io.hydrahead.ops.decay;
 
-import static io.hydrahead.ops.CudaRows.stride;
-
 import io.hydrahead.cuda.CudaDevice;
 import io.hydrahead.cuda.LaunchArguments;
 import io.hydrahead.ops.CudaScratch;
@@ -20,7 +18,7 @@ public final class CudaDecayGate implements DecayGate {
 
   private final CudaVariants<Sites> variants;
   private final CudaScratch scratch;
-  private final int multiprocessors;
+  private final CudaDevice device;
 
   public CudaDecayGate(CudaDevice device, CudaScratch scratch) {
     variants =
@@ -35,11 +33,11 @@ public final class CudaDecayGate implements DecayGate {
                     m.kernel("decay_backward").arguments(),
                     m.kernel("decay_parameters").arguments()));
     this.scratch = scratch;
-    multiprocessors = device.multiprocessors();
+    this.device = device;
   }
 
   private int blocks(Tensor a, int most) {
-    return (int) Math.min((a.size() + BLOCK - 1) / BLOCK, (long) most * multiprocessors);
+    return device.blocks(Math.ceilDiv(a.size(), BLOCK), most);
   }
 
   @Override
@@ -52,10 +50,8 @@ public final class CudaDecayGate implements DecayGate {
         .begin()
         .integer(TensorChecks.rows(a))
         .integer(h)
-        .pointer(a)
-        .wide(stride(a, h))
-        .pointer(b)
-        .wide(stride(b, h))
+        .rows(a, h)
+        .rows(b, h)
         .pointer(aLog)
         .pointer(dtBias)
         .real(betaMax)
@@ -89,21 +85,17 @@ public final class CudaDecayGate implements DecayGate {
         .begin()
         .integer(TensorChecks.rows(a))
         .integer(h)
-        .pointer(a)
-        .wide(stride(a, h))
-        .pointer(b)
-        .wide(stride(b, h))
+        .rows(a, h)
+        .rows(b, h)
         .pointer(aLog)
         .pointer(dtBias)
         .real(betaMax)
         .pointer(dg)
         .pointer(dBeta)
-        .pointer(da)
-        .wide(stride(da, h))
-        .pointer(db)
-        .wide(stride(db, h))
+        .rows(da, h)
+        .rows(db, h)
         .address(partials)
-        .launch(slices, (h + BLOCK - 1) / BLOCK, 1, BLOCK, 0);
+        .launch(slices, Math.ceilDiv(h, BLOCK), 1, BLOCK, 0);
     sites
         .parameters
         .begin()
@@ -112,6 +104,6 @@ public final class CudaDecayGate implements DecayGate {
         .integer(h)
         .pointer(dALog)
         .pointer(dDtBias)
-        .launch((h + 31) / 32, 2, 1, 1024, 0);
+        .launch(Math.ceilDiv(h, 32), 2, 1, 1024, 0);
   }
 }

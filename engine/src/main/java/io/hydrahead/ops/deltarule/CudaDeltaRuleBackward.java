@@ -1,10 +1,12 @@
 package io.hydrahead.ops.deltarule;
 
+import static io.hydrahead.cuda.CudaRows.stride;
 import static io.hydrahead.ops.CudaScratch.padded;
-import static io.hydrahead.ops.deltarule.CudaGatedDeltaRule.stride;
+import static io.hydrahead.ops.deltarule.CudaGatedDeltaRule.encode;
 
 import io.hydrahead.cuda.CudaDevice;
 import io.hydrahead.cuda.CudaModule;
+import io.hydrahead.cuda.CudaRows;
 import io.hydrahead.cuda.LaunchArguments;
 import io.hydrahead.cuda.TensorMap;
 import io.hydrahead.ops.CudaScratch;
@@ -36,7 +38,6 @@ final class CudaDeltaRuleBackward {
   /** Floats of decays a chunk. */
   private static final int GATES = 5 * CHUNK;
 
-  private static final int HOPPER = 90;
   private static final int HOPPER_DIM = 128;
   private static final int LARGEST_FUSED_DIM = 32;
   private static final int STAGES = 3;
@@ -142,7 +143,7 @@ final class CudaDeltaRuleBackward {
     }
     Way way = way(s, in, dOut, grads);
     int heads = s.batch() * s.heads();
-    int chunks = (s.tokens() + CHUNK - 1) / CHUNK;
+    int chunks = Math.ceilDiv(s.tokens(), CHUNK);
     long all = (long) heads * chunks;
     int bytes = in.q().dtype().bytes();
     long dStates = padded(all * GATES * Float.BYTES);
@@ -206,7 +207,7 @@ final class CudaDeltaRuleBackward {
     if (dim <= LARGEST_FUSED_DIM && (forced == null ? fused : forced == Way.FUSED)) {
       return Way.FUSED;
     }
-    return device.capability() == HOPPER && dim == HOPPER_DIM && forced != Way.TENSOR_CORES
+    return device.hopper() && dim == HOPPER_DIM && forced != Way.TENSOR_CORES
         ? Way.HOPPER
         : Way.TENSOR_CORES;
   }
@@ -214,7 +215,7 @@ final class CudaDeltaRuleBackward {
   /** Whether rows can be read 16 bytes at a time. */
   private static boolean aligned(Tensor... tensors) {
     for (Tensor t : tensors) {
-      if (t.segment().address() % 16 != 0 || t.rowStride() % 8 != 0) {
+      if (!CudaRows.alignedRows(t)) {
         return false;
       }
     }
@@ -235,9 +236,19 @@ final class CudaDeltaRuleBackward {
 
   private static void gates(LaunchArguments a, Call c) {
     a.begin().pointer(c.in.g()).pointer(c.in.beta());
-    a.wide(stride(c.in.g(), c.s.heads())).wide(stride(c.in.beta(), c.s.heads()));
+    gateStrides(a, c, c.in);
     a.address(c.gates);
-    sizes(a, c).integer(c.total()).launch((c.total() + 3) / 4, 128, 0);
+    sizes(a, c).integer(c.total()).launch(Math.ceilDiv(c.total(), 4), 128, 0);
+  }
+
+  /** Row strides of q and k, or of their gradients. */
+  private static LaunchArguments keyStrides(LaunchArguments a, Call c, Inputs of) {
+    return a.wide(stride(of.q(), c.keys())).wide(stride(of.k(), c.keys()));
+  }
+
+  /** Row strides of g and β, or of their gradients. */
+  private static LaunchArguments gateStrides(LaunchArguments a, Call c, Inputs of) {
+    return a.wide(stride(of.g(), c.s.heads())).wide(stride(of.beta(), c.s.heads()));
   }
 
   private static LaunchArguments sizes(LaunchArguments a, Call c) {
@@ -246,7 +257,7 @@ final class CudaDeltaRuleBackward {
 
   private static void scores(LaunchArguments a, Call c) {
     a.begin().pointer(c.in.q()).pointer(c.in.k());
-    a.wide(stride(c.in.q(), c.keys())).wide(stride(c.in.k(), c.keys()));
+    keyStrides(a, c, c.in);
     a.address(c.gates).address(c.scores);
     sizes(a, c).launch(c.chunks, c.heads, 1, 128, scoreShared(c.s.keyDim()));
   }
@@ -254,9 +265,9 @@ final class CudaDeltaRuleBackward {
   /** What every scan but Hopper's takes. */
   private static LaunchArguments scanArguments(LaunchArguments a, Call c) {
     a.begin().pointer(c.in.q()).pointer(c.in.k()).pointer(c.dOut);
-    a.wide(stride(c.in.q(), c.keys())).wide(stride(c.in.k(), c.keys()));
+    keyStrides(a, c, c.in);
     a.wide(stride(c.dOut, c.values())).address(c.gates).pointer(c.inverses).address(c.scores);
-    a.pointer(c.grads.v()).wide(stride(c.grads.v(), c.values()));
+    a.rows(c.grads.v(), c.values());
     return sizes(a.address(c.dStates).pointer(c.dState), c);
   }
 
@@ -279,27 +290,22 @@ final class CudaDeltaRuleBackward {
     a.launch(HOPPER_DIM / 64, c.heads, 1, 384, hopperShared());
   }
 
-  private static void encode(TensorMap map, Tensor t, long width, Shape s) {
-    long row = stride(t, width);
-    map.encode(t.segment(), width, s.tokens(), row, s.batch(), row * s.tokens());
-  }
-
   /** Where the gradients of q, k, g and β go. */
   private static LaunchArguments results(LaunchArguments a, Call c) {
     a.pointer(c.grads.q()).pointer(c.grads.k());
-    a.wide(stride(c.grads.q(), c.keys())).wide(stride(c.grads.k(), c.keys()));
+    keyStrides(a, c, c.grads);
     a.pointer(c.grads.g()).pointer(c.grads.beta());
-    a.wide(stride(c.grads.g(), c.s.heads())).wide(stride(c.grads.beta(), c.s.heads()));
+    gateStrides(a, c, c.grads);
     return sizes(a, c);
   }
 
   private static void gradients(Launches l, Call c) {
     LaunchArguments a = l.gradients.begin();
     a.pointer(c.in.q()).pointer(c.in.k()).pointer(c.in.v()).pointer(c.dOut);
-    a.wide(stride(c.in.q(), c.keys())).wide(stride(c.in.k(), c.keys()));
+    keyStrides(a, c, c.in);
     a.wide(stride(c.in.v(), c.values())).wide(stride(c.dOut, c.values()));
     a.address(c.gates).pointer(c.states).pointer(c.inverses).address(c.dStates);
-    a.pointer(c.grads.v()).wide(stride(c.grads.v(), c.values()));
+    a.rows(c.grads.v(), c.values());
     int dim = c.s.keyDim();
     results(a, c)
         .integer(c.total())
@@ -311,15 +317,15 @@ final class CudaDeltaRuleBackward {
     LaunchArguments a =
         variants.computeIfAbsent("fused " + dim, key -> fused(dim)).gradients.begin();
     a.pointer(c.in.q()).pointer(c.in.k()).pointer(c.in.v()).pointer(c.dOut);
-    a.wide(stride(c.in.q(), c.keys())).wide(stride(c.in.k(), c.keys()));
+    keyStrides(a, c, c.in);
     a.wide(stride(c.in.v(), c.values())).wide(stride(c.dOut, c.values()));
     a.pointer(c.in.g()).pointer(c.in.beta());
-    a.wide(stride(c.in.g(), c.s.heads())).wide(stride(c.in.beta(), c.s.heads()));
+    gateStrides(a, c, c.in);
     a.pointer(c.states).pointer(c.inverses);
     a.pointer(c.grads.q()).pointer(c.grads.k()).pointer(c.grads.v());
-    a.wide(stride(c.grads.q(), c.keys())).wide(stride(c.grads.k(), c.keys()));
+    keyStrides(a, c, c.grads);
     a.wide(stride(c.grads.v(), c.values())).pointer(c.grads.g()).pointer(c.grads.beta());
-    a.wide(stride(c.grads.g(), c.s.heads())).wide(stride(c.grads.beta(), c.s.heads()));
+    gateStrides(a, c, c.grads);
     sizes(a.pointer(c.dState), c).launch(c.heads, 128, fusedShared(dim));
   }
 
@@ -332,19 +338,19 @@ final class CudaDeltaRuleBackward {
 
     LaunchArguments a = l.prepare.begin();
     a.pointer(c.in.q()).pointer(c.in.k()).pointer(c.in.v());
-    a.wide(stride(c.in.q(), c.keys())).wide(stride(c.in.k(), c.keys()));
+    keyStrides(a, c, c.in);
     a.wide(stride(c.in.v(), c.values()));
     a.address(c.gates).pointer(c.states).pointer(c.inverses).address(c.writes).address(c.scores);
     sizes(a, c).integer(k).integer(v).launch(c.chunks, c.heads, 1, SIMT_THREADS, 0);
 
-    int blocks = (v + SIMT_COLUMNS - 1) / SIMT_COLUMNS;
+    int blocks = Math.ceilDiv(v, SIMT_COLUMNS);
     scanArguments(l.scan, c).integer(k).integer(v).launch(blocks, c.heads, 1, SIMT_THREADS, 0);
 
     a = l.gradients.begin().pointer(c.in.q()).pointer(c.in.k()).pointer(c.dOut);
-    a.wide(stride(c.in.q(), c.keys())).wide(stride(c.in.k(), c.keys()));
+    keyStrides(a, c, c.in);
     a.wide(stride(c.dOut, c.values()));
     a.address(c.gates).pointer(c.states).address(c.dStates).address(c.writes);
-    a.pointer(c.grads.v()).wide(stride(c.grads.v(), c.values()));
+    a.rows(c.grads.v(), c.values());
     results(a, c).integer(k).integer(v).launch(c.chunks, c.heads, 1, SIMT_THREADS, 0);
   }
 

@@ -1,7 +1,7 @@
 package io.hydrahead.ops.deltarule;
 
+import static io.hydrahead.cuda.CudaRows.alignedRows;
 import static io.hydrahead.ops.CudaScratch.padded;
-import static io.hydrahead.ops.deltarule.CudaGatedDeltaRule.stride;
 
 import io.hydrahead.cuda.CudaDevice;
 import io.hydrahead.cuda.LaunchArguments;
@@ -27,8 +27,6 @@ final class CudaDeltaRuleForward {
 
   /** Floats of decays a chunk, see {@code prepare.cu}. */
   private static final int RECORD = 5 * CHUNK;
-
-  private static final int HOPPER = 90;
 
   /** Rows and columns of a box of TMA: 128 bytes. */
   private static final int BOX = 64;
@@ -127,7 +125,7 @@ final class CudaDeltaRuleForward {
 
   void run(Shape s, Inputs in, int start, Tensor state, Tensor out, Tensor saved) {
     int lead = start % CHUNK;
-    int chunks = Math.toIntExact((lead + (long) s.tokens() + CHUNK - 1) / CHUNK);
+    int chunks = Math.toIntExact(Math.ceilDiv(lead + (long) s.tokens(), CHUNK));
     DeltaRuleSaved parts = saved == null ? null : DeltaRuleSaved.of(s, in.q().dtype());
     if (!inChunks(s, in.q().dtype()) || !aligned(in, out)) {
       if (saved != null) {
@@ -179,15 +177,11 @@ final class CudaDeltaRuleForward {
 
   /** Whether all rows can be read 16 bytes at a time. */
   private static boolean aligned(Inputs in, Tensor out) {
-    return aligned(in.q()) && aligned(in.k()) && aligned(in.v()) && aligned(out);
+    return alignedRows(in.q()) && alignedRows(in.k()) && alignedRows(in.v()) && alignedRows(out);
   }
 
   private static boolean tensorCores(int keyDim) {
     return keyDim == 16 || keyDim == 32 || keyDim == 64 || keyDim == 128;
-  }
-
-  private static boolean aligned(Tensor t) {
-    return t.segment().address() % 16 == 0 && t.rowStride() % 8 == 0;
   }
 
   /** Value columns of a block of {@code chunks.cu}: a power of two that divides V and K. */
@@ -199,16 +193,13 @@ final class CudaDeltaRuleForward {
       Shape s, Inputs in, int lead, int chunks, long inverses, long records, long decays) {
     boolean bf16 = in.q().dtype() == DType.BF16;
     int k = s.keyDim();
-    boolean tensorCores = bf16 && tensorCores(k) && aligned(in.k());
+    boolean tensorCores = bf16 && tensorCores(k) && alignedRows(in.k());
     LaunchArguments a =
         site(new Site(tensorCores ? Kernel.PREPARE : Kernel.PREPARE_ANY, bf16, k, 0, 0, false))
             .begin()
-            .pointer(in.k())
-            .wide(stride(in.k(), (long) s.heads() * k))
-            .pointer(in.g())
-            .wide(stride(in.g(), s.heads()))
-            .pointer(in.beta())
-            .wide(stride(in.beta(), s.heads()))
+            .rows(in.k(), (long) s.heads() * k)
+            .rows(in.g(), s.heads())
+            .rows(in.beta(), s.heads())
             .address(inverses)
             .address(records)
             .address(decays)
@@ -220,7 +211,7 @@ final class CudaDeltaRuleForward {
     int all = Math.multiplyExact(s.batch() * s.heads(), chunks);
     if (tensorCores) {
       int tile = Math.max(CHUNK * (2 * k + 16), 10 * 512 + 16 * 324);
-      a.launch((all + 3) / 4, 128, 4 * (tile + 4 * (3 * CHUNK + 224 + CHUNK)));
+      a.launch(Math.ceilDiv(all, 4), 128, 4 * (tile + 4 * (3 * CHUNK + 224 + CHUNK)));
     } else {
       a.launch(all, CHUNK, 4 * (CHUNK * (k + 1) + 2 * CHUNK * CHUNK + 3 * CHUNK));
     }
@@ -230,17 +221,12 @@ final class CudaDeltaRuleForward {
     Shape s = c.s;
     long keys = (long) s.heads() * s.keyDim();
     long values = (long) s.heads() * s.valueDim();
-    encode(qMap, c.in.q(), keys, s);
-    encode(kMap, c.in.k(), keys, s);
-    encode(vMap, c.in.v(), values, s);
-    encode(outMap, c.out, values, s);
+    CudaGatedDeltaRule.encode(qMap, c.in.q(), keys, s);
+    CudaGatedDeltaRule.encode(kMap, c.in.k(), keys, s);
+    CudaGatedDeltaRule.encode(vMap, c.in.v(), values, s);
+    CudaGatedDeltaRule.encode(outMap, c.out, values, s);
     long rows = (long) c.heads() * c.chunks * CHUNK;
     inverseMap.encode(MemorySegment.ofAddress(c.at.inverses), CHUNK, rows, CHUNK);
-  }
-
-  private static void encode(TensorMap map, Tensor t, long width, Shape s) {
-    long row = stride(t, width);
-    map.encode(t.segment(), width, s.tokens(), row, s.batch(), row * s.tokens());
   }
 
   private void segmentEnds(Call c) {
@@ -253,8 +239,8 @@ final class CudaDeltaRuleForward {
     if (plan.hopper) {
       a.map(kMap).map(vMap).map(inverseMap);
     } else {
-      rows(a, c.in.k(), (long) c.s.heads() * k);
-      rows(a, c.in.v(), (long) c.s.heads() * v);
+      a.rows(c.in.k(), (long) c.s.heads() * k);
+      a.rows(c.in.v(), (long) c.s.heads() * v);
       a.address(c.at.inverses);
     }
     a.address(c.at.records)
@@ -274,10 +260,6 @@ final class CudaDeltaRuleForward {
     } else {
       a.launch(blocks, plan.segments - 1, 1, 2 * columns, 2 * stageBytes(k, columns, 1));
     }
-  }
-
-  private static LaunchArguments rows(LaunchArguments a, Tensor t, long width) {
-    return a.pointer(t).wide(stride(t, width));
   }
 
   private static LaunchArguments cut(LaunchArguments a, Call c) {
@@ -322,7 +304,7 @@ final class CudaDeltaRuleForward {
       a.map(outMap);
     }
     a.address(c.at.records).address(c.plan.segments > 1 ? c.at.starts : 0).pointer(c.state);
-    rows(a, c.out, (long) c.s.heads() * v).integer(c.s.tokens());
+    a.rows(c.out, (long) c.s.heads() * v).integer(c.s.tokens());
     int stage = (2 * k / BOX + groups + 1) * TILE;
     int staging = groups * (saving ? 2 * BOX * k : TILE);
     cut(a, c)
@@ -339,14 +321,14 @@ final class CudaDeltaRuleForward {
     int v = c.s.valueDim();
     int columns = c.plan.columns;
     LaunchArguments a = site(new Site(Kernel.CHUNKS, true, k, v, columns, false)).begin();
-    rows(a, c.in.q(), (long) c.s.heads() * k);
-    rows(a, c.in.k(), (long) c.s.heads() * k);
-    rows(a, c.in.v(), (long) c.s.heads() * v);
+    a.rows(c.in.q(), (long) c.s.heads() * k);
+    a.rows(c.in.k(), (long) c.s.heads() * k);
+    a.rows(c.in.v(), (long) c.s.heads() * v);
     a.address(c.at.inverses)
         .address(c.at.records)
         .address(c.plan.segments > 1 ? c.at.starts : 0)
         .pointer(c.state);
-    rows(a, c.out, (long) c.s.heads() * v).address(c.at.states).integer(c.s.tokens());
+    a.rows(c.out, (long) c.s.heads() * v).address(c.at.states).integer(c.s.tokens());
     int scorers = k <= 32 ? 2 : 4;
     cut(a, c)
         .launch(
@@ -372,8 +354,7 @@ final class CudaDeltaRuleForward {
   private Plan plan(Shape s, int chunks) {
     int k = s.keyDim();
     int v = s.valueDim();
-    boolean hopper =
-        device.capability() == HOPPER && (k == 64 || k == 128) && (v == 64 || v == 128);
+    boolean hopper = device.hopper() && (k == 64 || k == 128) && (v == 64 || v == 128);
     int heads = s.batch() * s.heads();
     int most = Math.max(1, Math.min(MOST_SEGMENTS, chunks / LEAST_CHUNKS));
     Plan best = null;
@@ -382,8 +363,8 @@ final class CudaDeltaRuleForward {
     int widest = hopper ? Math.min(k, v) : narrowest;
     for (int columns = narrowest; columns <= widest; columns *= 2) {
       for (int wanted = 1; wanted <= most; wanted++) {
-        int segmentChunks = (chunks + wanted - 1) / wanted;
-        int segments = (chunks + segmentChunks - 1) / segmentChunks;
+        int segmentChunks = Math.ceilDiv(chunks, wanted);
+        int segments = Math.ceilDiv(chunks, segmentChunks);
         double cost = cost(k, v, heads, new Plan(hopper, columns, segments, segmentChunks));
         if (cost < least && (forcedSegments == 0 || wanted == forcedSegments)) {
           least = cost;
@@ -411,7 +392,7 @@ final class CudaDeltaRuleForward {
     }
     int slots = resident * device.multiprocessors();
     double cost =
-        rounds((long) heads * (v / plan.columns) * plan.segments, slots)
+        Math.ceilDiv((long) heads * (v / plan.columns) * plan.segments, slots)
             * chunk
             * plan.segmentChunks;
     if (plan.segments > 1) {
@@ -422,10 +403,6 @@ final class CudaDeltaRuleForward {
       cost += 8 + 4 * plan.segments;
     }
     return cost;
-  }
-
-  private static long rounds(long blocks, int slots) {
-    return (blocks + slots - 1) / slots;
   }
 
   // ------------------------------------------------------------------- variants

@@ -1,7 +1,5 @@
 package io.hydrahead.ops.deltarule;
 
-import static io.hydrahead.ops.deltarule.CudaGatedDeltaRule.stride;
-
 import io.hydrahead.cuda.CudaDevice;
 import io.hydrahead.cuda.LaunchArguments;
 import io.hydrahead.ops.deltarule.GatedDeltaRule.Inputs;
@@ -76,7 +74,7 @@ final class CudaDeltaRuleRecurrence {
     int columns = THREADS / lanes;
     a.integer(s.tokens())
         .integer(s.heads())
-        .launch((s.valueDim() + columns - 1) / columns, s.heads(), s.batch(), THREADS, 0);
+        .launch(Math.ceilDiv(s.valueDim(), columns), s.heads(), s.batch(), THREADS, 0);
   }
 
   /** One token of each sequence. */
@@ -113,19 +111,13 @@ final class CudaDeltaRuleRecurrence {
       LaunchArguments a, Shape s, Inputs in, Tensor state, Tensor out) {
     long keys = (long) s.heads() * s.keyDim();
     long values = (long) s.heads() * s.valueDim();
-    return a.pointer(in.q())
-        .wide(stride(in.q(), keys))
-        .pointer(in.k())
-        .wide(stride(in.k(), keys))
-        .pointer(in.v())
-        .wide(stride(in.v(), values))
-        .pointer(in.g())
-        .wide(stride(in.g(), s.heads()))
-        .pointer(in.beta())
-        .wide(stride(in.beta(), s.heads()))
+    return a.rows(in.q(), keys)
+        .rows(in.k(), keys)
+        .rows(in.v(), values)
+        .rows(in.g(), s.heads())
+        .rows(in.beta(), s.heads())
         .pointer(state)
-        .pointer(out)
-        .wide(stride(out, values));
+        .rows(out, values);
   }
 
   private static String[] defines(Shape s, DType type, int columns) {

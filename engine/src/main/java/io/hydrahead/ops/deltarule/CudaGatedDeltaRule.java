@@ -1,6 +1,8 @@
 package io.hydrahead.ops.deltarule;
 
 import io.hydrahead.cuda.CudaDevice;
+import io.hydrahead.cuda.CudaRows;
+import io.hydrahead.cuda.TensorMap;
 import io.hydrahead.ops.CudaScratch;
 import io.hydrahead.ops.TensorChecks;
 import io.hydrahead.tensor.DType;
@@ -105,9 +107,10 @@ public final class CudaGatedDeltaRule implements GatedDeltaRule {
     }
   }
 
-  /** Elements from one token's row of {@code width} elements to the next. */
-  static long stride(Tensor t, long width) {
-    return t.contiguous() ? width : t.rowStride();
+  /** Encodes a tensor of rows of {@code width} elements as [B, T, width]. */
+  static void encode(TensorMap map, Tensor t, long width, Shape s) {
+    long row = CudaRows.stride(t, width);
+    map.encode(t.segment(), width, s.tokens(), row, s.batch(), row * s.tokens());
   }
 
   /** For tests: cuts every text into that many segments; 0 as many as pay. */

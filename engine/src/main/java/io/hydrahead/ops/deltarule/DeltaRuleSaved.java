@@ -15,14 +15,14 @@ record DeltaRuleSaved(long statesBytes, long inversesBytes) {
   private static final int CHUNK = GatedDeltaRule.CHUNK;
 
   static DeltaRuleSaved of(Shape s, DType type) {
-    long chunks = (long) s.batch() * s.heads() * ((s.tokens() + CHUNK - 1) / CHUNK);
+    long chunks = (long) s.batch() * s.heads() * Math.ceilDiv(s.tokens(), CHUNK);
     return new DeltaRuleSaved(
         chunks * s.keyDim() * s.valueDim() * type.bytes(), chunks * CHUNK * CHUNK * type.bytes());
   }
 
   /** Size of the whole, in float32 elements. */
   long floats() {
-    return (CudaScratch.padded(statesBytes) + inversesBytes + 3) / 4;
+    return Math.ceilDiv(CudaScratch.padded(statesBytes) + inversesBytes, Float.BYTES);
   }
 
   MemorySegment states(Tensor saved) {

@@ -1,11 +1,10 @@
 package io.hydrahead.ops.embedding;
 
-import static io.hydrahead.ops.CudaRows.aligned;
-import static io.hydrahead.ops.CudaRows.stride;
+import static io.hydrahead.cuda.CudaRows.aligned;
 
 import io.hydrahead.cuda.CudaDevice;
+import io.hydrahead.cuda.CudaRows;
 import io.hydrahead.cuda.LaunchArguments;
-import io.hydrahead.ops.CudaRows;
 import io.hydrahead.ops.CudaScratch;
 import io.hydrahead.ops.CudaVariants;
 import io.hydrahead.ops.TensorChecks;
@@ -37,7 +36,7 @@ public final class CudaEmbedding implements Embedding {
 
   private final CudaVariants<Sites> variants;
   private final CudaScratch scratch;
-  private final int multiprocessors;
+  private final CudaDevice device;
 
   public CudaEmbedding(CudaDevice device, CudaScratch scratch) {
     variants =
@@ -55,7 +54,7 @@ public final class CudaEmbedding implements Embedding {
                     m.kernel("embedding_runs").arguments(),
                     m.kernel("embedding_long_runs").arguments()));
     this.scratch = scratch;
-    multiprocessors = device.multiprocessors();
+    this.device = device;
   }
 
   /** Whether rows of d elements of {@code rows} and of the table can be read in vectors. */
@@ -79,12 +78,8 @@ public final class CudaEmbedding implements Embedding {
         .integer(table.size(0))
         .pointer(ids)
         .pointer(table)
-        .pointer(out)
-        .wide(stride(out, d))
-        .launch(
-            (int) Math.min((out.size() + each - 1) / each, (long) BLOCKS * multiprocessors),
-            BLOCK,
-            0);
+        .rows(out, d)
+        .launch(device.blocks(Math.ceilDiv(out.size(), each), BLOCKS), BLOCK, 0);
   }
 
   @Override
@@ -96,8 +91,8 @@ public final class CudaEmbedding implements Embedding {
     }
     int d = dTable.size(1);
     int vocabulary = dTable.size(0);
-    int blocks = (n + TILE - 1) / TILE;
-    int chunks = (n + CHUNK - 1) / CHUNK;
+    int blocks = Math.ceilDiv(n, TILE);
+    int chunks = Math.ceilDiv(n, CHUNK);
     long list = CudaScratch.padded(4L * n);
     long counts = CudaScratch.padded(4L * blocks << DIGIT_BITS);
     long base = scratch.bytes(4 * list + counts + 8L * chunks * d);
@@ -136,7 +131,7 @@ public final class CudaEmbedding implements Embedding {
       half ^= 1;
     }
     int each = COLUMN_BLOCK * (vectors ? CudaRows.vector(dOut.dtype()) : 1);
-    int columns = (d + each - 1) / each;
+    int columns = Math.ceilDiv(d, each);
     s.runs
         .begin()
         .integer(n)
@@ -144,8 +139,7 @@ public final class CudaEmbedding implements Embedding {
         .integer(vocabulary)
         .address(keys)
         .address(tokens)
-        .pointer(dOut)
-        .wide(stride(dOut, d))
+        .rows(dOut, d)
         .pointer(dTable)
         .address(partials)
         .launch(chunks, columns, 1, COLUMN_BLOCK, 0);

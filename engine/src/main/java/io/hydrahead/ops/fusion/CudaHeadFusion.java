@@ -1,11 +1,10 @@
 package io.hydrahead.ops.fusion;
 
-import static io.hydrahead.ops.CudaRows.aligned;
-import static io.hydrahead.ops.CudaRows.stride;
+import static io.hydrahead.cuda.CudaRows.aligned;
 
 import io.hydrahead.cuda.CudaDevice;
+import io.hydrahead.cuda.CudaRows;
 import io.hydrahead.cuda.LaunchArguments;
-import io.hydrahead.ops.CudaRows;
 import io.hydrahead.ops.CudaScratch;
 import io.hydrahead.ops.CudaVariants;
 import io.hydrahead.tensor.DType;
@@ -81,7 +80,7 @@ public final class CudaHeadFusion implements HeadFusion, AutoCloseable {
     int vector = CudaRows.vector(o.dtype());
     int vectors = d % vector == 0 && aligned ? d / vector : d;
     int teams = BLOCK / CudaRows.team(vectors);
-    return (heads + teams - 1) / teams;
+    return Math.ceilDiv(heads, teams);
   }
 
   private int blocks(int rows, int most, int tiles) {
@@ -119,14 +118,11 @@ public final class CudaHeadFusion implements HeadFusion, AutoCloseable {
         .integer(parts(s))
         .real(s.eps())
         .pointer(places(heads))
-        .pointer(o)
-        .wide(stride(o, width))
-        .pointerOrNull(gates)
-        .wide(gates == null ? 0 : stride(gates, width))
+        .rows(o, width)
+        .rowsOrNull(gates, width)
         .pointerOrNull(biases)
         .pointerOrNull(s.gamma() ? gamma : null)
-        .pointer(out)
-        .wide(stride(out, wide))
+        .rows(out, wide)
         .pointerOrNull(s.norm() ? rstd : null)
         .launch(blocks(n, BLOCKS, tiles), tiles, 1, BLOCK, 0);
   }
@@ -171,19 +167,14 @@ public final class CudaHeadFusion implements HeadFusion, AutoCloseable {
         .integer(h)
         .integer(parts(s))
         .pointer(places)
-        .pointer(o)
-        .wide(stride(o, width))
-        .pointerOrNull(gates)
-        .wide(gates == null ? 0 : stride(gates, width))
+        .rows(o, width)
+        .rowsOrNull(gates, width)
         .pointerOrNull(biases)
         .pointerOrNull(s.gamma() ? gamma : null)
         .pointerOrNull(s.norm() ? rstd : null)
-        .pointer(dOut)
-        .wide(stride(dOut, wide))
-        .pointer(dO)
-        .wide(stride(dO, width))
-        .pointerOrNull(gateGradients)
-        .wide(gates == null ? 0 : stride(gateGradients, width))
+        .rows(dOut, wide)
+        .rows(dO, width)
+        .rowsOrNull(gateGradients, width)
         .address(partials)
         .launch(slices, tiles, 1, BLOCK, 0);
     Tensor biasSums = s.gate() ? dBias : null;
@@ -196,7 +187,7 @@ public final class CudaHeadFusion implements HeadFusion, AutoCloseable {
           .pointer(places)
           .pointerOrNull(biasSums)
           .pointerOrNull(s.gamma() ? dGamma : null)
-          .launch((int) ((width + h + 31) / 32), 1024, 0);
+          .launch((int) Math.ceilDiv(width + h, 32), 1024, 0);
     }
   }
 

@@ -2,6 +2,7 @@ package io.hydrahead.ops.gemm;
 
 import io.hydrahead.cuda.CudaDevice;
 import io.hydrahead.cuda.CudaModule;
+import io.hydrahead.cuda.CudaRows;
 import io.hydrahead.cuda.LaunchArguments;
 import io.hydrahead.tensor.DType;
 import io.hydrahead.tensor.Tensor;
@@ -172,11 +173,11 @@ public final class CudaLinear implements Linear, AutoCloseable {
   }
 
   private static boolean aligned(Tensor t) {
-    return t.dim(1) % 8 == 0 && t.rowStride() % 8 == 0 && t.segment().address() % 16 == 0;
+    return t.dim(1) % 8 == 0 && CudaRows.alignedRows(t);
   }
 
   private void gemv(Tensor x, Tensor w, Tensor y, boolean accumulate) {
-    int tiles = (w.size(0) + TILE - 1) / TILE;
+    int tiles = Math.ceilDiv(w.size(0), TILE);
     int multiprocessors = device.multiprocessors();
     Gemv kind;
     if (device.capability() >= 90 && tiles <= MANY_TILES * multiprocessors) {

@@ -1,11 +1,10 @@
 package io.hydrahead.ops.headprep;
 
-import static io.hydrahead.ops.CudaRows.aligned;
-import static io.hydrahead.ops.CudaRows.stride;
+import static io.hydrahead.cuda.CudaRows.aligned;
 
 import io.hydrahead.cuda.CudaDevice;
+import io.hydrahead.cuda.CudaRows;
 import io.hydrahead.cuda.LaunchArguments;
-import io.hydrahead.ops.CudaRows;
 import io.hydrahead.ops.CudaScratch;
 import io.hydrahead.ops.CudaVariants;
 import io.hydrahead.tensor.DType;
@@ -31,7 +30,7 @@ public final class CudaHeadPrep implements HeadPrep {
 
   private final CudaVariants<Sites> variants;
   private final CudaScratch scratch;
-  private final int multiprocessors;
+  private final CudaDevice device;
 
   public CudaHeadPrep(CudaDevice device, CudaScratch scratch) {
     variants =
@@ -47,7 +46,7 @@ public final class CudaHeadPrep implements HeadPrep {
                     m.kernel("head_prep_weight").arguments(),
                     m.kernel("length_scale").arguments()));
     this.scratch = scratch;
-    multiprocessors = device.multiprocessors();
+    this.device = device;
   }
 
   private Sites sites(Shape s, Tensor x, Tensor w, Tables t, boolean aligned) {
@@ -62,8 +61,7 @@ public final class CudaHeadPrep implements HeadPrep {
 
   /** Blocks for {@code rows} rows of heads. */
   private int blocks(int rows, Shape s, int most) {
-    long heads = (long) rows * s.heads();
-    return (int) Math.min(heads, (long) most * multiprocessors);
+    return device.blocks((long) rows * s.heads(), most);
   }
 
   @Override
@@ -77,16 +75,14 @@ public final class CudaHeadPrep implements HeadPrep {
         .integer(s.tokens())
         .integer(s.heads())
         .integer(parts(s, t))
-        .pointer(x)
-        .wide(stride(x, width))
+        .rows(x, width)
         .pointer(w)
         .real(s.normEps())
         .real(s.l2Eps())
         .pointerOrNull(t.cos())
         .pointerOrNull(t.sin())
         .pointerOrNull(t.scale())
-        .pointer(y)
-        .wide(stride(y, width))
+        .rows(y, width)
         .pointerOrNull(rstd)
         .pointerOrNull(rnorm)
         .launch(blocks(n, s, BLOCKS), BLOCK, 0);
@@ -116,18 +112,15 @@ public final class CudaHeadPrep implements HeadPrep {
         .integer(s.tokens())
         .integer(s.heads())
         .integer(parts(s, t))
-        .pointer(x)
-        .wide(stride(x, width))
+        .rows(x, width)
         .pointer(w)
         .real(s.l2Eps())
         .pointerOrNull(t.cos())
         .pointerOrNull(t.sin())
         .pointer(rstd)
         .pointerOrNull(rnorm)
-        .pointer(dy)
-        .wide(stride(dy, width))
-        .pointer(dx)
-        .wide(stride(dx, width))
+        .rows(dy, width)
+        .rows(dx, width)
         .address(partials)
         .launch(slices, BLOCK, 0);
     k.weight
@@ -135,7 +128,7 @@ public final class CudaHeadPrep implements HeadPrep {
         .address(partials)
         .integer(slices)
         .pointer(dw)
-        .launch((s.headDim() + 31) / 32, 1024, 0);
+        .launch(Math.ceilDiv(s.headDim(), 32), 1024, 0);
   }
 
   @Override
@@ -149,6 +142,6 @@ public final class CudaHeadPrep implements HeadPrep {
         .pointer(position)
         .wide(Double.doubleToRawLongBits(base))
         .pointer(scale)
-        .launch((tokens + BLOCK - 1) / BLOCK, BLOCK, 0);
+        .launch(Math.ceilDiv(tokens, BLOCK), BLOCK, 0);
   }
 }

@@ -1,11 +1,10 @@
 package io.hydrahead.ops.loss;
 
-import static io.hydrahead.ops.CudaRows.aligned;
-import static io.hydrahead.ops.CudaRows.stride;
+import static io.hydrahead.cuda.CudaRows.aligned;
 
 import io.hydrahead.cuda.CudaDevice;
+import io.hydrahead.cuda.CudaRows;
 import io.hydrahead.cuda.LaunchArguments;
-import io.hydrahead.ops.CudaRows;
 import io.hydrahead.ops.CudaScratch;
 import io.hydrahead.ops.CudaVariants;
 import io.hydrahead.ops.TensorChecks;
@@ -57,13 +56,11 @@ public final class CudaTokenLoss implements TokenLoss {
     sites
         .crossEntropy
         .begin()
-        .pointer(logits)
-        .wide(stride(logits, v))
+        .rows(logits, v)
         .pointer(targets)
         .pointer(weights)
         .pointerOrNull(dLogits == null ? null : gradScale)
-        .pointerOrNull(dLogits)
-        .wide(dLogits == null ? 0 : stride(dLogits, v))
+        .rowsOrNull(dLogits, v)
         .address(losses)
         .launch(n, BLOCK, 0);
     addUp(sites, n, losses, sum);
@@ -133,16 +130,13 @@ public final class CudaTokenLoss implements TokenLoss {
     sites
         .distillation
         .begin()
-        .pointer(teacher)
-        .wide(stride(teacher, v))
-        .pointer(student)
-        .wide(stride(student, v))
+        .rows(teacher, v)
+        .rows(student, v)
         .pointerOrNull(targets)
         .pointer(weights)
         .pointerOrNull(gradient ? klScale : null)
         .pointerOrNull(gradient ? crossEntropyScale : null)
-        .pointerOrNull(dStudent)
-        .wide(gradient ? stride(dStudent, v) : 0)
+        .rowsOrNull(dStudent, v)
         .integer(add ? 1 : 0)
         .address(klLosses)
         .address(crossEntropyLosses)

@@ -1,11 +1,11 @@
 package io.hydrahead.ops.norm;
 
-import static io.hydrahead.ops.CudaRows.aligned;
-import static io.hydrahead.ops.CudaRows.stride;
+import static io.hydrahead.cuda.CudaRows.aligned;
 import static io.hydrahead.ops.norm.CudaNormKernels.BLOCK;
+import static io.hydrahead.ops.norm.CudaNormKernels.BLOCKS;
 
 import io.hydrahead.cuda.CudaDevice;
-import io.hydrahead.ops.CudaRows;
+import io.hydrahead.cuda.CudaRows;
 import io.hydrahead.ops.CudaVariants;
 import io.hydrahead.ops.TensorChecks;
 import io.hydrahead.tensor.Tensor;
@@ -13,19 +13,15 @@ import io.hydrahead.tensor.Tensor;
 /** {@link L2Norm} on a GPU, in float32 or bf16. Rows may be column slices. */
 public final class CudaL2Norm implements L2Norm {
   private final CudaVariants<CudaNormKernels> variants;
-  private final int multiprocessors;
+  private final CudaDevice device;
 
   public CudaL2Norm(CudaDevice device) {
     variants = CudaNormKernels.variants(device);
-    multiprocessors = device.multiprocessors();
+    this.device = device;
   }
 
   private CudaNormKernels kernels(int d, Tensor x, boolean aligned) {
     return variants.get(d, x.dtype(), d % CudaRows.vector(x.dtype()) == 0 && aligned);
-  }
-
-  private int blocks(int rows) {
-    return Math.min(rows, CudaNormKernels.BLOCKS * multiprocessors);
   }
 
   @Override
@@ -36,13 +32,11 @@ public final class CudaL2Norm implements L2Norm {
         .l2()
         .begin()
         .integer(n)
-        .pointer(x)
-        .wide(stride(x, d))
+        .rows(x, d)
         .real(eps)
-        .pointer(y)
-        .wide(stride(y, d))
+        .rows(y, d)
         .pointerOrNull(rnorm)
-        .launch(blocks(n), BLOCK, 0);
+        .launch(device.blocks(n, BLOCKS), BLOCK, 0);
   }
 
   @Override
@@ -53,13 +47,10 @@ public final class CudaL2Norm implements L2Norm {
         .l2Backward()
         .begin()
         .integer(n)
-        .pointer(y)
-        .wide(stride(y, d))
+        .rows(y, d)
         .pointer(rnorm)
-        .pointer(dy)
-        .wide(stride(dy, d))
-        .pointer(dx)
-        .wide(stride(dx, d))
-        .launch(blocks(n), BLOCK, 0);
+        .rows(dy, d)
+        .rows(dx, d)
+        .launch(device.blocks(n, BLOCKS), BLOCK, 0);
   }
 }

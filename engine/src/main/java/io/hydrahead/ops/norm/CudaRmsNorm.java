@@ -1,11 +1,11 @@
 package io.hydrahead.ops.norm;
 
-import static io.hydrahead.ops.CudaRows.aligned;
-import static io.hydrahead.ops.CudaRows.stride;
+import static io.hydrahead.cuda.CudaRows.aligned;
 import static io.hydrahead.ops.norm.CudaNormKernels.BLOCK;
+import static io.hydrahead.ops.norm.CudaNormKernels.BLOCKS;
 
 import io.hydrahead.cuda.CudaDevice;
-import io.hydrahead.ops.CudaRows;
+import io.hydrahead.cuda.CudaRows;
 import io.hydrahead.ops.CudaScratch;
 import io.hydrahead.ops.CudaVariants;
 import io.hydrahead.ops.TensorChecks;
@@ -24,12 +24,12 @@ public final class CudaRmsNorm implements RmsNorm {
 
   private final CudaVariants<CudaNormKernels> variants;
   private final CudaScratch scratch;
-  private final int multiprocessors;
+  private final CudaDevice device;
 
   public CudaRmsNorm(CudaDevice device, CudaScratch scratch) {
     variants = CudaNormKernels.variants(device);
     this.scratch = scratch;
-    multiprocessors = device.multiprocessors();
+    this.device = device;
   }
 
   private CudaNormKernels kernels(int c, Tensor x, Tensor w, boolean aligned) {
@@ -40,10 +40,6 @@ public final class CudaRmsNorm implements RmsNorm {
     return variants.get(c, x.dtype(), w.dtype(), vectors);
   }
 
-  private int blocks(int rows, int each) {
-    return Math.min(rows, each * multiprocessors);
-  }
-
   @Override
   public void forward(Tensor x, Tensor w, float eps, Tensor y, Tensor rstd) {
     int c = NormShape.check(x, w, y, rstd);
@@ -52,14 +48,12 @@ public final class CudaRmsNorm implements RmsNorm {
         .rms()
         .begin()
         .integer(n)
-        .pointer(x)
-        .wide(stride(x, c))
+        .rows(x, c)
         .pointer(w)
         .real(eps)
-        .pointer(y)
-        .wide(stride(y, c))
+        .rows(y, c)
         .pointerOrNull(rstd)
-        .launch(blocks(n, CudaNormKernels.BLOCKS), BLOCK, 0);
+        .launch(device.blocks(n, BLOCKS), BLOCK, 0);
   }
 
   @Override
@@ -74,18 +68,14 @@ public final class CudaRmsNorm implements RmsNorm {
         .rmsAdd()
         .begin()
         .integer(n)
-        .pointer(x)
-        .wide(stride(x, c))
-        .pointer(a)
-        .wide(stride(a, c))
+        .rows(x, c)
+        .rows(a, c)
         .pointer(w)
         .real(eps)
-        .pointer(sum)
-        .wide(stride(sum, c))
-        .pointer(y)
-        .wide(stride(y, c))
+        .rows(sum, c)
+        .rows(y, c)
         .pointerOrNull(rstd)
-        .launch(blocks(n, CudaNormKernels.BLOCKS), BLOCK, 0);
+        .launch(device.blocks(n, BLOCKS), BLOCK, 0);
   }
 
   @Override
@@ -93,20 +83,17 @@ public final class CudaRmsNorm implements RmsNorm {
       Tensor x, Tensor w, Tensor rstd, Tensor dy, Tensor dx, boolean accumulate, Tensor dw) {
     int c = NormShape.checkBackward(x, w, rstd, dy, dx, dw);
     int n = TensorChecks.rows(x);
-    int slices = blocks(n, BACKWARD_BLOCKS);
+    int slices = device.blocks(n, BACKWARD_BLOCKS);
     long partials = scratch.bytes(4L * slices * c);
     CudaNormKernels k = kernels(c, x, w, aligned(x, c) && aligned(dy, c) && aligned(dx, c));
     k.rmsBackward()
         .begin()
         .integer(n)
-        .pointer(x)
-        .wide(stride(x, c))
+        .rows(x, c)
         .pointer(w)
         .pointer(rstd)
-        .pointer(dy)
-        .wide(stride(dy, c))
-        .pointer(dx)
-        .wide(stride(dx, c))
+        .rows(dy, c)
+        .rows(dx, c)
         .integer(accumulate ? 1 : 0)
         .address(partials)
         .launch(slices, BLOCK, 0);
@@ -115,6 +102,6 @@ public final class CudaRmsNorm implements RmsNorm {
         .address(partials)
         .integer(slices)
         .pointer(dw)
-        .launch((c + REDUCED - 1) / REDUCED, REDUCE_BLOCK, 0);
+        .launch(Math.ceilDiv(c, REDUCED), REDUCE_BLOCK, 0);
   }
 }

@@ -1,10 +1,10 @@
 package io.hydrahead.ops.optim;
 
-import static io.hydrahead.ops.CudaRows.aligned;
+import static io.hydrahead.cuda.CudaRows.aligned;
 
 import io.hydrahead.cuda.CudaDevice;
+import io.hydrahead.cuda.CudaRows;
 import io.hydrahead.cuda.LaunchArguments;
-import io.hydrahead.ops.CudaRows;
 import io.hydrahead.ops.CudaScratch;
 import io.hydrahead.ops.CudaVariants;
 import io.hydrahead.ops.TensorChecks;
@@ -28,7 +28,7 @@ public final class CudaOptim implements Optim {
 
   private final CudaVariants<Sites> variants;
   private final CudaScratch scratch;
-  private final int multiprocessors;
+  private final CudaDevice device;
 
   public CudaOptim(CudaDevice device, CudaScratch scratch) {
     variants =
@@ -47,7 +47,7 @@ public final class CudaOptim implements Optim {
                     m.kernel("narrow").arguments(),
                     m.kernel("widen").arguments()));
     this.scratch = scratch;
-    multiprocessors = device.multiprocessors();
+    this.device = device;
   }
 
   private Sites sites(DType type) {
@@ -55,8 +55,7 @@ public final class CudaOptim implements Optim {
   }
 
   private int blocks(long size, int vector, int most) {
-    long each = (long) BLOCK * vector;
-    return (int) Math.min((size + each - 1) / each, (long) most * multiprocessors);
+    return device.blocks(Math.ceilDiv(size, (long) BLOCK * vector), most);
   }
 
   /** 1 when all of them, null or dense, start at multiples of 16 bytes. */

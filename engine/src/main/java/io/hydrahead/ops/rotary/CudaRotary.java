@@ -1,11 +1,10 @@
 package io.hydrahead.ops.rotary;
 
-import static io.hydrahead.ops.CudaRows.aligned;
-import static io.hydrahead.ops.CudaRows.stride;
+import static io.hydrahead.cuda.CudaRows.aligned;
 
 import io.hydrahead.cuda.CudaDevice;
+import io.hydrahead.cuda.CudaRows;
 import io.hydrahead.cuda.LaunchArguments;
-import io.hydrahead.ops.CudaRows;
 import io.hydrahead.ops.CudaVariants;
 import io.hydrahead.ops.headprep.HeadPrep;
 import io.hydrahead.tensor.DType;
@@ -19,7 +18,7 @@ public final class CudaRotary implements Rotary {
   private record Sites(LaunchArguments apply, LaunchArguments angles) {}
 
   private final CudaVariants<Sites> variants;
-  private final int multiprocessors;
+  private final CudaDevice device;
 
   public CudaRotary(CudaDevice device) {
     variants =
@@ -29,7 +28,7 @@ public final class CudaRotary implements Rotary {
             "headprep.cu",
             "HEAD_DIM",
             m -> new Sites(m.kernel("rotary").arguments(), m.kernel("rotary_angles").arguments()));
-    multiprocessors = device.multiprocessors();
+    this.device = device;
   }
 
   @Override
@@ -46,12 +45,11 @@ public final class CudaRotary implements Rotary {
         .integer(n)
         .integer(tokens)
         .integer(heads)
-        .pointer(x)
-        .wide(stride(x, width))
+        .rows(x, width)
         .pointer(cos)
         .pointer(sin)
         .real(inverse ? -1f : 1f)
-        .launch((int) Math.min((long) n * heads, BLOCKS * multiprocessors), BLOCK, 0);
+        .launch(device.blocks((long) n * heads, BLOCKS), BLOCK, 0);
   }
 
   @Override
@@ -69,6 +67,6 @@ public final class CudaRotary implements Rotary {
         .wide(Double.doubleToRawLongBits(scaling))
         .pointer(cos)
         .pointer(sin)
-        .launch(Math.min((size + BLOCK - 1) / BLOCK, BLOCKS * multiprocessors), BLOCK, 0);
+        .launch(device.blocks(Math.ceilDiv(size, BLOCK), BLOCKS), BLOCK, 0);
   }
 }

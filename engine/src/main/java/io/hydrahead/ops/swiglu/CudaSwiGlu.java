@@ -1,11 +1,10 @@
 package io.hydrahead.ops.swiglu;
 
-import static io.hydrahead.ops.CudaRows.aligned;
-import static io.hydrahead.ops.CudaRows.stride;
+import static io.hydrahead.cuda.CudaRows.aligned;
 
 import io.hydrahead.cuda.CudaDevice;
+import io.hydrahead.cuda.CudaRows;
 import io.hydrahead.cuda.LaunchArguments;
-import io.hydrahead.ops.CudaRows;
 import io.hydrahead.ops.CudaVariants;
 import io.hydrahead.ops.TensorChecks;
 import io.hydrahead.tensor.Tensor;
@@ -18,7 +17,7 @@ public final class CudaSwiGlu implements SwiGlu {
   private record Sites(LaunchArguments forward, LaunchArguments backward) {}
 
   private final CudaVariants<Sites> variants;
-  private final int multiprocessors;
+  private final CudaDevice device;
 
   public CudaSwiGlu(CudaDevice device) {
     variants =
@@ -31,7 +30,7 @@ public final class CudaSwiGlu implements SwiGlu {
                 new Sites(
                     m.kernel("swiglu_forward").arguments(),
                     m.kernel("swiglu_backward").arguments()));
-    multiprocessors = device.multiprocessors();
+    this.device = device;
   }
 
   private Sites sites(int f, Tensor gate, boolean aligned) {
@@ -40,7 +39,7 @@ public final class CudaSwiGlu implements SwiGlu {
 
   private int blocks(Tensor gate) {
     long each = (long) BLOCK * CudaRows.vector(gate.dtype());
-    return (int) Math.min((gate.size() + each - 1) / each, (long) BLOCKS * multiprocessors);
+    return device.blocks(Math.ceilDiv(gate.size(), each), BLOCKS);
   }
 
   @Override
@@ -51,12 +50,9 @@ public final class CudaSwiGlu implements SwiGlu {
         .forward
         .begin()
         .integer(TensorChecks.rows(gate))
-        .pointer(gate)
-        .wide(stride(gate, f))
-        .pointer(up)
-        .wide(stride(up, f))
-        .pointer(out)
-        .wide(stride(out, f))
+        .rows(gate, f)
+        .rows(up, f)
+        .rows(out, f)
         .launch(blocks(gate), BLOCK, 0);
   }
 
@@ -70,16 +66,11 @@ public final class CudaSwiGlu implements SwiGlu {
         .backward
         .begin()
         .integer(TensorChecks.rows(gate))
-        .pointer(gate)
-        .wide(stride(gate, f))
-        .pointer(up)
-        .wide(stride(up, f))
-        .pointer(dOut)
-        .wide(stride(dOut, f))
-        .pointer(dGate)
-        .wide(stride(dGate, f))
-        .pointer(dUp)
-        .wide(stride(dUp, f))
+        .rows(gate, f)
+        .rows(up, f)
+        .rows(dOut, f)
+        .rows(dGate, f)
+        .rows(dUp, f)
         .launch(blocks(gate), BLOCK, 0);
   }
 }

@@ -1,4 +1,4 @@
-package io.hydrahead.ops;
+package io.hydrahead.cuda;
 
 import io.hydrahead.tensor.DType;
 import io.hydrahead.tensor.Tensor;
@@ -37,7 +37,12 @@ public final class CudaRows {
     return aligned(t) && (apart % VECTOR_BYTES == 0 || t.size() <= width);
   }
 
-  /** Whether the tensor starts at a multiple of 16 bytes. */
+  /** Whether all rows of the last dimension's length start at multiples of 16 bytes. */
+  public static boolean alignedRows(Tensor t) {
+    return aligned(t) && t.rowStride() * t.dtype().bytes() % VECTOR_BYTES == 0;
+  }
+
+  /** Whether the tensor starts at a multiple of 16 bytes; so does a missing one. */
   public static boolean aligned(Tensor t) {
     return t == null || t.segment().address() % VECTOR_BYTES == 0;
   }
