@@ -84,6 +84,11 @@ public final class ComputePool implements AutoCloseable {
     return workers.length + 1;
   }
 
+  /** Whether the next run will do without workers, because one was late. */
+  public synchronized boolean crowded() {
+    return System.nanoTime() - pauseEnds < 0;
+  }
+
   /**
    * Calls {@code task} with 0 … {@code count − 1}, each once, and returns when all are done. A task
    * that itself calls {@code run} has its inner tasks run in sequence. Only one thread at a time
