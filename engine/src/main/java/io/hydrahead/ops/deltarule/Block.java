@@ -236,23 +236,29 @@ final class Block {
 
   /** to_i = ± factor_i · from_i for all rows of {@code width} floats. */
   void scaleRows(long factor, boolean negative, long from, long to, int width) {
-    long row = 4L * width;
-    for (int i = 0; i < rows; i++) {
-      float f = get(factor + 4L * i);
-      FloatVector x = FloatVector.broadcast(S, negative ? -f : f);
-      for (long c = i * row; c < (i + 1) * row; c += BYTES) {
-        FloatVector.fromMemorySegment(S, ALL, from + c, LE)
-            .mul(x)
-            .intoMemorySegment(ALL, to + c, LE);
-      }
+    float sign = negative ? -1f : 1f;
+    for (int c = 0; c < width; c += LANES) {
+      scaleColumn(factor, sign, from + 4L * c, to + 4L * c, 4L * width);
+    }
+  }
+
+  private void scaleColumn(long factor, float sign, long from, long to, long row) {
+    for (int i = 0; i < rows; i++) { // an int: loops over longs are not unrolled
+      FloatVector x =
+          FloatVector.broadcast(S, sign * ALL.get(JAVA_FLOAT_UNALIGNED, factor + 4L * i));
+      FloatVector.fromMemorySegment(S, ALL, from, LE).mul(x).intoMemorySegment(ALL, to, LE);
+      from += row;
+      to += row;
     }
   }
 
   /** x ← x · factor over {@code floats} floats. */
   static void scale(long x, long floats, float factor) {
     FloatVector f = FloatVector.broadcast(S, factor);
-    for (long end = x + 4 * floats; x < end; x += BYTES) {
+    int vectors = (int) (floats / LANES);
+    for (int i = 0; i < vectors; i++) {
       FloatVector.fromMemorySegment(S, ALL, x, LE).mul(f).intoMemorySegment(ALL, x, LE);
+      x += BYTES;
     }
   }
 }
