@@ -7,7 +7,6 @@ import io.hydrahead.ops.Ops;
 import io.hydrahead.tensor.DType;
 import io.hydrahead.tensor.Tensor;
 import io.hydrahead.tensor.Workspace;
-import java.util.Arrays;
 
 /**
  * What a GPU can do at best, measured in the same run as the figures that are held against it.
@@ -81,7 +80,6 @@ record DeviceCeilings(double gemmTflops, double copyGBs, double peakTflops) {
         ms[i] = timer.stop() / times;
       }
     }
-    Arrays.sort(ms);
-    return ms[runs / 2];
+    return Median.of(ms, runs);
   }
 }

@@ -13,13 +13,11 @@ import io.hydrahead.train.AdamW;
 import java.util.Arrays;
 import java.util.Locale;
 import java.util.Map;
-import java.util.Random;
 
 /**
- * Times a whole model on a device. FLOPs a token, as ANCHORS counts them: forward 2 a matrix weight
- * with the LM head, 2·d·T for each full head over T tokens and 6·d² + 8·64·d for each linear head;
- * training three times that, recomputation not counted. Bytes of a decoded token: every matrix
- * once, keys and values of the context, and the recurrent states read and written.
+ * Times a whole model on a device. FLOPs a token are {@link ModelWork}'s; training counts three
+ * times forward, recomputation not counted. Bytes of a decoded token: every matrix once, keys and
+ * values of the context, and the recurrent states read and written.
  */
 final class DeviceModelBench {
   /** Tokens that are read before times count: whole pieces, so that every kernel is there. */
@@ -30,6 +28,7 @@ final class DeviceModelBench {
 
   private final HybridTransformer model;
   private final ModelConfig config;
+  private final ModelWork work;
   private final Ops ops;
   private final DeviceFigures figures;
   private final String name;
@@ -48,6 +47,7 @@ final class DeviceModelBench {
     this.freeBefore = freeBefore;
     this.model = model;
     this.config = model.config();
+    this.work = new ModelWork(model);
     this.ops = model.ops();
     this.figures = figures;
     this.name = name;
@@ -62,17 +62,13 @@ final class DeviceModelBench {
       double ms = median(4, 4000, () -> session.decodeGreedy(next));
       double d = config.headDim();
       double keyValues = 2.0 * d * ops.activations().bytes() * keptKvHeads() * context;
-      double states = 2.0 * 4 * d * d * linearHeads();
-      double flops =
-          2.0 * matrixWeights()
-              + 4.0 * d * model.plan().fullCount() * context
-              + 8.0 * linearHeads() * d * d;
+      double states = 2.0 * 4 * d * d * work.linearHeads();
       figures.add(
           "decode " + name,
           "" + context,
           1,
           ms,
-          flops,
+          work.decodeFlops(context),
           matrixBytes() + keyValues + states,
           Map.of("context", context, "used_bytes", used()));
     }
@@ -80,7 +76,7 @@ final class DeviceModelBench {
 
   /** A text of {@code tokens} tokens in pieces; logits of the last row only. */
   void prefill(int tokens) {
-    int[] ids = ids(tokens);
+    int[] ids = work.text(tokens);
     try (Session session = model.newSession(tokens)) {
       session.prefill(Arrays.copyOf(ids, Math.min(tokens, WARM_TOKENS)));
       double ms =
@@ -91,7 +87,7 @@ final class DeviceModelBench {
                 session.reset();
                 session.prefill(ids);
               });
-      double head = 2.0 * config.vocabSize() * config.hiddenSize();
+      double head = work.headFlops();
       Footprint planned =
           Footprint.ofInference(config, model.plan(), model.style(), ops.activations(), tokens);
       figures.add(
@@ -99,7 +95,7 @@ final class DeviceModelBench {
           "" + tokens,
           tokens,
           ms,
-          forwardFlops(tokens) * tokens - head * (tokens - 1),
+          work.forwardFlops(tokens) * tokens - head * (tokens - 1),
           0,
           Map.of("used_bytes", used(), "planned_bytes", planned.total()));
       figures.note(
@@ -118,8 +114,8 @@ final class DeviceModelBench {
     if (t.rows % t.microRows != 0) {
       throw new InputException("--micro-rows must divide --batch, " + t.rows);
     }
-    int[] ids = ids(t.microRows * tokens);
-    int[] targets = ids(t.microRows * tokens);
+    int[] ids = work.text(t.microRows * tokens);
+    int[] targets = work.text(t.microRows * tokens);
     float[] weights = new float[ids.length];
     Arrays.fill(weights, 1f);
     long rows = (long) t.rows * tokens;
@@ -152,7 +148,7 @@ final class DeviceModelBench {
           t.rows + "×" + tokens,
           rows,
           ms,
-          3 * forwardFlops(tokens) * rows,
+          3 * work.forwardFlops(tokens) * rows,
           0,
           Map.of(
               "loss",
@@ -166,17 +162,6 @@ final class DeviceModelBench {
     }
   }
 
-  private double forwardFlops(int tokens) {
-    double d = config.headDim();
-    return 2.0 * matrixWeights()
-        + 2.0 * d * model.plan().fullCount() * tokens
-        + linearHeads() * (6 * d * d + 8 * 64 * d);
-  }
-
-  private int linearHeads() {
-    return config.layers() * config.heads() - model.plan().fullCount();
-  }
-
   private int keptKvHeads() {
     int kept = 0;
     for (int l = 0; l < config.layers(); l++) {
@@ -185,17 +170,8 @@ final class DeviceModelBench {
     return kept;
   }
 
-  /** Weights that take part in a product: without a look-up embedding, with the LM head. */
-  private double matrixWeights() {
-    return model.parameters().names().stream()
-        .filter(name -> model.parameters().get(name).rank() == 2)
-        .filter(name -> config.tiedEmbeddings() || !name.contains("embed_tokens"))
-        .mapToDouble(name -> model.parameters().get(name).size())
-        .sum();
-  }
-
   private double matrixBytes() {
-    return matrixWeights() * ops.activations().bytes();
+    return work.matrixWeights() * ops.activations().bytes();
   }
 
   /** Bytes of the device that the model, its buffers and scratch take. */
@@ -203,15 +179,11 @@ final class DeviceModelBench {
     return freeBefore - ops.memory().freeBytes();
   }
 
-  private int[] ids(int n) {
-    return new Random(n).ints(n, 0, config.vocabSize()).toArray();
-  }
-
-  /** Median milliseconds of {@code work}, which waits for the device itself, after warming up. */
-  private double median(int warm, int most, Runnable work) {
+  /** Median milliseconds of {@code step}, which waits for the device itself, after warming up. */
+  private double median(int warm, int most, Runnable step) {
     CudaDevice device = DeviceCeilings.device(ops);
     for (int i = 0; i < warm; i++) {
-      work.run();
+      step.run();
     }
     device.synchronize();
     double[] ms = new double[most];
@@ -219,12 +191,10 @@ final class DeviceModelBench {
     long end = System.nanoTime() + (long) (seconds * 1e9);
     while (n < most && (n < 1 || System.nanoTime() < end)) {
       long from = System.nanoTime();
-      work.run();
+      step.run();
       device.synchronize();
       ms[n++] = (System.nanoTime() - from) / 1e6;
     }
-    double[] sorted = Arrays.copyOf(ms, n);
-    Arrays.sort(sorted);
-    return sorted[n / 2];
+    return Median.of(ms, n);
   }
 }

@@ -9,12 +9,10 @@ import io.hydrahead.ops.Ops;
 import io.hydrahead.ops.gemm.Ceilings;
 import io.hydrahead.tensor.Workspace;
 import java.util.Arrays;
-import java.util.Random;
 
 /**
- * Times a whole model. FLOPs a token: 2 a matrix weight, 4·d a key for each full head, and for a
- * linear head of the chunked rule 6·d² + 8·64·d (the step: 8·d²). Bytes a token when decoding:
- * every matrix once, and keys and values of the context.
+ * Times a whole model on the processor. FLOPs a token are {@link ModelWork}'s. Bytes a token when
+ * decoding: every matrix once, and keys and values of the context.
  */
 final class ModelBench {
   /**
@@ -27,12 +25,14 @@ final class ModelBench {
 
   private final HybridTransformer model;
   private final ModelConfig config;
+  private final ModelWork work;
   private final double seconds;
   private final int batch;
 
   ModelBench(HybridTransformer model, double seconds, int batch) {
     this.model = model;
     this.config = model.config();
+    this.work = new ModelWork(model);
     this.seconds = seconds;
     this.batch = batch;
   }
@@ -55,17 +55,14 @@ final class ModelBench {
         micros[n++] = (System.nanoTime() - t) / 1e3;
       }
       read = Math.max(read, Ceilings.readGBs(ops.pool(), buffer, 4));
-      double bytes = matrixBytes() + keyValueBytes() * context;
-      double flops =
-          2.0 * matrixWeights()
-              + 4.0 * config.headDim() * model.plan().fullCount() * context
-              + 8.0 * linearHeads() * config.headDim() * config.headDim();
-      return new Figure(median(micros, n), least(micros, n), flops, bytes, read);
+      double bytes = work.matrixBytes() + keyValueBytes() * context;
+      double flops = work.decodeFlops(context);
+      return new Figure(Median.of(micros, n), least(micros, n), flops, bytes, read);
     }
   }
 
   Figure prefill(int tokens) {
-    int[] ids = ids(tokens);
+    int[] ids = work.text(tokens);
     try (Session session = model.newSession(tokens)) {
       session.prefill(ids);
       double[] micros = new double[1000];
@@ -77,15 +74,16 @@ final class ModelBench {
         session.prefill(ids);
         micros[n++] = (System.nanoTime() - t) / 1e3 / tokens;
       }
-      double head = 2.0 * config.vocabSize() * config.hiddenSize();
-      double flops = forwardFlops(tokens) - head + head / tokens;
-      return new Figure(median(micros, n), least(micros, n), flops, matrixBytes() / tokens, 0);
+      double head = work.headFlops();
+      double flops = work.forwardFlops(tokens) - head + head / tokens;
+      return new Figure(
+          Median.of(micros, n), least(micros, n), flops, work.matrixBytes() / tokens, 0);
     }
   }
 
   Figure train(int tokens) {
-    int[] ids = ids(batch * tokens);
-    int[] targets = ids(batch * tokens);
+    int[] ids = work.text(batch * tokens);
+    int[] targets = work.text(batch * tokens);
     float[] weights = new float[ids.length];
     Arrays.fill(weights, 1f);
     try (TrainingPass pass = new TrainingPass(model, batch, tokens, true);
@@ -105,36 +103,9 @@ final class ModelBench {
           micros[n++] = (System.nanoTime() - t) / 1e3 / ids.length;
         }
       }
-      return new Figure(median(micros, n), least(micros, n), 3 * forwardFlops(tokens), 0, 0);
+      return new Figure(
+          Median.of(micros, n), least(micros, n), 3 * work.forwardFlops(tokens), 0, 0);
     }
-  }
-
-  private double forwardFlops(int tokens) {
-    double d = config.headDim();
-    return 2.0 * matrixWeights()
-        + 2.0 * d * model.plan().fullCount() * tokens
-        + linearHeads() * (6 * d * d + 8 * 64 * d);
-  }
-
-  private int linearHeads() {
-    return config.layers() * config.heads() - model.plan().fullCount();
-  }
-
-  /** Weights that take part in a product: without a look-up embedding, with the LM head. */
-  private double matrixWeights() {
-    return model.parameters().names().stream()
-        .filter(name -> model.parameters().get(name).rank() == 2)
-        .filter(name -> config.tiedEmbeddings() || !name.contains("embed_tokens"))
-        .mapToDouble(name -> model.parameters().get(name).size())
-        .sum();
-  }
-
-  private double matrixBytes() {
-    return model.parameters().names().stream()
-        .filter(name -> model.parameters().get(name).rank() == 2)
-        .filter(name -> config.tiedEmbeddings() || !name.contains("embed_tokens"))
-        .mapToDouble(name -> model.parameters().get(name).bytes())
-        .sum();
   }
 
   private double keyValueBytes() {
@@ -146,17 +117,7 @@ final class ModelBench {
         * 4;
   }
 
-  private int[] ids(int n) {
-    return new Random(n).ints(n, 0, config.vocabSize()).toArray();
-  }
-
   private static double least(double[] values, int n) {
     return Arrays.stream(values, 0, n).min().orElseThrow();
-  }
-
-  private static double median(double[] values, int n) {
-    double[] sorted = Arrays.copyOf(values, n);
-    Arrays.sort(sorted);
-    return sorted[n / 2];
   }
 }

@@ -12,7 +12,6 @@ import io.hydrahead.ops.gemm.Gemms;
 import io.hydrahead.tensor.InputException;
 import io.hydrahead.tensor.Tensor;
 import io.hydrahead.tensor.Workspace;
-import java.util.Arrays;
 import java.util.List;
 import java.util.Locale;
 import java.util.Map;
@@ -183,9 +182,7 @@ final class OpsBench {
     }
     common.progress().advance(1, "");
     common.progress().end();
-    double[] sorted = Arrays.copyOf(ms, n);
-    Arrays.sort(sorted);
-    double median = sorted[n / 2];
+    double median = Median.of(ms, n);
     double gflops = flops / median / 1e6;
     table.row(
         name,

@@ -1,5 +1,6 @@
 package io.hydrahead.cuda;
 
+import static io.hydrahead.ops.Samples.rounded;
 import static org.assertj.core.api.Assertions.assertThat;
 import static org.assertj.core.api.Assertions.assertThatThrownBy;
 

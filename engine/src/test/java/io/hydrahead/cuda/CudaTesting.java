@@ -25,13 +25,18 @@ public abstract class CudaTesting {
 
   @BeforeAll
   static void openDevice() {
+    device = openOrSkip();
+  }
+
+  /** GPU 0; where there is none the test is skipped or fails, see above. */
+  public static CudaDevice openOrSkip() {
     try {
-      device = CudaDevice.open(0);
+      return CudaDevice.open(0);
     } catch (InputException e) {
       if ("required".equals(System.getProperty("hydrahead.gpu"))) {
         throw e;
       }
-      Assumptions.abort("no GPU here: " + e.getMessage());
+      return Assumptions.abort("no GPU here: " + e.getMessage());
     }
   }
 
@@ -101,20 +106,5 @@ public abstract class CudaTesting {
   /** A dense float32 copy on the host. */
   protected static Tensor download(Tensor t) {
     return Tensor.of(t.toFloats(), t.shape());
-  }
-
-  /**
-   * {@code host} rounded to {@code type} and back: what a kernel is given when it is given that
-   * type.
-   */
-  protected static Tensor rounded(Tensor host, DType type) {
-    if (type == DType.F32) {
-      return host;
-    }
-    float[] values = host.toFloats();
-    for (int i = 0; i < values.length; i++) {
-      values[i] = type.widen(type.narrow(values[i]));
-    }
-    return Tensor.of(values, host.shape());
   }
 }

@@ -1,15 +1,17 @@
 package io.hydrahead.model;
 
+import static io.hydrahead.model.TestModels.ids;
+import static io.hydrahead.model.TestModels.ones;
+import static io.hydrahead.model.TestModels.shifted;
 import static org.assertj.core.api.Assertions.assertThat;
 import static org.assertj.core.api.Assertions.within;
 
-import io.hydrahead.cuda.CudaDevice;
+import io.hydrahead.cuda.CudaTesting;
 import io.hydrahead.ops.CudaOptions;
 import io.hydrahead.ops.Ops;
 import io.hydrahead.ops.OpsFactory;
 import io.hydrahead.ops.OpsOptions;
 import io.hydrahead.tensor.DType;
-import io.hydrahead.tensor.InputException;
 import io.hydrahead.tensor.Tensor;
 import io.hydrahead.train.AdamW;
 import java.util.Arrays;
@@ -17,7 +19,6 @@ import java.util.Random;
 import java.util.function.IntFunction;
 import java.util.stream.Stream;
 import org.junit.jupiter.api.AfterAll;
-import org.junit.jupiter.api.Assumptions;
 import org.junit.jupiter.api.BeforeAll;
 import org.junit.jupiter.api.Tag;
 import org.junit.jupiter.api.Test;
@@ -35,16 +36,13 @@ class CudaModelTest {
 
   @BeforeAll
   static void open() {
-    try {
-      float32 = OpsFactory.cuda(CudaDevice.open(0), new CudaOptions(0, DType.F32, false, 2));
-      bf16 = OpsFactory.cuda(CudaDevice.open(0), new CudaOptions(0, DType.BF16, false, 2));
-    } catch (InputException e) {
-      if ("required".equals(System.getProperty("hydrahead.gpu"))) {
-        throw e;
-      }
-      Assumptions.abort("no GPU here: " + e.getMessage());
-    }
+    float32 = open(DType.F32, false);
+    bf16 = open(DType.BF16, false);
     cpu = OpsFactory.cpu(OpsOptions.defaults());
+  }
+
+  private static Ops open(DType type, boolean deterministic) {
+    return OpsFactory.cuda(CudaTesting.openOrSkip(), new CudaOptions(0, type, deterministic, 2));
   }
 
   @AfterAll
@@ -78,7 +76,7 @@ class CudaModelTest {
 
   private static void compareGradients(
       HeadPlan plan, Style style, Ops ops, double lossTolerance, double tolerance) {
-    int[] ids = ids(2 * 150, 3);
+    int[] ids = ids(2 * 150, VOCABULARY, 3);
     try (HybridTransformer here = model(plan, style, cpu);
         HybridTransformer there = model(plan, style, ops);
         ParameterStore expected = here.parameters().zerosLike();
@@ -98,7 +96,7 @@ class CudaModelTest {
     try (TrainingPass pass =
         new TrainingPass(m, 2, ids.length / 2, new TrainingPass.Options(true, recompute))) {
       pass.forward(ids);
-      double loss = pass.nextTokenLoss(shifted(ids), ones(ids.length), 1f / ids.length, grads);
+      double loss = pass.nextTokenLoss(shifted(ids, 2), ones(ids.length), 1f / ids.length, grads);
       pass.backward(grads);
       return loss;
     }
@@ -116,7 +114,7 @@ class CudaModelTest {
   @ParameterizedTest(name = "{0}")
   @MethodSource("models")
   void piecesAndDecodingGiveTheLogitsOfTheCpu(String name, HeadPlan plan, Style style) {
-    int[] ids = ids(200, 17);
+    int[] ids = ids(200, VOCABULARY, 17);
     try (HybridTransformer here = model(plan, style, cpu);
         HybridTransformer there = model(plan, style, float32)) {
       Tensor want = read(here, ids, new int[] {200});
@@ -152,7 +150,7 @@ class CudaModelTest {
   void rewindForgetsExactly() {
     try (HybridTransformer m = model(TestModels.headWise(), Style.HYDRAHEAD, bf16);
         Session s = m.newSession(100)) {
-      s.prefill(ids(64, 31));
+      s.prefill(ids(64, VOCABULARY, 31));
       Session.Mark mark = s.mark();
       float[] first = s.prefill(new int[] {1, 2, 3}).toFloats();
       s.decode(5);
@@ -184,7 +182,7 @@ class CudaModelTest {
   @Test
   void deterministicModeGivesTheSameBits() {
     for (DType type : new DType[] {DType.F32, DType.BF16}) {
-      try (Ops ops = OpsFactory.cuda(CudaDevice.open(0), new CudaOptions(0, type, true, 2))) {
+      try (Ops ops = open(type, true)) {
         assertThat(curve(ops, 12)).as(type.toString()).containsExactly(curve(ops, 12));
       }
     }
@@ -201,7 +199,7 @@ class CudaModelTest {
       for (int i = 0; i < steps; i++) {
         grads.clear();
         int[] ids = text.apply(i);
-        pass.nextTokenStep(ids, shifted(ids), ones(140), 1f / 140, grads);
+        pass.nextTokenStep(ids, shifted(ids, 2), ones(140), 1f / 140, grads);
         adamW.step(i + 1, 3e-3);
         losses[i] = pass.takeCrossEntropy() / 138;
       }
@@ -221,24 +219,5 @@ class CudaModelTest {
       }
     }
     return ids;
-  }
-
-  private static int[] ids(int n, long seed) {
-    return new Random(seed).ints(n, 0, VOCABULARY).toArray();
-  }
-
-  private static int[] shifted(int[] ids) {
-    int t = ids.length / 2;
-    int[] targets = new int[ids.length];
-    for (int i = 0; i < ids.length; i++) {
-      targets[i] = i % t == t - 1 ? -1 : ids[i + 1];
-    }
-    return targets;
-  }
-
-  private static float[] ones(int n) {
-    float[] w = new float[n];
-    Arrays.fill(w, 1f);
-    return w;
   }
 }

@@ -2,19 +2,16 @@ package io.hydrahead.model;
 
 import static org.assertj.core.api.Assertions.assertThat;
 
-import io.hydrahead.cuda.CudaDevice;
+import io.hydrahead.cuda.CudaTesting;
 import io.hydrahead.ops.CudaOptions;
 import io.hydrahead.ops.Ops;
 import io.hydrahead.ops.OpsFactory;
 import io.hydrahead.ops.OpsOptions;
 import io.hydrahead.tensor.DType;
-import io.hydrahead.tensor.InputException;
 import io.hydrahead.tensor.Tensor;
 import java.util.Arrays;
 import java.util.List;
-import java.util.Random;
 import org.junit.jupiter.api.AfterAll;
-import org.junit.jupiter.api.Assumptions;
 import org.junit.jupiter.api.BeforeAll;
 import org.junit.jupiter.api.Tag;
 import org.junit.jupiter.api.Test;
@@ -30,14 +27,7 @@ class FusedDecodeTest {
 
   @BeforeAll
   static void open() {
-    try {
-      gpu = OpsFactory.cuda(CudaDevice.open(0), new CudaOptions(0, DType.BF16, false, 2));
-    } catch (InputException e) {
-      if ("required".equals(System.getProperty("hydrahead.gpu"))) {
-        throw e;
-      }
-      Assumptions.abort("no GPU here: " + e.getMessage());
-    }
+    gpu = OpsFactory.cuda(CudaTesting.openOrSkip(), new CudaOptions(0, DType.BF16, false, 2));
     cpu = OpsFactory.cpu(OpsOptions.defaults());
   }
 
@@ -105,7 +95,7 @@ class FusedDecodeTest {
   void logitsAreThoseOfSingleOperations(
       int headDim, int hidden, int mlp, String planName, String styleName, int before) {
     ModelConfig c = config(headDim, hidden, mlp);
-    int[] ids = new Random(before).ints(before + 70, 0, VOCABULARY).toArray();
+    int[] ids = TestModels.ids(before + 70, VOCABULARY, before);
     try (HybridTransformer here = TestModels.gentle(c, plan(planName), style(styleName), cpu, 5);
         HybridTransformer there = TestModels.gentle(c, plan(planName), style(styleName), gpu, 5)) {
       assertThat(FusedDecode.supports(there)).isTrue();
@@ -117,17 +107,6 @@ class FusedDecodeTest {
             .isLessThan(1e-2);
       }
     }
-  }
-
-  /** The same model with the matrices that the device works with: rounded to bf16. */
-  private static HybridTransformer rounded(HybridTransformer m) {
-    for (String name : m.parameters().names()) {
-      Tensor t = m.parameters().get(name);
-      for (long i = 0; t.rank() == 2 && i < t.size(); i++) {
-        t.set(i, DType.BF16.widen(DType.BF16.narrow(t.get(i))));
-      }
-    }
-    return m;
   }
 
   private static List<Tensor> read(HybridTransformer m, int[] ids, int before) {

@@ -1,5 +1,8 @@
 package io.hydrahead.model;
 
+import static io.hydrahead.model.TestModels.ids;
+import static io.hydrahead.model.TestModels.ones;
+import static io.hydrahead.model.TestModels.shifted;
 import static org.assertj.core.api.Assertions.assertThat;
 import static org.assertj.core.api.Assertions.assertThatThrownBy;
 
@@ -309,24 +312,5 @@ class HybridTransformerTest {
       }
     }
     return all;
-  }
-
-  private static int[] ids(int n, int vocabulary, long seed) {
-    return new Random(seed).ints(n, 0, vocabulary).toArray();
-  }
-
-  private static int[] shifted(int[] ids, int batch) {
-    int t = ids.length / batch;
-    int[] targets = new int[ids.length];
-    for (int i = 0; i < ids.length; i++) {
-      targets[i] = i % t == t - 1 ? -1 : ids[i + 1];
-    }
-    return targets;
-  }
-
-  private static float[] ones(int n) {
-    float[] w = new float[n];
-    Arrays.fill(w, 1f);
-    return w;
   }
 }

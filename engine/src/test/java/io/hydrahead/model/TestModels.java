@@ -3,6 +3,7 @@ package io.hydrahead.model;
 import io.hydrahead.ops.Ops;
 import io.hydrahead.tensor.DType;
 import io.hydrahead.tensor.Tensor;
+import java.util.Arrays;
 import java.util.List;
 import java.util.Random;
 import java.util.random.RandomGenerator;
@@ -55,6 +56,28 @@ public final class TestModels {
       }
     }
     return new HybridTransformer(c, plan, style, store, ops);
+  }
+
+  /** A random text. */
+  static int[] ids(int n, int vocabulary, long seed) {
+    return new Random(seed).ints(n, 0, vocabulary).toArray();
+  }
+
+  /** The next token of each in {@code batch} texts, −1 behind the last. */
+  static int[] shifted(int[] ids, int batch) {
+    int t = ids.length / batch;
+    int[] targets = new int[ids.length];
+    for (int i = 0; i < ids.length; i++) {
+      targets[i] = i % t == t - 1 ? -1 : ids[i + 1];
+    }
+    return targets;
+  }
+
+  /** Equal weights. */
+  static float[] ones(int n) {
+    float[] w = new float[n];
+    Arrays.fill(w, 1f);
+    return w;
   }
 
   private static double value(String name, RandomGenerator random) {

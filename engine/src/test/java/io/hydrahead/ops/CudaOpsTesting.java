@@ -1,5 +1,7 @@
 package io.hydrahead.ops;
 
+import static io.hydrahead.ops.Samples.rounded;
+
 import io.hydrahead.cuda.CudaTesting;
 import io.hydrahead.tensor.DType;
 import io.hydrahead.tensor.Tensor;

@@ -3,6 +3,7 @@ package io.hydrahead.ops;
 import static org.assertj.core.api.Assertions.assertThat;
 
 import com.sun.management.ThreadMXBean;
+import io.hydrahead.tensor.DType;
 import io.hydrahead.tensor.Tensor;
 import java.lang.management.ManagementFactory;
 import java.util.Random;
@@ -33,6 +34,18 @@ public final class Samples {
     Tensor c = Tensor.allocate(java.lang.foreign.Arena.ofAuto(), t.dtype(), t.shape());
     c.copyFrom(t);
     return c;
+  }
+
+  /** {@code t} rounded to {@code type} and back: what a kernel of that type is given. */
+  public static Tensor rounded(Tensor t, DType type) {
+    if (type == DType.F32) {
+      return t;
+    }
+    float[] values = t.toFloats();
+    for (int i = 0; i < values.length; i++) {
+      values[i] = type.widen(type.narrow(values[i]));
+    }
+    return Tensor.of(values, t.shape());
   }
 
   /** ‖a − b‖ / ‖b‖; NaN if either has one. The norm of b counts as at least 1e-6 an element. */

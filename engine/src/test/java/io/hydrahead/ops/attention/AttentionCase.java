@@ -2,6 +2,7 @@ package io.hydrahead.ops.attention;
 
 import io.hydrahead.ops.Samples;
 import io.hydrahead.ops.attention.CausalAttention.Shape;
+import io.hydrahead.tensor.DType;
 import io.hydrahead.tensor.Tensor;
 import java.util.List;
 import java.util.Random;
@@ -23,6 +24,17 @@ record AttentionCase(Shape shape, int[] kvOf, Tensor q, Tensor k, Tensor v, Tens
         Samples.normal(r, (long) batch * tokens, (long) kvHeads * d),
         Samples.normal(r, (long) batch * tokens, (long) kvHeads * d),
         Samples.normal(r, (long) batch * tokens, (long) kvOf.length * d));
+  }
+
+  /** The same with tensors that exist in {@code type}. */
+  AttentionCase rounded(DType type) {
+    return new AttentionCase(
+        shape,
+        kvOf,
+        Samples.rounded(q, type),
+        Samples.rounded(k, type),
+        Samples.rounded(v, type),
+        Samples.rounded(dO, type));
   }
 
   Result run(CausalAttention op) {

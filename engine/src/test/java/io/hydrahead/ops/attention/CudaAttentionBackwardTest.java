@@ -3,15 +3,12 @@ package io.hydrahead.ops.attention;
 import static org.assertj.core.api.Assertions.assertThat;
 import static org.assertj.core.api.Assertions.assertThatThrownBy;
 
-import io.hydrahead.cuda.CudaTesting;
-import io.hydrahead.ops.CudaScratch;
+import io.hydrahead.ops.CudaOpsTesting;
 import io.hydrahead.ops.Samples;
 import io.hydrahead.ops.attention.CausalAttention.Shape;
 import io.hydrahead.tensor.DType;
 import io.hydrahead.tensor.Tensor;
 import java.util.List;
-import org.junit.jupiter.api.AfterEach;
-import org.junit.jupiter.api.BeforeEach;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.CsvSource;
@@ -21,21 +18,9 @@ import org.junit.jupiter.params.provider.ValueSource;
  * Gradients on a GPU against the reference in float64, on the same rounded inputs. Output and
  * log-sum-exp are the reference's.
  */
-class CudaAttentionBackwardTest extends CudaTesting {
+class CudaAttentionBackwardTest extends CudaOpsTesting {
   private static final String[] NAMES = {"dq", "dk", "dv"};
   private static final CausalAttention REFERENCE = new ReferenceCausalAttention();
-
-  private CudaScratch scratch;
-
-  @BeforeEach
-  void create() {
-    scratch = new CudaScratch(device());
-  }
-
-  @AfterEach
-  void freeScratch() {
-    scratch.close();
-  }
 
   @ParameterizedTest
   @CsvSource({
@@ -69,7 +54,7 @@ class CudaAttentionBackwardTest extends CudaTesting {
     AttentionCase c = AttentionCase.random(d, 2, 1, 2, d, 1, 0, 1, 1);
     for (DType type : new DType[] {DType.F32, DType.BF16}) {
       List<Tensor> actual = run(c, type, false, false);
-      List<Tensor> expected = rounded(c, type).run(REFERENCE).gradients();
+      List<Tensor> expected = c.rounded(type).run(REFERENCE).gradients();
       for (int i = 0; i < 2; i++) {
         for (float x : actual.get(i).toFloats()) {
           assertThat(x).as(NAMES[i]).isBetween(-1e-4f, 1e-4f);
@@ -134,12 +119,12 @@ class CudaAttentionBackwardTest extends CudaTesting {
     if (!runs(c.shape().headDim(), type)) {
       return;
     }
-    List<Tensor> expected = rounded(c, type).run(REFERENCE).gradients();
+    List<Tensor> expected = c.rounded(type).run(REFERENCE).gradients();
     for (boolean deterministic : new boolean[] {false, true}) {
       compare(run(c, type, deterministic, false), expected, tolerance, type, c.shape());
     }
     List<Tensor> portable =
-        run(new CudaAttentionBackward(device(), scratch, true, false), c, type, false);
+        run(new CudaAttentionBackward(device(), scratch(), true, false), c, type, false);
     compare(portable, expected, tolerance, type, c.shape());
   }
 
@@ -152,23 +137,13 @@ class CudaAttentionBackwardTest extends CudaTesting {
     }
   }
 
-  private static AttentionCase rounded(AttentionCase c, DType type) {
-    return new AttentionCase(
-        c.shape(),
-        c.kvOf(),
-        rounded(c.q(), type),
-        rounded(c.k(), type),
-        rounded(c.v(), type),
-        rounded(c.dO(), type));
-  }
-
   private List<Tensor> run(AttentionCase c, DType type, boolean deterministic, boolean slices) {
-    return run(new CudaAttentionBackward(device(), scratch, deterministic), c, type, slices);
+    return run(new CudaAttentionBackward(device(), scratch(), deterministic), c, type, slices);
   }
 
   private List<Tensor> run(
       CudaAttentionBackward backward, AttentionCase c, DType type, boolean slices) {
-    AttentionCase in = rounded(c, type);
+    AttentionCase in = c.rounded(type);
     Tensor o = Samples.unwritten(c.q().shape());
     Shape s = c.shape();
     Tensor lse = Samples.unwritten(s.batch(), s.heads(), s.queries());

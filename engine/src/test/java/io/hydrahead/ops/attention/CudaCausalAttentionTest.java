@@ -1,10 +1,10 @@
 package io.hydrahead.ops.attention;
 
+import static io.hydrahead.ops.Samples.rounded;
 import static org.assertj.core.api.Assertions.assertThat;
 import static org.assertj.core.api.Assertions.assertThatThrownBy;
 
-import io.hydrahead.cuda.CudaTesting;
-import io.hydrahead.ops.CudaScratch;
+import io.hydrahead.ops.CudaOpsTesting;
 import io.hydrahead.ops.Samples;
 import io.hydrahead.ops.attention.CausalAttention.Shape;
 import io.hydrahead.tensor.DType;
@@ -17,21 +17,18 @@ import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.CsvSource;
 
 /** The contract of {@link CausalAttention}'s forward half on a GPU, against the reference. */
-class CudaCausalAttentionTest extends CudaTesting {
+class CudaCausalAttentionTest extends CudaOpsTesting {
   private static final CausalAttention REFERENCE = new ReferenceCausalAttention();
-  private CudaScratch scratch;
   private CudaCausalAttention cuda;
 
   @BeforeEach
   void open() {
-    scratch = new CudaScratch(device());
-    cuda = new CudaCausalAttention(device(), scratch, true);
+    cuda = new CudaCausalAttention(device(), scratch(), true);
   }
 
   @AfterEach
   void close() {
     cuda.close();
-    scratch.close();
   }
 
   @ParameterizedTest

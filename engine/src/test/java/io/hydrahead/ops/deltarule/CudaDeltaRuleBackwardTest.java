@@ -2,15 +2,13 @@ package io.hydrahead.ops.deltarule;
 
 import static org.assertj.core.api.Assertions.assertThat;
 
-import io.hydrahead.cuda.CudaTesting;
-import io.hydrahead.ops.CudaScratch;
+import io.hydrahead.ops.CudaOpsTesting;
 import io.hydrahead.ops.Samples;
 import io.hydrahead.ops.deltarule.GatedDeltaRule.Inputs;
 import io.hydrahead.ops.deltarule.GatedDeltaRule.Shape;
 import io.hydrahead.tensor.DType;
 import io.hydrahead.tensor.Tensor;
 import java.util.List;
-import org.junit.jupiter.api.AfterEach;
 import org.junit.jupiter.api.BeforeEach;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.params.ParameterizedTest;
@@ -22,23 +20,16 @@ import org.junit.jupiter.params.provider.ValueSource;
  * Gradients on a GPU against the recurrence in float64, on the same rounded inputs. What the
  * forward pass saves is made here, in float64.
  */
-class CudaDeltaRuleBackwardTest extends CudaTesting {
+class CudaDeltaRuleBackwardTest extends CudaOpsTesting {
   private static final int CHUNK = GatedDeltaRule.CHUNK;
   private static final double FLOAT32 = 1e-5;
   private static final double BFLOAT16 = 2e-2;
 
-  private CudaScratch scratch;
   private CudaDeltaRuleBackward backward;
 
   @BeforeEach
   void create() {
-    scratch = new CudaScratch(device());
-    backward = new CudaDeltaRuleBackward(device(), scratch);
-  }
-
-  @AfterEach
-  void freeScratch() {
-    scratch.close();
+    backward = new CudaDeltaRuleBackward(device(), scratch());
   }
 
   @ParameterizedTest
@@ -148,7 +139,7 @@ class CudaDeltaRuleBackwardTest extends CudaTesting {
 
   private void agree(DeltaRuleCase c, DType type, double tolerance) {
     List<Tensor> actual = run(c, type, false);
-    List<Tensor> expected = rounded(c, type).run(new ReferenceGatedDeltaRule()).gradients();
+    List<Tensor> expected = c.rounded(type).run(new ReferenceGatedDeltaRule()).gradients();
     for (int i = 0; i < expected.size(); i++) {
       assertThat(Samples.relativeL2(actual.get(i), expected.get(i)))
           .as("%s gradient of %s, %s", type, DeltaRuleCase.NAMES.get(i), c.shape())
@@ -156,21 +147,10 @@ class CudaDeltaRuleBackwardTest extends CudaTesting {
     }
   }
 
-  private static DeltaRuleCase rounded(DeltaRuleCase c, DType type) {
-    Inputs in = c.in();
-    return new DeltaRuleCase(
-        c.shape(),
-        new Inputs(
-            rounded(in.q(), type), rounded(in.k(), type), rounded(in.v(), type), in.g(), in.beta()),
-        c.state(),
-        rounded(c.dOut(), type),
-        c.dFinalState());
-  }
-
   /** Gradients of q, k, v, g, β and the initial state, computed on the device. */
   private List<Tensor> run(DeltaRuleCase c, DType type, boolean slices) {
     Shape s = c.shape();
-    Saved saved = new Saved(rounded(c, type));
+    Saved saved = new Saved(c.rounded(type));
     Inputs in =
         new Inputs(
             rows(c.in().q(), s, type, slices, 8),

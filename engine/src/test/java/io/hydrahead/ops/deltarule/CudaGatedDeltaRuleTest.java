@@ -5,8 +5,7 @@ import static org.assertj.core.api.Assertions.assertThatThrownBy;
 
 import io.hydrahead.checkpoint.SafetensorsFile;
 import io.hydrahead.cuda.CudaGraph;
-import io.hydrahead.cuda.CudaTesting;
-import io.hydrahead.ops.CudaScratch;
+import io.hydrahead.ops.CudaOpsTesting;
 import io.hydrahead.ops.Samples;
 import io.hydrahead.ops.deltarule.GatedDeltaRule.Inputs;
 import io.hydrahead.ops.deltarule.GatedDeltaRule.Shape;
@@ -19,8 +18,6 @@ import java.nio.file.Path;
 import java.util.HashMap;
 import java.util.List;
 import java.util.Map;
-import org.junit.jupiter.api.AfterEach;
-import org.junit.jupiter.api.BeforeEach;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
 import org.junit.jupiter.params.ParameterizedTest;
@@ -29,26 +26,14 @@ import org.junit.jupiter.params.provider.EnumSource;
 import org.junit.jupiter.params.provider.ValueSource;
 
 /** The contract of {@link GatedDeltaRule} on a GPU, on inputs rounded to the type it is given. */
-class CudaGatedDeltaRuleTest extends CudaTesting {
+class CudaGatedDeltaRuleTest extends CudaOpsTesting {
   private static final GatedDeltaRule REFERENCE = new ReferenceGatedDeltaRule();
   private static final DType[] TYPES = {DType.F32, DType.BF16};
 
   private final Map<DType, CudaGatedDeltaRule> ops = new HashMap<>();
-  private CudaScratch scratch;
-
-  @BeforeEach
-  void create() {
-    scratch = new CudaScratch(device());
-  }
-
-  @AfterEach
-  void freeScratch() {
-    ops.clear();
-    scratch.close();
-  }
 
   private CudaGatedDeltaRule op(DType type) {
-    return ops.computeIfAbsent(type, t -> new CudaGatedDeltaRule(device(), scratch, t));
+    return ops.computeIfAbsent(type, t -> new CudaGatedDeltaRule(device(), scratch(), t));
   }
 
   /** A case on the device; q, k and v are columns of one wider matrix each. */
@@ -72,20 +57,9 @@ class CudaGatedDeltaRuleTest extends CudaTesting {
     return uploadWide(x.view(rows, rows == 0 ? 0 : x.size() / rows), type, 16, 8);
   }
 
-  private static DeltaRuleCase rounded(DeltaRuleCase c, DType type) {
-    Inputs in = c.in();
-    return new DeltaRuleCase(
-        c.shape(),
-        new Inputs(
-            rounded(in.q(), type), rounded(in.k(), type), rounded(in.v(), type), in.g(), in.beta()),
-        c.state(),
-        rounded(c.dOut(), type),
-        c.dFinalState());
-  }
-
   /** Forward from {@code start} with and without what training saves, and the reference. */
   private void agree(DeltaRuleCase exact, DType type, int start, double tolerance) {
-    DeltaRuleCase c = rounded(exact, type);
+    DeltaRuleCase c = exact.rounded(type);
     Tensor expected = Samples.unwritten(c.dOut().shape());
     Tensor expectedState = Samples.copy(c.state());
     REFERENCE.forward(c.shape(), c.in(), start, expectedState, expected, null);
@@ -259,7 +233,7 @@ class CudaGatedDeltaRuleTest extends CudaTesting {
     for (DType type : TYPES) {
       for (int dim : new int[] {32, 128}) {
         Shape s = new Shape(1, 207, 2, dim, dim);
-        DeltaRuleCase c = rounded(DeltaRuleCase.random(9, s, 0.2, 1), type);
+        DeltaRuleCase c = DeltaRuleCase.random(9, s, 0.2, 1).rounded(type);
         Tensor expected = Samples.unwritten(c.dOut().shape());
         Tensor expectedState = Samples.copy(c.state());
         REFERENCE.forward(s, c.in(), 0, expectedState, expected, null);
@@ -306,7 +280,7 @@ class CudaGatedDeltaRuleTest extends CudaTesting {
   void steps(int batch, int heads, int keyDim, int valueDim) {
     Shape s = new Shape(batch, 1, heads, keyDim, valueDim);
     for (DType type : TYPES) {
-      DeltaRuleCase c = rounded(DeltaRuleCase.random(10, s, 2, 1), type);
+      DeltaRuleCase c = DeltaRuleCase.random(10, s, 2, 1).rounded(type);
       Tensor expected = Samples.unwritten(c.dOut().shape());
       Tensor expectedState = Samples.copy(c.state());
       REFERENCE.step(s, c.in(), expectedState, expected);

@@ -4,6 +4,7 @@ import io.hydrahead.checkpoint.SafetensorsFile;
 import io.hydrahead.ops.Samples;
 import io.hydrahead.ops.deltarule.GatedDeltaRule.Inputs;
 import io.hydrahead.ops.deltarule.GatedDeltaRule.Shape;
+import io.hydrahead.tensor.DType;
 import io.hydrahead.tensor.Tensor;
 import java.util.List;
 import java.util.Random;
@@ -45,6 +46,18 @@ record DeltaRuleCase(Shape shape, Inputs in, Tensor state, Tensor dOut, Tensor d
     }
     normalised(k, d);
     return this;
+  }
+
+  /** The same with activations that exist in {@code type}. */
+  DeltaRuleCase rounded(DType type) {
+    Inputs activations =
+        new Inputs(
+            Samples.rounded(in.q(), type),
+            Samples.rounded(in.k(), type),
+            Samples.rounded(in.v(), type),
+            in.g(),
+            in.beta());
+    return new DeltaRuleCase(shape, activations, state, Samples.rounded(dOut, type), dFinalState);
   }
 
   static DeltaRuleCase golden(SafetensorsFile file, String name) {

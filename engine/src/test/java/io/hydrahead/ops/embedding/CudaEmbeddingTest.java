@@ -3,6 +3,7 @@ package io.hydrahead.ops.embedding;
 import static io.hydrahead.ops.OpsTesting.copy;
 import static io.hydrahead.ops.OpsTesting.integers;
 import static io.hydrahead.ops.OpsTesting.nan;
+import static io.hydrahead.ops.Samples.rounded;
 
 import io.hydrahead.ops.CudaOpsTesting;
 import io.hydrahead.ops.OpsTesting;

@@ -2,7 +2,6 @@ package io.hydrahead.ops.headprep;
 
 import static io.hydrahead.ops.OpsTesting.copy;
 import static io.hydrahead.ops.OpsTesting.nan;
-import static io.hydrahead.ops.OpsTesting.zeros;
 
 import io.hydrahead.ops.CudaOpsTesting;
 import io.hydrahead.ops.OpsTesting;
@@ -16,21 +15,6 @@ import org.junit.jupiter.params.provider.MethodSource;
 
 class CudaHeadPrepTest extends CudaOpsTesting {
   private final HeadPrep reference = new ReferenceHeadPrep();
-
-  private Tables tables(Shape s, boolean rotary, boolean scale) {
-    Tensor cos = null;
-    Tensor sin = null;
-    if (rotary) {
-      cos = zeros(s.tokens(), s.headDim() / 2);
-      sin = zeros(s.tokens(), s.headDim() / 2);
-      for (long i = 0; i < cos.size(); i++) {
-        double angle = 6 * random.nextDouble();
-        cos.set(i, (float) (1.1 * Math.cos(angle)));
-        sin.set(i, (float) (1.1 * Math.sin(angle)));
-      }
-    }
-    return new Tables(cos, sin, scale ? OpsTesting.random(random, 1, s.tokens()) : null);
-  }
 
   private Tables upload(Tables t) {
     return new Tables(
@@ -58,7 +42,7 @@ class CudaHeadPrepTest extends CudaOpsTesting {
     final HeadPrep cuda = new CudaHeadPrep(device(), scratch());
     final String what = f + ", " + s + ", rotary " + rotary;
     int width = s.heads() * s.headDim();
-    Tables t = tables(s, rotary, scale);
+    Tables t = HeadPrepTest.tables(random, s, rotary, scale);
     Tables cudaT = upload(t);
     Tensor x = values(f, 2, n, width);
     Tensor w = OpsTesting.random(random, 1, s.headDim());

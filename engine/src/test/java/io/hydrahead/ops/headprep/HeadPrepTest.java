@@ -26,7 +26,8 @@ class HeadPrepTest {
   private final Random random = new Random(21);
   private final HeadPrep reference = new ReferenceHeadPrep();
 
-  private Tables tables(Shape s, boolean rotary, boolean scale) {
+  /** Angles of rotary tables with a scaling of 1.1, and scales by position. */
+  static Tables tables(Random random, Shape s, boolean rotary, boolean scale) {
     Tensor cos = null;
     Tensor sin = null;
     if (rotary) {
@@ -34,8 +35,8 @@ class HeadPrepTest {
       sin = zeros(s.tokens(), s.headDim() / 2);
       for (long i = 0; i < cos.size(); i++) {
         double angle = 6 * random.nextDouble();
-        cos.set(i, (float) Math.cos(angle));
-        sin.set(i, (float) Math.sin(angle));
+        cos.set(i, (float) (1.1 * Math.cos(angle)));
+        sin.set(i, (float) (1.1 * Math.sin(angle)));
       }
     }
     return new Tables(cos, sin, scale ? random(random, 1, s.tokens()) : null);
@@ -44,7 +45,7 @@ class HeadPrepTest {
   @Test
   void isTheOperationsOneAfterTheOther() {
     Shape s = new Shape(5, 3, 6, 1e-6f, 1e-6f);
-    Tables t = tables(s, true, true);
+    Tables t = tables(random, s, true, true);
     Tensor x = random(random, 2, 10, 18);
     Tensor w = random(random, 1, 6);
     Tensor y = nan(10, 18);
@@ -64,7 +65,7 @@ class HeadPrepTest {
     for (boolean rotary : new boolean[] {false, true}) {
       for (float l2Eps : new float[] {0f, 1e-6f}) {
         Shape s = new Shape(4, 2, 6, 1e-6f, l2Eps);
-        Tables t = tables(s, rotary, false);
+        Tables t = tables(random, s, rotary, false);
         Tensor x = random(random, 1, 8, 12);
         Tensor w = random(random, 1, 6);
         Tensor dy = random(random, 1, 8, 12);
@@ -106,7 +107,7 @@ class HeadPrepTest {
   private void cpuEqualsReference(Shape s, boolean rotary, boolean scale) {
     int n = 21;
     int width = s.heads() * s.headDim();
-    Tables t = tables(s, rotary, scale);
+    Tables t = tables(random, s, rotary, scale);
     Tensor x = random(random, 2, n, width);
     Tensor w = random(random, 1, s.headDim());
     Tensor dy = random(random, 1, n, width);
@@ -156,7 +157,7 @@ class HeadPrepTest {
   @Test
   void columnSlicesAreReadAndWritten() {
     Shape s = new Shape(3, 2, 4, 1e-6f, 1e-6f);
-    Tables t = tables(s, true, false);
+    Tables t = tables(random, s, true, false);
     Tensor x = random(random, 1, 6, 8);
     Tensor w = random(random, 1, 4);
     Tensor y = nan(6, 8);

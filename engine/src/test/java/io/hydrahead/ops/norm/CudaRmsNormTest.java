@@ -2,6 +2,7 @@ package io.hydrahead.ops.norm;
 
 import static io.hydrahead.ops.OpsTesting.copy;
 import static io.hydrahead.ops.OpsTesting.nan;
+import static io.hydrahead.ops.Samples.rounded;
 import static org.assertj.core.api.Assertions.assertThatThrownBy;
 
 import io.hydrahead.ops.CudaOpsTesting;

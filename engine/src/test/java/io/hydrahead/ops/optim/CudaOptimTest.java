@@ -3,6 +3,7 @@ package io.hydrahead.ops.optim;
 import static io.hydrahead.ops.OpsTesting.copy;
 import static io.hydrahead.ops.OpsTesting.nan;
 import static io.hydrahead.ops.OpsTesting.zeros;
+import static io.hydrahead.ops.Samples.rounded;
 import static org.assertj.core.api.Assertions.assertThat;
 import static org.assertj.core.api.Assertions.assertThatThrownBy;
 import static org.assertj.core.api.Assertions.within;

@@ -1,0 +1,65 @@
+package io.hydrahead.cli;
+
+import io.hydrahead.model.HybridTransformer;
+import io.hydrahead.model.ModelConfig;
+import io.hydrahead.tensor.Tensor;
+import java.util.Random;
+import java.util.stream.Stream;
+
+/**
+ * What a model has to do for a token. FLOPs: forward 2 a matrix weight with the LM head, 2·d·T for
+ * each full head over T tokens and 6·d² + 8·64·d for each linear head in chunks; decoding 4·d a key
+ * for each full head and 8·d² for each linear head.
+ */
+record ModelWork(HybridTransformer model) {
+  private ModelConfig config() {
+    return model.config();
+  }
+
+  /** FLOPs of a token of a text of {@code tokens}. */
+  double forwardFlops(int tokens) {
+    double d = config().headDim();
+    return 2.0 * matrixWeights()
+        + 2.0 * d * model.plan().fullCount() * tokens
+        + linearHeads() * (6 * d * d + 8 * 64 * d);
+  }
+
+  /** FLOPs of a token that is decoded behind {@code context} others. */
+  double decodeFlops(int context) {
+    double d = config().headDim();
+    return 2.0 * matrixWeights()
+        + 4.0 * d * model.plan().fullCount() * context
+        + 8.0 * linearHeads() * d * d;
+  }
+
+  /** FLOPs of the logits of one token. */
+  double headFlops() {
+    return 2.0 * config().vocabSize() * config().hiddenSize();
+  }
+
+  int linearHeads() {
+    return config().layers() * config().heads() - model.plan().fullCount();
+  }
+
+  double matrixWeights() {
+    return matrices().mapToDouble(Tensor::size).sum();
+  }
+
+  /** Bytes of the matrices as the parameters are stored. */
+  double matrixBytes() {
+    return matrices().mapToDouble(Tensor::bytes).sum();
+  }
+
+  /** Those that take part in a product: without a look-up embedding, with the LM head. */
+  private Stream<Tensor> matrices() {
+    return model.parameters().names().stream()
+        .filter(name -> config().tiedEmbeddings() || !name.contains("embed_tokens"))
+        .map(model.parameters()::get)
+        .filter(t -> t.rank() == 2);
+  }
+
+  /** The same {@code n} tokens every time. */
+  int[] text(int n) {
+    return new Random(n).ints(n, 0, config().vocabSize()).toArray();
+  }
+}
