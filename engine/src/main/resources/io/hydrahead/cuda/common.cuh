@@ -391,6 +391,15 @@ DEVICE void wait_for_previous() {
 
 // ---------------------------------------------------------------------------------------------
 
+// Lanes of a warp that share a row of `vectors` vectors: a power of two.
+__host__ __device__ constexpr int warp_team(int vectors) {
+  int team = 1;
+  while (team < vectors && team < 32) {
+    team *= 2;
+  }
+  return team;
+}
+
 template <class T>
 DEVICE T ceil_div(T a, T b) {
   return (a + b - 1) / b;

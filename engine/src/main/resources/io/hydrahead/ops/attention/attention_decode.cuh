@@ -1,20 +1,13 @@
 // What attention_decode.cu is called with, and how the partial results of its blocks are added up. Needs D, DIM, ROWS,
 // WARPS, THREADS, ALIGNED, MAX_HEADS, MOST_SPLITS and NO_SCORE.
 #pragma once
+#include "attention_keys.cuh"
 
 /** Query heads by the KV head they read; group i has heads [first[i], first[i + 1]) of `head`. */
 struct Groups {
   unsigned short kv[MAX_HEADS];
   unsigned short first[MAX_HEADS + 1];
   unsigned short head[MAX_HEADS];
-};
-
-/** Keys or values: element (b, head, token, c) at b · batchStride + head · headStride + token · tokenStride + c. */
-struct Keys {
-  const elem *at;
-  long long batchStride;
-  long long headStride;
-  long long tokenStride;
 };
 
 struct Arguments {

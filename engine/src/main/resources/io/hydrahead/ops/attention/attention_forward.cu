@@ -6,6 +6,8 @@
 // nvrtc: -DBF16=1 -DHEAD_DIM=128
 // nvrtc: -DBF16=0 -DHEAD_DIM=20
 // nvrtc: -DBF16=0 -DHEAD_DIM=128
+#include "attention_forward.cuh"
+#include "attention_keys.cuh"
 #include "common.cuh"
 #include "hopper.cuh"
 
@@ -18,7 +20,6 @@ using namespace hopper;
 #ifndef ALIGNED
 #define ALIGNED (HEAD_DIM % (BF16 ? 8 : 4) == 0)
 #endif
-#define MAX_HEADS 128
 
 constexpr int DIM = HEAD_DIM;
 // Zero-padded inside; bf16 takes multiples of 16 only.
@@ -29,21 +30,6 @@ constexpr int BN = D <= 64 ? 64 : BF16 && D <= 128 ? 64 : 32;
 constexpr int THREADS = BF16 ? 128 : 256;
 constexpr int UNIT = 16 / sizeof(elem);
 constexpr int UNITS = D / UNIT;
-#define NO_SCORE __int_as_float(0xff800000) // -infinity
-
-/** The list of heads, those of one KV head side by side. */
-struct Heads {
-  unsigned short query[MAX_HEADS];
-  unsigned short kv[MAX_HEADS];
-};
-
-/** Keys or values: element (b, head, token, c) at b · batchStride + head · headStride + token · tokenStride + c. */
-struct Keys {
-  const elem *at;
-  long long batchStride;
-  long long headStride;
-  long long tokenStride;
-};
 
 struct Arguments {
   Keys k;

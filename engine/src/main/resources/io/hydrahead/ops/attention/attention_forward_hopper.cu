@@ -14,6 +14,7 @@
 // nvrtc: -DHEAD_DIM=32
 // nvrtc: -DHEAD_DIM=128
 // nvrtc: -DHEAD_DIM=256
+#include "attention_forward.cuh"
 #include "hopper.cuh"
 
 #if !defined(__CUDA_ARCH__) || defined(__CUDA_ARCH_FEAT_SM90_ALL)
@@ -23,7 +24,6 @@ using namespace hopper;
 #ifndef HEAD_DIM
 #define HEAD_DIM 128
 #endif
-#define MAX_HEADS 128
 
 constexpr int D = HEAD_DIM;
 constexpr int WARPGROUPS = D > 64 ? 2 : 3;
@@ -46,13 +46,6 @@ constexpr int CONSUMERS = 128 * WARPGROUPS;
 constexpr bool OUTPUT_IN_Q = D > 128;
 // Of a thread's weights of a row and tile, relative to an old maximum.
 constexpr float MOST_SUM = 4096;
-#define NO_SCORE __int_as_float(0xff800000) // -infinity
-
-/** The list of heads, those of one KV head side by side. */
-struct Heads {
-  unsigned short query[MAX_HEADS];
-  unsigned short kv[MAX_HEADS];
-};
 
 struct Sizes {
   int batch;

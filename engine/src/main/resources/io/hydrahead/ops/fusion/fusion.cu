@@ -21,15 +21,7 @@ constexpr int BLOCK = 256;
 constexpr int V = ALIGNED && HEAD_DIM % VECTOR<elem> == 0 ? VECTOR<elem> : 1;
 constexpr int VECTORS = HEAD_DIM / V;
 
-__host__ __device__ constexpr int team_size() {
-  int team = 1;
-  while (team < VECTORS && team < 32) {
-    team *= 2;
-  }
-  return team;
-}
-
-constexpr int TEAM = team_size();
+constexpr int TEAM = warp_team(VECTORS);
 constexpr int TEAMS = BLOCK / TEAM;
 constexpr int COUNT = (VECTORS + TEAM - 1) / TEAM;
 

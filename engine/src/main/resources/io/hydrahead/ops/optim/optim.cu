@@ -199,9 +199,8 @@ extern "C" __global__ void __launch_bounds__(BLOCK)
   });
 }
 
-// out = x, rounded to bf16.
-extern "C" __global__ void __launch_bounds__(BLOCK)
-    narrow(long long n, const float* x, bf16* out, int aligned) {
+template <class From, class To>
+DEVICE void convert(long long n, const From* x, To* out, int aligned) {
   each<bf16>(n, aligned, [&](long long i, int count, bool whole) {
     float v[VECTOR<bf16>];
     get(x + i, count, whole, v);
@@ -209,12 +208,14 @@ extern "C" __global__ void __launch_bounds__(BLOCK)
   });
 }
 
+// out = x, rounded to bf16.
+extern "C" __global__ void __launch_bounds__(BLOCK)
+    narrow(long long n, const float* x, bf16* out, int aligned) {
+  convert(n, x, out, aligned);
+}
+
 // out = x.
 extern "C" __global__ void __launch_bounds__(BLOCK)
     widen(long long n, const bf16* x, float* out, int aligned) {
-  each<bf16>(n, aligned, [&](long long i, int count, bool whole) {
-    float v[VECTOR<bf16>];
-    get(x + i, count, whole, v);
-    put(out + i, count, whole, v);
-  });
+  convert(n, x, out, aligned);
 }
