@@ -1,6 +1,7 @@
 package io.hydrahead.cli;
 
 import io.hydrahead.model.ModelConfig;
+import io.hydrahead.model.Sampler;
 import io.hydrahead.model.Session;
 import io.hydrahead.tokenizer.Tokenizer;
 import java.io.BufferedReader;
@@ -42,6 +43,7 @@ final class ChatCommand implements Callable<Integer> {
   @Override
   public Integer call() throws IOException {
     Sources.config(folder);
+    Sampler sampler = sampling.sampler(common.seed());
     ChatMl chat = new ChatMl(Tokenizer.load(folder));
     BufferedReader in =
         new BufferedReader(new InputStreamReader(System.in, StandardCharsets.UTF_8));
@@ -53,8 +55,7 @@ final class ChatCommand implements Callable<Integer> {
               : (int) Math.min(maxContext.tokens(), Integer.MAX_VALUE / 2);
       GenerateCommand.introduce(common, folder);
       GenerateCommand.warnBeyondNative(common, config, capacity);
-      Reply.Voice voice =
-          new Reply.Voice(config, chat.tokenizer(), sampling.sampler(common.seed()));
+      Reply.Voice voice = new Reply.Voice(config, chat.tokenizer(), sampler);
       try (Session session = loaded.model().newSession(capacity)) {
         return talk(in, chat, voice, session);
       }

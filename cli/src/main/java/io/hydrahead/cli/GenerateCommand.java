@@ -3,6 +3,7 @@ package io.hydrahead.cli;
 import io.hydrahead.checkpoint.Checkpoint;
 import io.hydrahead.json.Json;
 import io.hydrahead.model.ModelConfig;
+import io.hydrahead.model.Sampler;
 import io.hydrahead.model.Session;
 import io.hydrahead.tensor.InputException;
 import io.hydrahead.tokenizer.Tokenizer;
@@ -41,6 +42,7 @@ final class GenerateCommand implements Callable<Integer> {
   @Override
   public Integer call() {
     Sources.config(folder);
+    Sampler sampler = sampling.sampler(common.seed());
     Tokenizer tokenizer = Tokenizer.load(folder);
     String prompt = TextSource.read(words, file, System.in, "prompt");
     int[] ids = tokenizer.encode(prompt);
@@ -50,7 +52,7 @@ final class GenerateCommand implements Callable<Integer> {
       introduce(common, folder);
       warnBeyondNative(common, config, ids.length + (long) limit);
       try (Session session = loaded.model().newSession(capacity(ids.length, limit))) {
-        Reply.Voice voice = new Reply.Voice(config, tokenizer, sampling.sampler(common.seed()));
+        Reply.Voice voice = new Reply.Voice(config, tokenizer, sampler);
         Reply reply =
             Reply.make(session, ids, voice, limit, common.progress(), json ? s -> {} : this::show);
         return finish(reply);

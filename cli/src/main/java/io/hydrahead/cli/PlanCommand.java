@@ -52,7 +52,9 @@ final class PlanCommand implements Callable<Integer> {
   @Option(
       names = "--axis",
       defaultValue = "HEAD",
-      description = "Single heads or whole layers: ${COMPLETION-CANDIDATES}.")
+      description =
+          "Single heads or whole layers: ${COMPLETION-CANDIDATES} (default: ${DEFAULT-VALUE}).",
+      paramLabel = "AXIS")
   private Axis axis;
 
   @Option(
@@ -66,19 +68,25 @@ final class PlanCommand implements Callable<Integer> {
   @Option(
       names = "--align",
       defaultValue = "GROUP",
-      description = "Spend heads on whole KV groups, or one by one: ${COMPLETION-CANDIDATES}.")
+      description =
+          "Spend heads on whole KV groups, or one by one: ${COMPLETION-CANDIDATES} (default: ${DEFAULT-VALUE}).",
+      paramLabel = "ALIGN")
   private Align align;
 
   @Option(
       names = "--floor",
       defaultValue = "HEAD",
-      description = "What every layer gets at least: ${COMPLETION-CANDIDATES}.")
+      description =
+          "What every layer gets at least: ${COMPLETION-CANDIDATES} (default: ${DEFAULT-VALUE}).",
+      paramLabel = "FLOOR")
   private Floor floor;
 
   @Option(
       names = "--quota",
       defaultValue = "GLOBAL",
-      description = "Whether layers compete or share evenly: ${COMPLETION-CANDIDATES}.")
+      description =
+          "Whether layers compete or share evenly: ${COMPLETION-CANDIDATES} (default: ${DEFAULT-VALUE}).",
+      paramLabel = "QUOTA")
   private Quota quota;
 
   @Option(
@@ -113,7 +121,7 @@ final class PlanCommand implements Callable<Integer> {
       common.out().println(file.toText().strip());
       common.out().flush();
       if (!common.quiet()) {
-        print(summary, common.terminal().err());
+        print(summary, choices, common.terminal().err());
       }
     } else {
       AtomicFile.write(output, file.toText());
@@ -125,14 +133,19 @@ final class PlanCommand implements Callable<Integer> {
         summary.put(o);
         JsonReport.print(o, common.out());
       } else {
-        print(summary, common.out());
+        print(summary, choices, common.out());
       }
     }
     return ExitCode.OK;
   }
 
-  private static void print(Summary summary, PrintWriter out) {
+  private static void print(Summary summary, PlanChoices choices, PrintWriter out) {
     summary.printPlan(out);
+    if (summary.cacheAboveHeads() && choices.floor() == Floor.HEAD) {
+      out.println(
+          "note        a layer's one head keeps the cache of its whole KV group; --floor group or none,"
+              + " with --align group, take whole groups only: the cache share is then the head share");
+    }
     out.printf(
         "parameters  %,d, the Transformer has %,d%n",
         summary.parameters(), summary.parametersAllFull());

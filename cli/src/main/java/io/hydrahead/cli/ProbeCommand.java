@@ -65,7 +65,7 @@ final class ProbeCommand implements Callable<Integer> {
   @Option(
       names = "--style",
       defaultValue = "RULER",
-      description = "Wording of the prompts: ${COMPLETION-CANDIDATES}.")
+      description = "Wording of the prompts: ${COMPLETION-CANDIDATES} (default: ${DEFAULT-VALUE}).")
   private TaskStyle style;
 
   @Option(
@@ -86,7 +86,11 @@ final class ProbeCommand implements Callable<Integer> {
       names = "--sender-pairs",
       paramLabel = "N",
       defaultValue = "1",
-      description = "Pairs a sub-probe for sender effects; 0 leaves them out.")
+      description = {
+        "Pairs a sub-probe for sender effects, by far the longest part: every head of every layer is"
+            + " patched anew. 0 leaves it out, and with it heads that only pass on what others retrieve"
+            + " (default: ${DEFAULT-VALUE})."
+      })
   private int senderPairs;
 
   @Option(

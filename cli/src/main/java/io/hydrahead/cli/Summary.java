@@ -35,6 +35,11 @@ record Summary(ModelConfig config, HeadPlan plan, Style style) {
     return memory(allFull(), Style.VANILLA).parameters();
   }
 
+  /** Whether the plan keeps a larger share of the cache than of the heads. */
+  boolean cacheAboveHeads() {
+    return plan.cacheShare(config.kvHeads()) > plan.headShare() + 1e-9;
+  }
+
   void printPlan(PrintWriter out) {
     out.printf(
         Locale.ROOT,

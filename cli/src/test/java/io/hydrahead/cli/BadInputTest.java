@@ -231,6 +231,16 @@ class BadInputTest {
     assertThat(refused("check", model, model.resolve("model.safetensors")))
         .contains("model.safetensors: has no input_ids");
     assertThat(refused("check", model, golden, "--tolerance", "-1")).contains("tolerance");
+    assertThat(refused("check", Run.tiny(), model.resolve("config.json")))
+        .contains("config.json", "this is JSON");
+  }
+
+  /** A golden file is of the model that made it; the message names the tensor that does not fit. */
+  @Test
+  void goldenFilesOfAnotherModel() {
+    Run r = Run.of("check", model, Run.tiny().resolve("golden.safetensors"));
+    assertThat(r.code()).as(r.err()).isEqualTo(ExitCode.BAD_INPUT);
+    assertThat(r.err()).contains("hidden_states", "another model");
   }
 
   @Test

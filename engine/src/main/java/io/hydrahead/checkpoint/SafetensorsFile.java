@@ -71,6 +71,9 @@ public final class SafetensorsFile implements AutoCloseable {
     ByteBuffer first = ByteBuffer.allocate(8).order(ByteOrder.LITTLE_ENDIAN);
     readFully(channel, first, 0, path);
     long n = first.getLong(0);
+    if (first.get(0) == '{') {
+      throw new InputException(path + ": this is JSON, a safetensors file is wanted");
+    }
     if (n < 0 || n > SafetensorsHeader.MAX_BYTES) {
       throw new InputException(
           path

@@ -77,7 +77,18 @@ public final class GoldenCheck {
 
   private void compare(String name, Tensor got) {
     if (names.contains(name)) {
-      found.add(new Deviation(name, relativeL2(got, golden.apply(name))));
+      Tensor want = golden.apply(name);
+      if (got.size() != want.size()) {
+        throw new InputException(
+            "tensor "
+                + name
+                + ": this model gives "
+                + got
+                + ", the golden file has "
+                + want
+                + "; it was made with another model");
+      }
+      found.add(new Deviation(name, relativeL2(got, want)));
     }
   }
 
