@@ -95,9 +95,19 @@ final class CommonOptions {
     return mixin != null && mixin.userObject() instanceof CommonOptions o ? o : null;
   }
 
+  /** As a shell takes it back: what is not plain is in single quotes. */
+  static String commandLine(List<String> args) {
+    StringBuilder line = new StringBuilder("hydrahead");
+    for (String a : args) {
+      boolean plain = a.matches("[\\w./:=,@%+-]+");
+      line.append(' ').append(plain ? a : "'" + a.replace("'", "'\\''") + "'");
+    }
+    return line.toString();
+  }
+
   /** Called before the command runs. */
   void attach(Terminal terminal, List<String> args) {
-    this.commandLine = ("hydrahead " + String.join(" ", args)).strip();
+    this.commandLine = commandLine(args);
     this.terminal = terminal;
     this.progress = new ProgressBar(terminal, quiet);
     Logs.attach(terminal, progress, debug);

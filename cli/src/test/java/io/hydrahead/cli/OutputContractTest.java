@@ -209,4 +209,10 @@ class OutputContractTest {
           .isInstanceOf(CommandLine.TypeConversionException.class);
     }
   }
+
+  @Test
+  void commandsCanBePastedBack() {
+    assertThat(CommonOptions.commandLine(java.util.List.of("eval", "a b", "it's", "--n=3", "")))
+        .isEqualTo("hydrahead eval 'a b' 'it'\\''s' --n=3 ''");
+  }
 }
