@@ -20,7 +20,7 @@ record DeviceCeilings(double gemmTflops, double copyGBs, double peakTflops) {
   private static final long COPIED = 2L << 30;
   private static final int RUNS = 7;
 
-  /** Dense bf16 of H100 and H200 (SXM), as ANCHORS counts MFU. */
+  /** TFLOP/s of dense bf16 on H100 and H200 (SXM), as the vendor states them. */
   private static final double HOPPER = 989;
 
   static DeviceCeilings measure(Ops ops) {
