@@ -32,7 +32,7 @@ final class CudaOps {
   static Ops of(CudaDevice device, CudaOptions options) {
     CudaScratch scratch = new CudaScratch(device);
     CudaGatedDeltaRule deltaRule = new CudaGatedDeltaRule(device, scratch, options.activations());
-    CudaLinear linear = new CudaLinear(device);
+    CudaLinear linear = new CudaLinear(device, scratch);
     device.blas().tuned(TUNED && !options.deterministic());
     CudaCausalAttention attention =
         new CudaCausalAttention(device, scratch, options.deterministic());
@@ -43,7 +43,7 @@ final class CudaOps {
             options.activations(),
             true,
             work -> new Recorded(CudaGraph.record(device, work)),
-            () -> close(device, List.of(linear, attention, fusion, scratch)));
+            () -> close(device, List.of(attention, fusion, scratch)));
     return new Ops(
         new ComputePool(options.threads()),
         describe(device, options),

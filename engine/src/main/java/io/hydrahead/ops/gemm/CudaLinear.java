@@ -4,9 +4,10 @@ import io.hydrahead.cuda.CudaDevice;
 import io.hydrahead.cuda.CudaModule;
 import io.hydrahead.cuda.CudaRows;
 import io.hydrahead.cuda.LaunchArguments;
+import io.hydrahead.ops.CudaScratch;
 import io.hydrahead.tensor.DType;
 import io.hydrahead.tensor.Tensor;
-import java.lang.foreign.Arena;
+import java.lang.foreign.MemorySegment;
 
 /**
  * {@link Linear} on a GPU, in float32 or bf16 with float32 sums. Inputs, outputs and gradients may
@@ -15,7 +16,7 @@ import java.lang.foreign.Arena;
  *
  * <p>W is best of the type of x; another one is converted, block by block, at every call.
  */
-public final class CudaLinear implements Linear, AutoCloseable {
+public final class CudaLinear implements Linear {
   private static final int FEW_ROWS = 8;
 
   /** Rows of W that a block of {@code gemv.cu} takes. */
@@ -57,11 +58,14 @@ public final class CudaLinear implements Linear, AutoCloseable {
   /** By kind and output type. */
   private final LaunchArguments[] gemv = new LaunchArguments[2 * Gemv.values().length];
 
-  private Arena arena;
-  private Tensor scratch;
+  private final CudaScratch scratch;
 
-  public CudaLinear(CudaDevice device) {
+  /**
+   * @param scratch for converted blocks of W
+   */
+  public CudaLinear(CudaDevice device, CudaScratch scratch) {
     this.device = device;
+    this.scratch = scratch;
   }
 
   @Override
@@ -225,23 +229,10 @@ public final class CudaLinear implements Linear, AutoCloseable {
 
   /** A copy of {@code part} as {@code type} in the scratch. */
   private Tensor converted(Tensor part, DType type) {
-    if (scratch == null || scratch.size() < part.size() || scratch.dtype() != type) {
-      close();
-      arena = device.memory().arena();
-      scratch = Tensor.allocate(device.memory(), arena, type, Math.max(part.size(), CONVERTED));
-    }
-    Tensor out = scratch.rows(0, part.size()).view(part.shape());
+    long bytes = part.size() * type.bytes();
+    MemorySegment block = MemorySegment.ofAddress(scratch.bytes(bytes)).reinterpret(bytes);
+    Tensor out = Tensor.of(device.memory(), block, type, part.shape());
     device.convert().copy(part, out);
     return out;
-  }
-
-  /** Frees the scratch; the next call that needs it takes another. */
-  @Override
-  public void close() {
-    if (arena != null) {
-      arena.close();
-      arena = null;
-      scratch = null;
-    }
   }
 }

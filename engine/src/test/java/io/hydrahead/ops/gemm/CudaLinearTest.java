@@ -6,6 +6,7 @@ import static org.assertj.core.api.Assertions.assertThatThrownBy;
 
 import io.hydrahead.cuda.CudaGraph;
 import io.hydrahead.cuda.CudaTesting;
+import io.hydrahead.ops.CudaScratch;
 import io.hydrahead.ops.Samples;
 import io.hydrahead.tensor.DType;
 import io.hydrahead.tensor.Tensor;
@@ -59,17 +60,19 @@ class CudaLinearTest extends CudaTesting {
     }
   }
 
+  private CudaScratch scratch;
   private CudaLinear linear;
   private final Linear reference = new ReferenceLinear();
 
   @BeforeEach
   void create() {
-    linear = new CudaLinear(device());
+    scratch = new CudaScratch(device());
+    linear = new CudaLinear(device(), scratch);
   }
 
   @AfterEach
   void freeScratch() {
-    linear.close();
+    scratch.close();
   }
 
   static Stream<Types> types() {
