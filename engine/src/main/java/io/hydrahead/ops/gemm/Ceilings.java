@@ -29,18 +29,23 @@ public record Ceilings(double fmaGflops, double readGBs, double copyGBs) {
     try (Arena arena = Arena.ofShared()) {
       MemorySegment memory = arena.allocate(Math.max(2 * SLICE, bytes), 64);
       memory.fill((byte) 1);
-      return new Ceilings(fmaGflops(pool, 12), readGBs(pool, memory, 6), copyGBs(pool, memory, 4));
+      return new Ceilings(fmaGflops(pool, 100), readGBs(pool, memory, 8), copyGBs(pool, memory, 4));
     }
   }
 
-  /** Best of {@code rounds} of the register-only loop, GFLOP/s. */
+  /**
+   * Best of {@code rounds} of the register-only loop, GFLOP/s: of the team, or of one thread times
+   * the threads, where others leave the team no moment together.
+   */
   public static double fmaGflops(ComputePool pool, int rounds) {
-    int steps = 1_000_000;
+    int steps = 100_000;
     double[] sinks = new double[8 * pool.threads()];
     Probe probe = Probe.select();
     IntConsumer task = i -> sinks[8 * i] = probe.fma(steps);
-    double seconds = best(pool, pool.threads(), task, rounds);
-    return pool.threads() * (double) steps * probe.flopsPerStep() / seconds / 1e9;
+    double together = best(pool, pool.threads(), task, rounds);
+    double alone = best(pool, 1, task, rounds);
+    double flops = steps * probe.flopsPerStep() * pool.threads();
+    return flops / Math.min(together, alone) / 1e9;
   }
 
   /**
