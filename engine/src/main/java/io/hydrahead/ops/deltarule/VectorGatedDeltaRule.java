@@ -8,7 +8,7 @@ import java.util.function.IntConsumer;
 /** {@link GatedDeltaRule} with the Vector API; one call at a time. */
 final class VectorGatedDeltaRule implements GatedDeltaRule {
   /** Up to this many floats of state, a step is not worth waking the team. */
-  private static final long SMALL_STATE = 16_384;
+  private static final long SMALL_STATE = 40_000;
 
   private final ComputePool pool;
   private final DeltaRuleCall call = new DeltaRuleCall();
