@@ -41,6 +41,11 @@ final class HostMemory implements Memory {
   }
 
   @Override
+  public boolean convert(Tensor from, Tensor to) {
+    return from.memory().host() && to.memory().host() && HostConversion.convert(from, to);
+  }
+
+  @Override
   public void toHost(MemorySegment here, MemorySegment host) {
     copy(here, host);
   }

@@ -81,4 +81,33 @@ class TensorTest {
     assertThat(d.getDouble(0)).isEqualTo(Math.PI);
     assertThatThrownBy(() -> d.setInt(0, 1)).hasMessageContaining("is not I32");
   }
+
+  @Test
+  void convertedInOneGoIsTheSameAsOneByOne() {
+    java.util.Random random = new java.util.Random(3);
+    for (int n : new int[] {0, 1, 13, 4099, (1 << 20) + 7}) {
+      Tensor full = Tensor.allocate(Arena.ofAuto(), n);
+      for (int i = 0; i < n; i++) { // every kind of float, infinities and NaN among them
+        float v =
+            i % 3 == 0 ? Float.intBitsToFloat(random.nextInt()) : (float) random.nextGaussian();
+        full.set(i, v);
+      }
+      for (DType half : new DType[] {DType.BF16, DType.F16}) {
+        Tensor narrow = Tensor.allocate(Arena.ofAuto(), half, n);
+        narrow.copyFrom(full);
+        Tensor wide = Tensor.allocate(Arena.ofAuto(), n);
+        wide.copyFrom(narrow);
+        Tensor single = Tensor.allocate(Arena.ofAuto(), half, 1);
+        for (int i = 0; i < n; i++) {
+          single.set(0, full.get(i));
+          float expected = single.get(0);
+          if (!(narrow.get(i) == expected && wide.get(i) == expected)) {
+            assertThat(Float.isNaN(expected) && Float.isNaN(wide.get(i)))
+                .as("%s of %s at %s", half, full.get(i), i)
+                .isTrue();
+          }
+        }
+      }
+    }
+  }
 }
