@@ -12,4 +12,9 @@ final class Median {
     Arrays.sort(sorted);
     return sorted[n / 2];
   }
+
+  /** The least of the first {@code n} values. */
+  static double least(double[] values, int n) {
+    return Arrays.stream(values, 0, n).min().orElseThrow();
+  }
 }
