@@ -57,7 +57,7 @@ final class ModelBench {
       read = Math.max(read, Ceilings.readGBs(ops.pool(), buffer, 4));
       double bytes = work.matrixBytes() + keyValueBytes() * context;
       double flops = work.decodeFlops(context);
-      return new Figure(Median.of(micros, n), least(micros, n), flops, bytes, read);
+      return new Figure(Median.of(micros, n), Median.least(micros, n), flops, bytes, read);
     }
   }
 
@@ -77,7 +77,7 @@ final class ModelBench {
       double head = work.headFlops();
       double flops = work.forwardFlops(tokens) - head + head / tokens;
       return new Figure(
-          Median.of(micros, n), least(micros, n), flops, work.matrixBytes() / tokens, 0);
+          Median.of(micros, n), Median.least(micros, n), flops, work.matrixBytes() / tokens, 0);
     }
   }
 
@@ -104,7 +104,7 @@ final class ModelBench {
         }
       }
       return new Figure(
-          Median.of(micros, n), least(micros, n), 3 * work.forwardFlops(tokens), 0, 0);
+          Median.of(micros, n), Median.least(micros, n), 3 * work.forwardFlops(tokens), 0, 0);
     }
   }
 
@@ -115,9 +115,5 @@ final class ModelBench {
         * config.headDim()
         * 2
         * 4;
-  }
-
-  private static double least(double[] values, int n) {
-    return Arrays.stream(values, 0, n).min().orElseThrow();
   }
 }
