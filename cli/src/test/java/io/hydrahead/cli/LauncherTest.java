@@ -102,6 +102,23 @@ class LauncherTest {
   }
 
   @Test
+  void runsFromACopySoThatAnotherBuildTakesNothingAway() throws IOException {
+    Path launcher = Run.home().resolve("hydrahead");
+    Map<String, String> building = Map.of("HYDRAHEAD_NO_BUILD", "");
+    Path current = Run.home().resolve("cli/target/launch/current");
+    for (int i = 0; i < 2; i++) {
+      Run r = launch(temporary, building, launcher, "--version");
+      assertThat(r.code()).as(r.err()).isZero();
+      Path copy = Path.of(Files.readString(current).strip());
+      assertThat(copy.resolve("cli/io/hydrahead/cli/Main.class")).exists();
+      assertThat(copy.resolve("engine/io/hydrahead")).isDirectory();
+    }
+    try (var copies = Files.list(current.getParent())) {
+      assertThat(copies.filter(Files::isDirectory).count()).isBetween(1L, 3L);
+    }
+  }
+
+  @Test
   void handsOnExitCodes() {
     Run r = launch(temporary, Map.of(), Run.home().resolve("hydrahead"), "info", "no such folder");
     assertThat(r.code()).isEqualTo(ExitCode.BAD_INPUT);
