@@ -41,6 +41,7 @@ public final class CudaDevice implements AutoCloseable {
   private final Set<AutoCloseable> owned = new LinkedHashSet<>();
   private long context;
   private long stream;
+  private CudaLanes lanes;
   private boolean capturing;
   private CublasLt blas;
   private CudaMemory memory;
@@ -74,7 +75,8 @@ public final class CudaDevice implements AutoCloseable {
     boolean ready = false;
     try {
       makeCurrent();
-      stream = driver.createStream();
+      lanes = new CudaLanes(driver);
+      stream = lanes.main();
       memory = new CudaMemory(this);
       blas = new CublasLt(this, lt);
       ready = true;
@@ -285,6 +287,33 @@ public final class CudaDevice implements AutoCloseable {
     return convert;
   }
 
+  /** Enqueues both next to each other: after all that was enqueued, before all that will be. */
+  public void sideBySide(Runnable first, Runnable second) {
+    if (lane() > 0) {
+      first.run();
+      second.run();
+      return;
+    }
+    makeCurrent();
+    lanes.fork();
+    stream = lanes.side();
+    try {
+      first.run();
+    } finally {
+      stream = lanes.main();
+      makeCurrent();
+      lanes.sideIsDone();
+    }
+    second.run();
+    makeCurrent();
+    lanes.join();
+  }
+
+  /** 1 within the first work of {@link #sideBySide}, otherwise 0: each has its own scratch. */
+  public int lane() {
+    return stream == lanes.main() ? 0 : 1;
+  }
+
   /** Whether work is being recorded instead of run. */
   public boolean capturing() {
     return capturing;
@@ -335,8 +364,8 @@ public final class CudaDevice implements AutoCloseable {
     }
     modules.values().forEach(m -> quietly(m::unload));
     modules.clear();
-    if (stream != 0) {
-      quietly(() -> driver.destroyStream(stream));
+    if (lanes != null) {
+      quietly(lanes);
       stream = 0;
     }
     quietly(() -> driver.releasePrimaryContext(handle));

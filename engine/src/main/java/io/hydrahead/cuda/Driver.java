@@ -45,6 +45,7 @@ final class Driver {
   private final MemorySegment graphLaunch;
   private final MemorySegment eventRecord;
   private final MemorySegment streamSynchronize;
+  private final MemorySegment streamWaitEvent;
 
   /**
    * @throws CudaUnavailableException if the library lacks a function
@@ -66,6 +67,7 @@ final class Driver {
     graphLaunch = library.function("cuGraphLaunch");
     eventRecord = library.function("cuEventRecord");
     streamSynchronize = library.function("cuStreamSynchronize");
+    streamWaitEvent = library.function("cuStreamWaitEvent");
   }
 
   // ------------------------------------------------------------------------------------ devices
@@ -147,6 +149,11 @@ final class Driver {
 
   void record(long event, long stream) {
     check("cuEventRecord", call(eventRecord, event, stream));
+  }
+
+  /** What is enqueued on {@code stream} from now on comes after {@code event}. */
+  void await(long stream, long event) {
+    check("cuStreamWaitEvent", call(streamWaitEvent, stream, event, 0));
   }
 
   void synchronizeEvent(long event) {

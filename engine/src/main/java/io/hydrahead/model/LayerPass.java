@@ -50,6 +50,7 @@ final class LayerPass {
   private final int layer;
   private final Ops ops;
   private final ModelConfig config;
+  private final int rows;
   private final boolean gated;
   private final HeadFusion.Switches switches;
   private final boolean direct;
@@ -91,6 +92,7 @@ final class LayerPass {
         new HeadFusion.Switches(
             style.fusionNorm(), style.gamma(), style.gate(), config.rmsNormEps());
     int n = spec.rows();
+    rows = n;
     int width = config.hiddenSize();
     int fullHeads = spec.plan().fullHeads(layer).length;
     int linearHeads = config.heads() - fullHeads;
@@ -217,17 +219,30 @@ final class LayerPass {
     ops.linear().forward(concatenation, w.o, mixerOutput, false);
   }
 
+  /** Few heads do not fill a GPU: those of both kinds run side by side. */
   private void heads(Weights w, Position at, LayerCache cache, HeadTap tap) {
+    if (full != null && linear != null && rows > 1) {
+      ops.lanes().both(() -> fullHeads(w, at, cache, tap), () -> linearHeads(w, at, cache));
+      return;
+    }
     if (full != null) {
-      full.forward(w.full, at, cache, tap, layer);
-      if (!direct) {
-        fuse(full.out, full.z(), w.zBias(), w.gamma, full.heads, fullRstd);
-      }
+      fullHeads(w, at, cache, tap);
     }
     if (linear != null) {
-      linear.forward(w.linear, at, cache);
-      fuse(linear.out, linear.z(), null, w.gamma, linear.heads, linearRstd);
+      linearHeads(w, at, cache);
     }
+  }
+
+  private void fullHeads(Weights w, Position at, LayerCache cache, HeadTap tap) {
+    full.forward(w.full, at, cache, tap, layer);
+    if (!direct) {
+      fuse(full.out, full.z(), w.zBias(), w.gamma, full.heads, fullRstd);
+    }
+  }
+
+  private void linearHeads(Weights w, Position at, LayerCache cache) {
+    linear.forward(w.linear, at, cache);
+    fuse(linear.out, linear.z(), null, w.gamma, linear.heads, linearRstd);
   }
 
   private void fuse(Tensor o, Tensor z, Tensor bias, Tensor gamma, int[] heads, Tensor oRstd) {
@@ -289,18 +304,27 @@ final class LayerPass {
   void unmix(Weights w, Weights dw, Position at, Gradients g, Tensor dMixed, boolean inputs) {
     ops.linear().backwardWeight(dMixed, concatenation, dw.o);
     ops.linear().backwardInput(dMixed, w.o, g.dConcatenation, false);
-    if (full != null) {
-      if (!direct) {
-        unfuse(g, full.out, full.z(), fullRstd, full.heads, w, dw, g.full.dOut, g.full.dZ());
-      }
-      full.backward(w.full, dw.full, at, g.full);
-    }
-    if (linear != null) {
-      unfuse(
-          g, linear.out, linear.z(), linearRstd, linear.heads, w, dw, g.linear.dOut, g.linear.dZ());
-      linear.backward(w.linear, dw.linear, at, g.linear);
+    if (full != null && linear != null) {
+      ops.lanes().both(() -> fullBackward(w, dw, at, g), () -> linearBackward(w, dw, at, g));
+    } else if (full != null) {
+      fullBackward(w, dw, at, g);
+    } else {
+      linearBackward(w, dw, at, g);
     }
     attention.backward(normed, w.attention, dw.attention, g.attention, inputs ? g.dNormed : null);
+  }
+
+  private void fullBackward(Weights w, Weights dw, Position at, Gradients g) {
+    if (!direct) {
+      unfuse(g, full.out, full.z(), fullRstd, full.heads, w, dw, g.full.dOut, g.full.dZ());
+    }
+    full.backward(w.full, dw.full, at, g.full);
+  }
+
+  private void linearBackward(Weights w, Weights dw, Position at, Gradients g) {
+    unfuse(
+        g, linear.out, linear.z(), linearRstd, linear.heads, w, dw, g.linear.dOut, g.linear.dZ());
+    linear.backward(w.linear, dw.linear, at, g.linear);
   }
 
   private void unfuse(

@@ -43,6 +43,7 @@ final class CudaOps {
             options.activations(),
             true,
             work -> new Recorded(CudaGraph.record(device, work)),
+            device::sideBySide,
             () -> close(device, List.of(attention, fusion, scratch)));
     return new Ops(
         new ComputePool(options.threads()),

@@ -5,12 +5,13 @@ import io.hydrahead.tensor.Poison;
 import java.lang.foreign.Arena;
 import java.lang.foreign.MemorySegment;
 import java.util.ArrayList;
+import java.util.Arrays;
 import java.util.List;
 
 /**
- * Device memory for what lives during one call; the operations of a device share it, because the
- * stream runs one after the other. It grows and never shrinks, and outgrown blocks stay: a recorded
- * graph may still use them.
+ * Device memory for what lives during one call; the operations of a device share it, because a
+ * stream runs one after the other; each of its two lanes has a block. It grows and never shrinks,
+ * and outgrown blocks stay: a recorded graph may still use them.
  */
 public final class CudaScratch implements AutoCloseable {
   private static final long ALIGNMENT = 256;
@@ -19,7 +20,7 @@ public final class CudaScratch implements AutoCloseable {
   private final long smallest;
   private final boolean zeros;
   private final List<Arena> arenas = new ArrayList<>();
-  private MemorySegment block = MemorySegment.NULL;
+  private final MemorySegment[] blocks = {MemorySegment.NULL, MemorySegment.NULL};
 
   public CudaScratch(CudaDevice device) {
     this(device, 1 << 20, false);
@@ -45,25 +46,28 @@ public final class CudaScratch implements AutoCloseable {
    * @throws IllegalStateException if it would have to grow while work is recorded
    */
   public long bytes(long bytes) {
-    if (block.byteSize() < bytes) {
-      grow(bytes);
+    int lane = device.lane();
+    if (blocks[lane].byteSize() < bytes) {
+      blocks[lane] = grow(bytes, blocks[lane].byteSize());
     }
-    return block.address();
+    return blocks[lane].address();
   }
 
-  private void grow(long bytes) {
+  private MemorySegment grow(long bytes, long before) {
     if (device.capturing()) {
       throw new IllegalStateException(
           "scratch memory must have its size before work is recorded: run the work once first");
     }
     Arena arena = device.memory().arena();
     arenas.add(arena);
-    block = arena.allocate(Math.max(bytes, Math.max(smallest, 2 * block.byteSize())), ALIGNMENT);
+    MemorySegment block =
+        arena.allocate(Math.max(bytes, Math.max(smallest, 2 * before)), ALIGNMENT);
     if (zeros) {
       device.memory().fill(block, (byte) 0);
     } else if (Poison.on()) {
       device.memory().fill(block, (byte) 0xFF);
     }
+    return block;
   }
 
   /** {@code bytes} rounded up to the alignment: where the next part of a block may start. */
@@ -73,7 +77,7 @@ public final class CudaScratch implements AutoCloseable {
 
   @Override
   public void close() {
-    block = MemorySegment.NULL;
+    Arrays.fill(blocks, MemorySegment.NULL);
     arenas.forEach(Arena::close);
     arenas.clear();
   }

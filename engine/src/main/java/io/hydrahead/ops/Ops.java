@@ -65,6 +65,11 @@ public record Ops(
     return placement.graphs();
   }
 
+  /** How independent work is enqueued. */
+  public Lanes lanes() {
+    return placement.lanes();
+  }
+
   /** These operations, placed otherwise. */
   public Ops with(Placement other) {
     return new Ops(

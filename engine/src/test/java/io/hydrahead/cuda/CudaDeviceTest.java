@@ -114,6 +114,46 @@ class CudaDeviceTest extends CudaTesting {
     }
   }
 
+  /**
+   * Sums of sums, made in both lanes again and again: x + y in one, y + y in the other, then both.
+   */
+  @Test
+  void workSideBySideSeesWhatCameBeforeAndIsSeenAfterwards() {
+    int n = 1 << 20;
+    int rounds = 20;
+    Tensor x = upload(Samples.normal(new Random(4), n));
+    Tensor y = empty(DType.F32, n);
+    Tensor a = empty(DType.F32, n);
+    Tensor b = empty(DType.F32, n);
+    LaunchArguments add = kernels().kernel("add").arguments();
+    Runnable work =
+        () -> {
+          for (int i = 0; i < rounds; i++) {
+            device().sideBySide(() -> sum(add, x, y, a, n, 1), () -> sum(add, y, y, b, n, 0));
+            sum(add, a, b, y, n, 0);
+          }
+        };
+    y.fill(0f);
+    work.run();
+    float[] direct = download(y).toFloats();
+    float value = 0;
+    for (int i = 0; i < rounds; i++) {
+      value = (x.get(0) + value) + (value + value);
+    }
+    assertThat(direct[0]).isEqualTo(value);
+    try (CudaGraph graph = CudaGraph.record(device(), work)) {
+      y.fill(0f);
+      graph.launch();
+      assertThat(download(y).toFloats()).isEqualTo(direct);
+    }
+  }
+
+  private static void sum(LaunchArguments add, Tensor x, Tensor y, Tensor z, int n, int lane) {
+    assertThat(device().lane()).isEqualTo(lane);
+    add.begin().pointer(x).pointer(y).pointer(z).integer(n);
+    add.launch((n + 255) / 256, 256, 0);
+  }
+
   @Test
   void aRecordingThatFailsLeavesTheDeviceWorking() {
     Tensor x = upload(Tensor.of(new float[] {1}, 1));

@@ -159,7 +159,11 @@ class CudaModelTest {
     }
   }
 
-  /** The same 50 steps; a recorded step is replayed from the third on. */
+  /**
+   * The same 50 steps; a recorded step is replayed from the third on. At this learning rate a
+   * change of the initial parameters in their last bit moves the losses by up to 1.5e-4 of
+   * themselves; at three times the rate by up to 8e-2, which no second implementation could meet.
+   */
   @Test
   void trainingCurvesAgree() {
     double[] here = curve(cpu, 50);
@@ -167,7 +171,7 @@ class CudaModelTest {
     double[] rounded = curve(bf16, 50);
     assertThat(here[49]).isLessThan(0.8 * here[0]);
     for (int i = 0; i < 50; i++) {
-      assertThat(exact[i]).as("float32, step %d", i).isCloseTo(here[i], within(3e-3 * here[i]));
+      assertThat(exact[i]).as("float32, step %d", i).isCloseTo(here[i], within(1e-3 * here[i]));
     }
     // Rounding grows from step to step: bf16 starts alike and comes equally far.
     for (int i = 0; i < 10; i++) {
@@ -200,7 +204,7 @@ class CudaModelTest {
         grads.clear();
         int[] ids = text.apply(i);
         pass.nextTokenStep(ids, shifted(ids, 2), ones(140), 1f / 140, grads);
-        adamW.step(i + 1, 3e-3);
+        adamW.step(i + 1, 1e-3);
         losses[i] = pass.takeCrossEntropy() / 138;
       }
     }

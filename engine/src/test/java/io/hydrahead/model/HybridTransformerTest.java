@@ -8,6 +8,7 @@ import static org.assertj.core.api.Assertions.assertThatThrownBy;
 
 import io.hydrahead.checkpoint.SafetensorsFile;
 import io.hydrahead.ops.Graphs;
+import io.hydrahead.ops.Lanes;
 import io.hydrahead.ops.Ops;
 import io.hydrahead.ops.OpsFactory;
 import io.hydrahead.ops.OpsOptions;
@@ -89,7 +90,8 @@ class HybridTransformerTest {
   void bf16ActivationsGiveNearlyTheSameGradients(String name, HeadPlan plan, Style style) {
     try (Ops exact = OpsFactory.reference(1)) {
       Ops rounded =
-          exact.with(new Placement(Memory.HOST, DType.BF16, true, Graphs.IMMEDIATE, () -> {}));
+          exact.with(
+              new Placement(Memory.HOST, DType.BF16, true, Graphs.IMMEDIATE, Lanes.ONE, () -> {}));
       int[] ids = ids(2 * 21, 97, 3);
       TrainingPass.Options training = TrainingPass.Options.TRAINING;
       ParameterStore a = gradients(TestModels.gentle(plan, style, exact, 7), ids, training);
