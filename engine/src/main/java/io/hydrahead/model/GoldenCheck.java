@@ -16,8 +16,17 @@ import java.util.function.Function;
  * by one); or {@code <prompt>.input_ids} [1,T] with {@code <prompt>.logits} [T,V].
  */
 public final class GoldenCheck {
-  /** One compared tensor; NaN anywhere makes {@code relativeL2} NaN, which no tolerance admits. */
-  public record Deviation(String tensor, double relativeL2) {
+  /**
+   * One compared tensor; NaN anywhere makes {@code relativeL2} NaN, which no tolerance admits.
+   *
+   * @param rounding what rounding the inputs to the element type makes of it, everything else being
+   *     exact; 0 where it is not known
+   */
+  public record Deviation(String tensor, double relativeL2, double rounding) {
+    public Deviation(String tensor, double relativeL2) {
+      this(tensor, relativeL2, 0);
+    }
+
     public boolean within(double tolerance) {
       return relativeL2 <= tolerance;
     }
