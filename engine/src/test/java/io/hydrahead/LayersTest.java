@@ -70,7 +70,23 @@ class LayersTest {
                   "data",
                   "eval",
                   "train",
-                  "plan")));
+                  "plan")),
+          Map.entry(
+              "study",
+              List.of(
+                  "tensor",
+                  "json",
+                  "checkpoint",
+                  "tokenizer",
+                  "ops",
+                  "model",
+                  "data",
+                  "report",
+                  "eval",
+                  "probe",
+                  "plan",
+                  "train",
+                  "transfer")));
 
   @Test
   void everyPackageIsKnown() {

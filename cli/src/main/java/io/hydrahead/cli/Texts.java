@@ -26,7 +26,7 @@ final class Texts {
    *     tasks
    */
   static List<int[]> rows(TextCodec codec, Path file, int tokens, int count, long seed) {
-    TrainingText text = new TrainingText(recipe(file), codec, Split.DEV, tokens - 1, seed);
+    TrainingText text = new TrainingText(recipe(file), codec, Split.PROBE, tokens - 1, seed);
     List<int[]> rows = new ArrayList<>();
     for (int i = 0; i < count; i++) {
       rows.add(text.row(i).ids());

@@ -51,9 +51,11 @@ final class CommonWords implements TaskGenerator {
       context.append(i == 0 ? "" : " ").append(i + 1).append(". ").append(all.get(i));
     }
     String template =
-        options.ruler()
-            ? Templates.CWE + Templates.CWE_ANSWER
-            : Templates.SHORT_CWE + Templates.SHORT_CWE_ANSWER;
+        options.varied()
+            ? Wordings.commonWords(options.split(), dice.fork(9))
+            : options.ruler()
+                ? Templates.CWE + Templates.CWE_ANSWER
+                : Templates.SHORT_CWE + Templates.SHORT_CWE_ANSWER;
     int split = template.indexOf("{context}") + "{context}".length();
     Map<String, String> values =
         Map.of("context", context.toString(), "num_cw", Integer.toString(common));

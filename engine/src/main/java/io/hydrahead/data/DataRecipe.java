@@ -13,7 +13,7 @@ import java.util.Map;
  *   "text": [{"files": "../engine/src/**\/*.java", "share": 1}, {"generated": true, "share": 1}],
  *   "plain": 0.3,                             share of rows that are plain text only
  *   "families": {"niah_single_1": 2, "key_value": 3, "copy": 1},
- *   "styles": {"ruler": 1, "short": 1},
+ *   "styles": {"ruler": 1, "short": 1, "varied": 0},
  *   "haystacks": {"noise": 0, "prose": 1, "text": 1},
  *   "min_tokens": 64, "full": 0.25,           lengths of examples: log-uniform up to the row,
  *                                             this share of them as long as the row
@@ -94,8 +94,8 @@ public final class DataRecipe {
     double fallback = f.has(name) && absentIsZero ? 0 : 1;
     double sum = 0;
     for (E e : all) {
-      out[e.ordinal()] =
-          given.number(e.name().toLowerCase(java.util.Locale.ROOT), 0, 1e6, fallback);
+      double own = e == TaskStyle.VARIED ? 0 : fallback;
+      out[e.ordinal()] = given.number(e.name().toLowerCase(java.util.Locale.ROOT), 0, 1e6, own);
       sum += out[e.ordinal()];
     }
     given.end();
@@ -184,6 +184,9 @@ public final class DataRecipe {
     int most = Math.max(1, tokens / 48);
     int keys = Math.min(needles.draw(dice), most);
     int asks = questions.draw(dice) * (family == TaskFamily.MQAR ? MQAR_QUESTIONS : 1);
+    if (style == TaskStyle.VARIED && family == TaskFamily.NIAH_MULTIVALUE) {
+      asks = Math.clamp(most / keys, 1, asks);
+    }
     return new TaskOptions(style, split, haystack, keys, asks, digits, invented, context >= 4096);
   }
 }

@@ -38,9 +38,11 @@ final class FrequentWords implements TaskGenerator {
     }
     dice.fork(2).shuffle(all);
     String template =
-        options.ruler()
-            ? Templates.FWE + Templates.FWE_ANSWER
-            : Templates.SHORT_FWE + Templates.SHORT_FWE_ANSWER;
+        options.varied()
+            ? Wordings.frequentWords(options.split(), dice.fork(9))
+            : options.ruler()
+                ? Templates.FWE + Templates.FWE_ANSWER
+                : Templates.SHORT_FWE + Templates.SHORT_FWE_ANSWER;
     int split = template.indexOf("{context}") + "{context}".length();
     Map<String, String> values = Map.of("context", String.join(" ", all));
     List<String> top = words.subList(1, 4);

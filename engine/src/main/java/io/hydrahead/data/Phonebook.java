@@ -22,13 +22,13 @@ final class Phonebook implements TaskGenerator {
 
   @Override
   public int largest() {
-    return Words.differentNumbers(options.digits());
+    return options.words().differentNumbers(options.digits());
   }
 
   @Override
   public TaskText build(int size, Dice dice) {
     List<String> names = options.words().names(size, dice.fork(1));
-    List<String> numbers = Words.numbers(size, options.digits(), dice.fork(2));
+    List<String> numbers = options.words().numbers(size, options.digits(), dice.fork(2));
     StringBuilder book = new StringBuilder();
     List<Integer> order = new ArrayList<>();
     for (int i = 0; i < size; i++) {
@@ -36,7 +36,10 @@ final class Phonebook implements TaskGenerator {
       order.add(i);
     }
     dice.fork(3).shuffle(order);
-    String template = options.ruler() ? Templates.PHONEBOOK : Templates.SHORT_PHONEBOOK;
+    String template =
+        options.varied()
+            ? Wordings.phonebook(options.split(), dice.fork(9))
+            : options.ruler() ? Templates.PHONEBOOK : Templates.SHORT_PHONEBOOK;
     int split = template.indexOf("{context}") + "{context}".length();
     List<TaskText.Ask> asks = new ArrayList<>();
     for (int i : order.subList(0, Math.min(size, options.asks()))) {

@@ -58,4 +58,8 @@ public record TaskOptions(
   boolean ruler() {
     return style == TaskStyle.RULER;
   }
+
+  boolean varied() {
+    return style == TaskStyle.VARIED;
+  }
 }

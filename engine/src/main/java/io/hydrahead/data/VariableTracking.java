@@ -1,12 +1,15 @@
 package io.hydrahead.data;
 
+import java.util.ArrayDeque;
 import java.util.ArrayList;
+import java.util.Deque;
 import java.util.List;
 import java.util.Map;
 
 /**
- * Variable tracking: one chain of assignments hidden in noise lines; every variable with the value
- * is asked for. Size = noise lines. RULER's wording begins with a solved example of its own.
+ * Variable tracking: a chain of assignments hidden in noise lines; every variable with the value is
+ * asked for. Size = noise lines. RULER's wording begins with a solved example of its own; varied
+ * style hides as many chains as there are questions.
  */
 final class VariableTracking implements TaskGenerator {
   private static final int EXAMPLE_LINES = 10;
@@ -26,6 +29,9 @@ final class VariableTracking implements TaskGenerator {
 
   @Override
   public TaskText build(int size, Dice dice) {
+    if (options.varied()) {
+      return varied(size, dice);
+    }
     if (!options.ruler()) {
       TaskText bare = chain(size, 3, Templates.SHORT_VT + Templates.SHORT_VT_ANSWER, dice);
       TaskText.Ask ask = bare.asks().get(0);
@@ -60,9 +66,42 @@ final class VariableTracking implements TaskGenerator {
         List.of(new TaskText.Ask(ask.question(), answers, ask.references(), Part.ANSWER)));
   }
 
+  private TaskText varied(int lines, Dice dice) {
+    int chains = Math.max(1, options.asks());
+    String assignment = Wordings.assignment(options.split(), dice.fork(9));
+    String question = Wordings.variables(options.split(), dice.fork(10));
+    String keyword = assignment.substring(0, assignment.indexOf(' '));
+    List<String> vars = options.words().letters(chains * (hops + 1), 3, 'A', dice.fork(1));
+    List<String> values = options.words().numbers(chains, 5, dice.fork(2));
+    List<Integer> turns = new ArrayList<>();
+    List<Deque<String>> told = new ArrayList<>();
+    List<TaskText.Ask> asks = new ArrayList<>();
+    for (int c = 0; c < chains; c++) {
+      List<String> chain = vars.subList(c * (hops + 1), (c + 1) * (hops + 1));
+      Deque<String> lineup = new ArrayDeque<>();
+      for (int j = 0; j <= hops; j++) {
+        String from = j == 0 ? values.get(c) : keyword + " " + chain.get(j - 1);
+        lineup.add(Templates.fill(assignment, Map.of("name", chain.get(j), "value", from)));
+        turns.add(c);
+      }
+      told.add(lineup);
+      asks.add(
+          new TaskText.Ask(
+              Templates.fill(question, Map.of("query", values.get(c))),
+              Needles.separated(chain, " "),
+              chain,
+              Part.ANSWER));
+    }
+    dice.fork(5).shuffle(turns);
+    List<String> hidden = turns.stream().map(c -> told.get(c).remove()).toList();
+    List<String> noise = Haystack.NOISE.units(lines, dice.fork(3));
+    String context = Needles.hide(hidden, noise, "\n", dice.fork(4));
+    return new TaskText(context, Part.FILLER, asks);
+  }
+
   private TaskText chain(int lines, int letters, String template, Dice dice) {
     List<String> vars = options.words().letters(hops + 1, letters, 'A', dice.fork(1));
-    String value = Integer.toString(dice.fork(2).range(10000, 99998));
+    String value = options.words().numbers(1, 5, dice.fork(2)).getFirst();
     List<String> chain = new ArrayList<>();
     chain.add("VAR " + vars.get(0) + " = " + value);
     for (int j = 0; j < hops; j++) {

@@ -142,8 +142,19 @@ public final class Words {
   /**
    * How many different numbers of {@code digits} digits may be asked for: half of those there are.
    */
-  static int differentNumbers(int digits) {
-    return (int) Math.min(Integer.MAX_VALUE, 9 * lowest(digits) / 2);
+  int differentNumbers(int digits) {
+    return (int) Math.min(Integer.MAX_VALUE, numbersThereAre(digits) / 2);
+  }
+
+  /** Numbers of few digits are too few to be divided among the splits. */
+  private static boolean divided(int digits) {
+    return digits >= 5;
+  }
+
+  /** On the low side where they are divided, since a hash divides them only nearly by its shares. */
+  private long numbersThereAre(int digits) {
+    long all = 9 * lowest(digits);
+    return divided(digits) ? (long) (0.98 * split.shareOfWords() * all) : all;
   }
 
   private static long lowest(int digits) {
@@ -154,36 +165,48 @@ public final class Words {
     return low;
   }
 
-  /** {@code n} different numbers of exactly {@code digits} digits (1 to 18). */
-  public static List<String> numbers(int n, int digits, Dice dice) {
+  /**
+   * {@code n} different numbers of exactly {@code digits} digits (1 to 18); of five digits and more
+   * only those of the split.
+   */
+  public List<String> numbers(int n, int digits, Dice dice) {
     long low = lowest(digits);
-    if (n > 9 * low) {
+    if (n > numbersThereAre(digits)) {
       throw new io.hydrahead.tensor.InputException(
           "there are no " + n + " different numbers of " + digits + " digits; use more digits");
     }
     Set<String> out = new LinkedHashSet<>();
     while (out.size() < n) {
-      out.add(Long.toString(low + Math.unsignedMultiplyHigh(dice.next(), 9 * low)));
+      String number = Long.toString(low + Math.unsignedMultiplyHigh(dice.next(), 9 * low));
+      if (!divided(digits) || mine(number)) {
+        out.add(number);
+      }
     }
     return new ArrayList<>(out);
   }
 
   /** {@code n} different random UUIDs of version 4. */
-  public static List<String> uuids(int n, Dice dice) {
+  public List<String> uuids(int n, Dice dice) {
     Set<String> out = new LinkedHashSet<>();
     while (out.size() < n) {
       long high = dice.next() & ~0xF000L | 0x4000L;
       long low = dice.next() & ~(3L << 62) | 1L << 63;
-      out.add(new java.util.UUID(high, low).toString());
+      String uuid = new java.util.UUID(high, low).toString();
+      if (mine(uuid)) {
+        out.add(uuid);
+      }
     }
     return new ArrayList<>(out);
   }
 
   /** {@code n} different codes of eight hexadecimal digits. */
-  public static List<String> codes(int n, Dice dice) {
+  public List<String> codes(int n, Dice dice) {
     Set<String> out = new LinkedHashSet<>();
     while (out.size() < n) {
-      out.add(String.format("%08x", dice.next() >>> 32));
+      String code = java.util.HexFormat.of().toHexDigits((int) (dice.next() >>> 32));
+      if (mine(code)) {
+        out.add(code);
+      }
     }
     return new ArrayList<>(out);
   }

@@ -82,9 +82,32 @@ final class FullHeads {
     tap.queriesAndKeys(layer, q, k);
     if (cache == null) {
       ops.attention().forward(shape, kvOf, 0, q, k, in.v, out, lse);
-    } else {
+    } else if (shape.batch() == 1) {
       cache.append(k, in.v, at.start(), tokens);
       ops.attention().forward(shape, kvOf, at.start(), q, cache.keys, cache.values, out, null);
+    } else {
+      branches(at, cache);
+    }
+  }
+
+  /** Each sequence in turn writes its keys behind the common text, over those of the one before. */
+  private void branches(Position at, LayerCache cache) {
+    CausalAttention.Shape one =
+        new CausalAttention.Shape(
+            1, tokens, shape.heads(), shape.kvHeads(), shape.headDim(), shape.scale());
+    for (int b = 0; b < shape.batch(); b++) {
+      long row = (long) b * tokens;
+      cache.append(k.rows(row, tokens), in.v.rows(row, tokens), at.start(), tokens);
+      ops.attention()
+          .forward(
+              one,
+              kvOf,
+              at.start(),
+              q.rows(row, tokens),
+              cache.keys,
+              cache.values,
+              out.rows(row, tokens),
+              null);
     }
   }
 

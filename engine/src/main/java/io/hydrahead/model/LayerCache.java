@@ -46,6 +46,41 @@ final class LayerCache {
     clear();
   }
 
+  /**
+   * Room for {@code branches} continuations of what {@code trunk} remembers: recurrent states of
+   * their own, [branches, …], and the trunk's keys and values, behind which one branch at a time may
+   * write its own.
+   */
+  LayerCache(LayerCache trunk, int branches, Workspace memory) {
+    kvHeads = trunk.kvHeads;
+    headDim = trunk.headDim;
+    capacity = trunk.capacity;
+    keys = trunk.keys;
+    values = trunk.values;
+    state = several(trunk.state, branches, memory);
+    qHistory = several(trunk.qHistory, branches, memory);
+    kHistory = several(trunk.kHistory, branches, memory);
+    vHistory = several(trunk.vHistory, branches, memory);
+  }
+
+  private static Tensor several(Tensor one, int branches, Workspace memory) {
+    if (one == null) {
+      return null;
+    }
+    long[] shape = one.shape();
+    shape[0] = branches;
+    return memory.f32(shape);
+  }
+
+  /** Every branch starts where {@code trunk} stands. */
+  void branchOff(LayerCache trunk) {
+    Tensor[] own = recurrent();
+    Tensor[] from = trunk.recurrent();
+    for (int i = 0; i < own.length; i++) {
+      own[i].repeat(from[i]);
+    }
+  }
+
   /** Stores keys and values [T, g·d] of positions start … start + T − 1. Allocates nothing. */
   void append(Tensor k, Tensor v, int start, int tokens) {
     store(k, keys, start, tokens);

@@ -30,6 +30,7 @@ public final class Session implements AutoCloseable {
   private final LayerCache[] caches;
   private final Buffers.Overlay prefillMemory;
   private final Map<Integer, Chain> prefillChains = new HashMap<>();
+  private final Branches branches;
   private final Chain decodeChain;
 
   /** Decodes in place of {@link #decodeChain}, which then ends prefills only; or null. */
@@ -119,6 +120,7 @@ public final class Session implements AutoCloseable {
     memory = new Workspace(model.ops().memory());
     DType type = model.ops().activations();
     prefillMemory = new Buffers.Overlay(memory, type);
+    branches = new Branches(model, memory, prefillMemory);
     ModelConfig c = model.config();
     caches = new LayerCache[c.layers()];
     for (int l = 0; l < caches.length; l++) {
@@ -187,7 +189,7 @@ public final class Session implements AutoCloseable {
 
   /** Reads {@code ids} and shows the logits of every one of them, some rows at a time. */
   public void prefill(int[] ids, TrainingPass.LogitsSink sink) {
-    read(ids, sink, HeadTap.NONE);
+    read(ids, (from, logits) -> sink.accept(from, logits.onHost()), HeadTap.NONE);
   }
 
   /** Like {@link #prefill(int[])}, with a tap on every layer; rows of a tensor are one piece's. */
@@ -195,8 +197,43 @@ public final class Session implements AutoCloseable {
     return head(read(ids, null, tap));
   }
 
+  /**
+   * Reads {@code ids} and returns the cross-entropies Σ −log p(ids[i + 1] | what is before), in
+   * nats, by stretches of places: element j is the sum over i = ends[j − 1] … ends[j] − 1, the first
+   * from 0 on. Logits stay where they are made.
+   *
+   * @param ends ascending, the last at most {@code ids.length − 1}
+   */
+  public double[] crossEntropy(int[] ids, int[] ends) {
+    try (Workspace w = new Workspace(memory.memory())) {
+      StretchLoss loss = new StretchLoss(model.ops().loss(), w, ids, ends);
+      read(ids, loss, HeadTap.NONE);
+      return loss.sums();
+    }
+  }
+
+  /**
+   * Reads each of {@code texts} on from the present place on its own, side by side, and returns the
+   * logits after its tokens from {@code from[b]} on. The session stays where it is.
+   *
+   * @return [Σ_b (texts[b].length − from[b]), V] in the host's memory, text after text; valid until
+   *     the next call
+   * @throws IllegalArgumentException if a text is empty or the longest, rounded up to a multiple of
+   *     {@value Branches#STEP} tokens, does not fit
+   */
+  public Tensor branch(int[][] texts, int[] from) {
+    requireRoom(Branches.tokens(texts));
+    return branches.logits(caches, position, texts, from);
+  }
+
+  /** Sees the logits [n, V] of tokens {@code from} … of what is being read, where they are made. */
+  @FunctionalInterface
+  interface RowsOfLogits {
+    void accept(int from, Tensor logits);
+  }
+
   /** Reads {@code ids} in pieces and returns the chain of the last. */
-  private Chain read(int[] ids, TrainingPass.LogitsSink sink, HeadTap tap) {
+  private Chain read(int[] ids, RowsOfLogits sink, HeadTap tap) {
     if (ids.length == 0) {
       throw new IllegalArgumentException("the prompt is empty: give at least one token");
     }
@@ -221,7 +258,7 @@ public final class Session implements AutoCloseable {
     return model.ops().memory().host() ? HOST_PIECE : DEVICE_PIECE;
   }
 
-  private void allLogits(Chain chain, int from, TrainingPass.LogitsSink sink) {
+  private void allLogits(Chain chain, int from, RowsOfLogits sink) {
     ModelConfig c = model.config();
     int rows = chain.spec.tokens();
     DType type = model.ops().activations();
@@ -233,7 +270,7 @@ public final class Session implements AutoCloseable {
       for (int r = 0; r < rows; r += step) {
         int n = Math.min(step, rows - r);
         model.ops().linear().forward(normed.rows(r, n), model.lmHead(), out.rows(0, n), false);
-        sink.accept(from + r, out.rows(0, n).onHost());
+        sink.accept(from + r, out.rows(0, n));
       }
     }
   }

@@ -19,7 +19,7 @@ import java.util.Random;
 
 /**
  * Counterfactual pairs from the needle tasks: three single-key and two multi-key sub-probes, from
- * words and values that neither training nor the test uses (the development split).
+ * words, values and wordings that neither training nor the test uses ({@link Split#PROBE}).
  *
  * @param length tokens of a prompt, at most
  * @param pairs pairs a sub-probe
@@ -46,7 +46,7 @@ public record PairSource(TextCodec codec, TaskStyle style, int length, int pairs
     Map<String, List<CounterfactualPair>> all = new LinkedHashMap<>();
     int smallest = Integer.MAX_VALUE;
     for (TaskFamily family : SUB_PROBES) {
-      TaskGenerator generator = family.generator(TaskOptions.of(style, Split.DEV));
+      TaskGenerator generator = family.generator(TaskOptions.of(style, Split.PROBE));
       List<CounterfactualPair> made = new ArrayList<>();
       for (int i = 0; i < pairs * TRIES && made.size() < pairs; i++) {
         Dice dice = new Dice(seed, family.ordinal(), i);

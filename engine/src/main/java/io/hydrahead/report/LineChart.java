@@ -27,6 +27,7 @@ final class LineChart {
   private final double height;
   private final List<Series> series = new ArrayList<>();
   private boolean markers = true;
+  private boolean labels;
   private double guide = Double.NaN;
   private String guideLabel = "";
 
@@ -50,6 +51,12 @@ final class LineChart {
     return this;
   }
 
+  /** Writes every point's title beside it. */
+  LineChart labelled() {
+    labels = true;
+    return this;
+  }
+
   /** A dashed line across at a value of x, if the axis reaches it. */
   LineChart guideAt(double value, String label) {
     guide = value;
@@ -65,6 +72,15 @@ final class LineChart {
     return height - BOTTOM - y.at(v) * (height - TOP - BOTTOM);
   }
 
+  /** Width and height of the drawing. */
+  static double width() {
+    return WIDTH;
+  }
+
+  double height() {
+    return height;
+  }
+
   Markup draw() {
     Markup m = new Markup();
     m.open(
@@ -77,6 +93,12 @@ final class LineChart {
         "img",
         "aria-label",
         label);
+    draw(m);
+    return m.close();
+  }
+
+  /** Draws into an open SVG element, {@link #width} × {@link #height} from its origin on. */
+  void draw(Markup m) {
     grid(m);
     if (guide >= x.low() && guide <= x.high()) {
       double at = px(guide);
@@ -100,7 +122,6 @@ final class LineChart {
     for (int i = 0; i < series.size() && markers; i++) {
       points(m, series.get(i), shift(i));
     }
-    return m.close();
   }
 
   /** Series with intervals stand side by side. */
@@ -188,6 +209,20 @@ final class LineChart {
             py(p.high));
       }
       Look.marker(m, s.look, at, py(p.y), 4.2);
+      if (labels) {
+        boolean left = at > WIDTH * 0.7;
+        m.element(
+            "text",
+            p.title,
+            "class",
+            "note",
+            "x",
+            left ? at - 8 : at + 8,
+            "y",
+            py(p.y) + 4,
+            "text-anchor",
+            left ? "end" : "start");
+      }
       m.close();
     }
   }

@@ -4,9 +4,6 @@ import io.hydrahead.report.LineChart.Point;
 import io.hydrahead.report.Recall.Pool;
 import io.hydrahead.report.ReportInput.Cell;
 import java.io.IOException;
-import java.io.InputStream;
-import java.io.UncheckedIOException;
-import java.nio.charset.StandardCharsets;
 import java.util.Comparator;
 import java.util.List;
 import java.util.Map;
@@ -44,7 +41,7 @@ public final class Report {
     m.empty("meta", "name", "viewport", "content", "width=device-width, initial-scale=1");
     m.empty("meta", "name", "color-scheme", "content", "light dark");
     m.element("title", input.title());
-    m.open("style").raw(styleSheet()).close();
+    m.open("style").raw(ReportStyle.page()).close();
     m.close().open("body").open("main");
     header();
     summary();
@@ -56,14 +53,6 @@ public final class Report {
     cellSection();
     sourceSection();
     return m.close().close().close().toString();
-  }
-
-  private static String styleSheet() {
-    try (InputStream in = Report.class.getResourceAsStream("report.css")) {
-      return new String(in.readAllBytes(), StandardCharsets.UTF_8);
-    } catch (IOException e) {
-      throw new UncheckedIOException(e);
-    }
   }
 
   private void header() {

@@ -42,7 +42,7 @@ class EvaluatorTest {
 
   @Test
   void aModelThatReadsAllFindsAllInBothStylesAndScorings() {
-    for (TaskStyle style : TaskStyle.values()) {
+    for (TaskStyle style : List.of(TaskStyle.RULER, TaskStyle.SHORT)) {
       for (Scoring scoring : Scoring.values()) {
         EvalOptions o = EvalOptions.ruler().withStyle(style).withScoring(scoring);
         for (Cell c : run(reader, o, lookUps(), 700, 1300)) {

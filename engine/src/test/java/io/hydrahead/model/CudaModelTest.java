@@ -159,6 +159,42 @@ class CudaModelTest {
     }
   }
 
+  @ParameterizedTest(name = "{0}")
+  @MethodSource("models")
+  void branchesAreThoseOfTheHost(String name, HeadPlan plan, Style style) {
+    int[] context = ids(200, VOCABULARY, 31);
+    int[][] texts = {ids(40, VOCABULARY, 1), ids(7, VOCABULARY, 2), ids(33, VOCABULARY, 3)};
+    int[] from = {10, 0, 32};
+    int[] ends = {64, 150, 199};
+    try (HybridTransformer here = model(plan, style, cpu);
+        HybridTransformer there = model(plan, style, float32);
+        HybridTransformer rounded = model(plan, style, bf16)) {
+      Tensor expected = branched(here, context, texts, from);
+      assertThat(GoldenCheck.relativeL2(branched(there, context, texts, from), expected))
+          .isLessThan(1e-3);
+      assertThat(GoldenCheck.relativeL2(branched(rounded, context, texts, from), expected))
+          .isLessThan(5e-2);
+      double[] losses = losses(here, context, ends);
+      assertThat(losses(there, context, ends)).containsExactly(losses, within(1e-2));
+      assertThat(losses(rounded, context, ends)).containsExactly(losses, within(5.0));
+    }
+  }
+
+  private static Tensor branched(HybridTransformer m, int[] context, int[][] texts, int[] from) {
+    try (Session s = m.newSession(context.length + 48)) {
+      s.prefill(context);
+      s.branch(texts, from);
+      float[] all = s.branch(texts, from).toFloats();
+      return Tensor.of(all, all.length);
+    }
+  }
+
+  private static double[] losses(HybridTransformer m, int[] ids, int[] ends) {
+    try (Session s = m.newSession(ids.length)) {
+      return s.crossEntropy(ids, ends);
+    }
+  }
+
   /**
    * The same 50 steps; a recorded step is replayed from the third on. At this learning rate a
    * change of the initial parameters in their last bit moves the losses by up to 1.5e-4 of

@@ -5,6 +5,7 @@ import static io.hydrahead.model.TestModels.ones;
 import static io.hydrahead.model.TestModels.shifted;
 import static org.assertj.core.api.Assertions.assertThat;
 import static org.assertj.core.api.Assertions.assertThatThrownBy;
+import static org.assertj.core.api.Assertions.within;
 
 import io.hydrahead.checkpoint.SafetensorsFile;
 import io.hydrahead.ops.Graphs;
@@ -233,6 +234,105 @@ class HybridTransformerTest {
         assertThat(s.prefill(new int[] {1, 2, 3}).toFloats()).containsExactly(first);
       }
     }
+  }
+
+  @ParameterizedTest(name = "{0}")
+  @MethodSource("models")
+  void branchesReadAsIfEachStoodAlone(String name, HeadPlan plan, Style style) {
+    try (Ops ops = OpsFactory.cpu(new OpsOptions(2, "auto", false))) {
+      HybridTransformer m = TestModels.random(TestModels.config(), plan, style, ops, 29);
+      int[] ids = ids(150, 97, 31);
+      int[][] texts = {ids(5, 97, 1), ids(23, 97, 2), ids(1, 97, 3)};
+      int[] from = {2, 0, 0};
+      try (Session s = m.newSession(150 + 32)) {
+        s.prefill(ids);
+        Tensor branched = s.branch(texts, from);
+        assertThat(branched.shape()).containsExactly(3 + 23 + 1, 97);
+        float[] all = branched.toFloats();
+        assertThat(s.position()).isEqualTo(150);
+        assertThat(s.branch(texts, from).toFloats()).containsExactly(all);
+        int row = 0;
+        for (int b = 0; b < texts.length; b++) {
+          float[] alone = alone(m, ids, texts[b]);
+          int n = texts[b].length - from[b];
+          assertThat(
+                  GoldenCheck.relativeL2(
+                      Tensor.of(Arrays.copyOfRange(all, row * 97, (row + n) * 97), n * 97L),
+                      Tensor.of(Arrays.copyOfRange(alone, from[b] * 97, alone.length), n * 97L)))
+              .isLessThan(1e-4);
+          row += n;
+        }
+        // The session goes on as if nothing had been read behind it.
+        try (Session other = m.newSession(150 + 32)) {
+          other.prefill(ids);
+          assertThat(s.decode(7).toFloats()).containsExactly(other.decode(7).toFloats());
+        }
+      }
+    }
+  }
+
+  /** Logits after each token of {@code text} behind {@code ids}. */
+  private static float[] alone(HybridTransformer m, int[] ids, int[] text) {
+    float[] out = new float[text.length * 97];
+    try (Session s = m.newSession(ids.length + text.length)) {
+      s.prefill(ids);
+      for (int i = 0; i < text.length; i++) {
+        System.arraycopy(s.decode(text[i]).toFloats(), 0, out, i * 97, 97);
+      }
+    }
+    return out;
+  }
+
+  @Test
+  void branchesNeedRoomAndTokens() {
+    try (Ops ops = OpsFactory.cpu(new OpsOptions(1, "auto", false))) {
+      HybridTransformer m =
+          TestModels.random(TestModels.config(), TestModels.headWise(), Style.HYDRAHEAD, ops, 29);
+      try (Session s = m.newSession(40)) {
+        s.prefill(ids(30, 97, 1));
+        assertThatThrownBy(() -> s.branch(new int[][] {{1}}, new int[] {0}))
+            .isInstanceOf(IllegalArgumentException.class)
+            .hasMessageContaining("16 more tokens after 30");
+        assertThatThrownBy(() -> s.branch(new int[][] {{}}, new int[] {0}))
+            .isInstanceOf(IllegalArgumentException.class);
+      }
+    }
+  }
+
+  @ParameterizedTest(name = "{0}")
+  @MethodSource("models")
+  void crossEntropyByStretchesIsThatOfTheLogits(String name, HeadPlan plan, Style style) {
+    try (Ops ops = OpsFactory.cpu(new OpsOptions(2, "auto", false))) {
+      HybridTransformer m = TestModels.random(TestModels.config(), plan, style, ops, 31);
+      int[] ids = ids(700, 97, 33);
+      int[] ends = {3, 512, 690};
+      double[] expected = new double[3];
+      try (Session s = m.newSession(700)) {
+        s.prefill(
+            ids,
+            (from, logits) -> {
+              for (int r = 0; r < logits.size(0); r++) {
+                int at = from + r;
+                if (at < 690) {
+                  expected[at < 3 ? 0 : at < 512 ? 1 : 2] -= logProbability(logits, r, ids[at + 1]);
+                }
+              }
+            });
+        s.reset();
+        double[] sums = s.crossEntropy(ids, ends);
+        for (int j = 0; j < 3; j++) {
+          assertThat(sums[j]).isCloseTo(expected[j], within(1e-3 * expected[j]));
+        }
+      }
+    }
+  }
+
+  private static double logProbability(Tensor logits, int row, int id) {
+    double sum = 0;
+    for (int v = 0; v < 97; v++) {
+      sum += Math.exp(logits.get(row * 97L + v));
+    }
+    return logits.get(row * 97L + id) - Math.log(sum);
   }
 
   @Test

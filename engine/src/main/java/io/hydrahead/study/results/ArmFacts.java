@@ -1,0 +1,45 @@
+package io.hydrahead.study.results;
+
+import io.hydrahead.json.Json;
+import java.nio.file.Path;
+import tools.jackson.databind.JsonNode;
+
+/**
+ * What a run says of its arm in {@code arm.json}. Fields that a run did not write read as empty or
+ * NaN, and show as a dash.
+ */
+record ArmFacts(String arm, int seed, JsonNode json) {
+  static ArmFacts read(Path file, String arm, int seed) {
+    return new ArmFacts(arm, seed, Json.read(file));
+  }
+
+  String text(String name) {
+    JsonNode v = json.path(name);
+    return v.isMissingNode() || v.isNull() ? "" : v.isString() ? v.stringValue() : v.toString();
+  }
+
+  double number(String name) {
+    JsonNode v = json.path(name);
+    return v.isNumber() ? v.doubleValue() : Double.NaN;
+  }
+
+  /** The name that readers see. */
+  String label() {
+    String label = text("label");
+    return label.isEmpty() ? arm : label;
+  }
+
+  /** Learning rates of the stages, in their order. */
+  String learningRates() {
+    StringBuilder out = new StringBuilder();
+    for (JsonNode stage : json.path("stages")) {
+      JsonNode lr = stage.path("lr");
+      if (lr.isNumber()) {
+        out.append(out.isEmpty() ? "" : " / ")
+            .append(String.format(java.util.Locale.ROOT, "%.0e", lr.doubleValue())
+                .replace("e-0", "e-"));
+      }
+    }
+    return out.toString();
+  }
+}

@@ -1,0 +1,67 @@
+package io.hydrahead.study.results;
+
+import io.hydrahead.study.stats.Bootstrap.Estimate;
+import java.util.Locale;
+import java.util.stream.Collectors;
+
+/** Numbers as the document writes them; what was not measured is a dash. */
+final class Numbers {
+  static final String NONE = "–";
+
+  private Numbers() {}
+
+  static String format(String format, double v) {
+    return Double.isFinite(v) ? String.format(Locale.ROOT, format, v) : NONE;
+  }
+
+  /** A share in percent without its sign: 97.1. */
+  static String percent(double share) {
+    return format("%.1f", 100 * share);
+  }
+
+  /** 97.1 [95.8, 98.2]. */
+  static String percent(Estimate e) {
+    return percent(e.value()) + " [" + percent(e.low()) + ", " + percent(e.high()) + "]";
+  }
+
+  /** A difference in points with its sign: +2.1. */
+  static String points(double difference) {
+    return format("%+.1f", 100 * difference).replace("-0.0", "0.0").replace("+0.0", "0.0");
+  }
+
+  /** +2.1 [+0.9, +3.4]. */
+  static String points(Estimate e) {
+    return points(e.value()) + " [" + points(e.low()) + ", " + points(e.high()) + "]";
+  }
+
+  /** Each seed's value in points, by ascending seed. */
+  static String seeds(Estimate e) {
+    return e.bySeed().values().stream().map(Numbers::points).collect(Collectors.joining(", "));
+  }
+
+  static String p(double p) {
+    return p < 0.001 ? "< 0.001" : format("%.3f", p);
+  }
+
+  /** 24.4M, in powers of 1000. */
+  static String count(double n) {
+    String[] units = {"", "K", "M", "G", "T", "P"};
+    double v = n;
+    int unit = 0;
+    while (v >= 999.5 && unit < units.length - 1) {
+      v /= 1000;
+      unit++;
+    }
+    return format(unit == 0 || v >= 99.95 ? "%.0f" : "%.1f", v) + units[unit];
+  }
+
+  /** In MiB. */
+  static String mebibytes(double bytes) {
+    double v = bytes / (1 << 20);
+    return format(v >= 99.95 ? "%.0f" : v >= 9.995 ? "%.1f" : "%.2f", v);
+  }
+
+  static String hours(double seconds) {
+    return format("%.2f", seconds / 3600);
+  }
+}

@@ -1,0 +1,68 @@
+package io.hydrahead.study.results;
+
+import io.hydrahead.eval.Lengths;
+import java.util.List;
+import java.util.Optional;
+import tools.jackson.databind.JsonNode;
+
+/** Time and memory of the arms that were timed. */
+final class SpeedSection {
+  private final StudyFolder folder;
+
+  SpeedSection(StudyFolder folder) {
+    this.folder = folder;
+  }
+
+  String text() {
+    MarkdownTable table =
+        new MarkdownTable(
+            List.of("arm", "length", "prefill, µs a token", "decode, ms a token", "KV cache, MiB", "recurrent state, MiB"), 1);
+    String device = "";
+    for (String arm : arms()) {
+      JsonNode speed = folder.speed(arm).orElseThrow();
+      device = speed.path("device").asString("") + ", " + speed.path("type").asString("");
+      for (JsonNode at : speed.path("lengths")) {
+        table.row(
+            List.of(
+                folder.label(arm),
+                Lengths.format(at.path("length").asInt()),
+                Numbers.format("%.2f", at.path("prefill_us_per_token").asDouble(Double.NaN)),
+                Numbers.format("%.2f", at.path("decode_ms").asDouble(Double.NaN)),
+                Numbers.mebibytes(at.path("kv_bytes").asDouble(Double.NaN)),
+                Numbers.mebibytes(at.path("state_bytes").asDouble(Double.NaN))));
+      }
+    }
+    if (table.isEmpty()) {
+      return "";
+    }
+    return "## Speed and memory\n\nOne sequence on "
+        + device
+        + "; prefill: median of repeated reads; decode: mean of 64 tokens behind the text.\n\n"
+        + table;
+  }
+
+  /** Core arms first, then the others. */
+  private List<String> arms() {
+    List<String> core = folder.roles().core();
+    return java.util.stream.Stream.concat(core.stream(), folder.timed().stream())
+        .distinct()
+        .filter(a -> folder.speed(a).isPresent())
+        .toList();
+  }
+
+  /** Bytes of KV cache and recurrent state of an arm at a length, where they were written down. */
+  static Optional<Double> bytes(StudyFolder folder, String arm, int length) {
+    return folder
+        .speed(arm)
+        .flatMap(
+            speed -> {
+              for (JsonNode at : speed.path("lengths")) {
+                if (at.path("length").asInt() == length) {
+                  return Optional.of(
+                      at.path("kv_bytes").asDouble() + at.path("state_bytes").asDouble());
+                }
+              }
+              return Optional.empty();
+            });
+  }
+}

@@ -1,0 +1,132 @@
+package io.hydrahead.study.results;
+
+import io.hydrahead.json.Fields;
+import io.hydrahead.json.Json;
+import io.hydrahead.study.eval.CellResult;
+import io.hydrahead.study.stats.Roles;
+import io.hydrahead.study.stats.StudyCells;
+import io.hydrahead.tensor.InputException;
+import java.io.IOException;
+import java.nio.file.Files;
+import java.nio.file.Path;
+import java.util.ArrayList;
+import java.util.List;
+import java.util.Optional;
+import java.util.TreeMap;
+import java.util.stream.Stream;
+import tools.jackson.databind.JsonNode;
+
+/**
+ * The folder of a study's results: {@code study.json} and, for each arm and seed, {@code
+ * <arm>/seed-<n>/} with {@code arm.json}, {@code cells/*.json} and perhaps {@code speed.json}.
+ */
+final class StudyFolder {
+  private static final String SEED = "seed-";
+
+  private final JsonNode study;
+  private final Roles roles;
+  private final StudyCells cells;
+  private final List<ArmFacts> arms = new ArrayList<>();
+  private final TreeMap<String, JsonNode> speeds = new TreeMap<>();
+
+  /**
+   * @throws InputException if the folder is none, or a file in it is damaged
+   */
+  StudyFolder(Path folder) {
+    Path file = folder.resolve("study.json");
+    if (!Files.isRegularFile(file)) {
+      throw new InputException(
+          folder + ": no study.json in it; give the folder \"results\" that a study wrote");
+    }
+    study = Json.read(file);
+    roles =
+        Roles.read(Fields.of(study.get("roles"), file.toString(), "$.roles", folder));
+    List<CellResult> found = new ArrayList<>();
+    for (Path arm : children(folder)) {
+      for (Path seed : children(arm)) {
+        String name = seed.getFileName().toString();
+        if (Files.isDirectory(seed) && name.matches(SEED + "\\d{1,9}")) {
+          read(
+              seed,
+              arm.getFileName().toString(),
+              Integer.parseInt(name.substring(SEED.length())),
+              found);
+        }
+      }
+    }
+    if (found.isEmpty()) {
+      throw new InputException(folder + ": no finished cell in it; run the study's evaluation");
+    }
+    cells = new StudyCells(found);
+  }
+
+  private void read(Path folder, String arm, int seed, List<CellResult> found) {
+    Path facts = folder.resolve("arm.json");
+    if (Files.isRegularFile(facts)) {
+      arms.add(ArmFacts.read(facts, arm, seed));
+    }
+    Path speed = folder.resolve("speed.json");
+    if (Files.isRegularFile(speed) && !speeds.containsKey(arm)) {
+      speeds.put(arm, Json.read(speed));
+    }
+    for (Path cell : children(folder.resolve("cells"))) {
+      if (cell.toString().endsWith(".json")) {
+        found.add(CellResult.read(cell));
+      }
+    }
+  }
+
+  private static List<Path> children(Path folder) {
+    if (!Files.isDirectory(folder)) {
+      return List.of();
+    }
+    try (Stream<Path> list = Files.list(folder)) {
+      return list.sorted().toList();
+    } catch (IOException e) {
+      throw new InputException(folder + ": cannot be read (" + e.getMessage() + ")", e);
+    }
+  }
+
+  /** The whole study's facts. */
+  JsonNode study() {
+    return study;
+  }
+
+  Roles roles() {
+    return roles;
+  }
+
+  StudyCells cells() {
+    return cells;
+  }
+
+  /** Every arm and seed that left facts. */
+  List<ArmFacts> arms() {
+    return arms;
+  }
+
+  /** The facts of an arm's first seed. */
+  Optional<ArmFacts> facts(String arm) {
+    return arms.stream().filter(a -> a.arm().equals(arm)).findFirst();
+  }
+
+  /** The name that readers see. */
+  String label(String arm) {
+    return facts(arm).map(ArmFacts::label).orElse(arm);
+  }
+
+  /** An arm's speeds, where they were measured. */
+  Optional<JsonNode> speed(String arm) {
+    return Optional.ofNullable(speeds.get(arm));
+  }
+
+  /** Arms with speeds. */
+  List<String> timed() {
+    return List.copyOf(speeds.keySet());
+  }
+
+  /** Native length of the teachers. */
+  int nativeLength() {
+    return study.path("native_length").asInt(4096);
+  }
+}

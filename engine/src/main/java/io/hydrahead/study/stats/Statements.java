@@ -1,0 +1,249 @@
+package io.hydrahead.study.stats;
+
+import io.hydrahead.study.stats.Bootstrap.Estimate;
+import io.hydrahead.study.stats.Bootstrap.Part;
+import io.hydrahead.study.stats.StudyCells.Place;
+import java.util.ArrayList;
+import java.util.LinkedHashMap;
+import java.util.List;
+import java.util.Map;
+import java.util.Set;
+
+/**
+ * The three statements: (A) causal 7:1 is not worse than layer-wise 3:1 by three points; (B) it is
+ * better than random heads with equal cache and than layer-wise 5:1 and 11:1; (C) beyond the native
+ * length it keeps 95% of its native recall.
+ *
+ * <p>A and B are one family of one-sided tests at level 0.025, adjusted by Holm; C is read off its
+ * intervals.
+ */
+public final class Statements {
+  /** Non-inferiority margin of A. */
+  public static final double MARGIN = 0.03;
+
+  /** What C asks to be kept. */
+  public static final double KEPT = 0.95;
+
+  /** One-sided, the level of a two-sided 95% interval. */
+  public static final double ALPHA = 0.025;
+
+  /** Below it a teacher has not learnt a family. */
+  public static final double LEARNT = 0.8;
+
+  /** Above it arms cannot be told apart. */
+  public static final double CEILING = 0.98;
+
+  /** Single-key needles. */
+  public static final List<String> SINGLE =
+      List.of("niah_single_1", "niah_single_2", "niah_single_3");
+
+  /** Multi-key needles. */
+  public static final List<String> MULTI =
+      List.of("niah_multikey_1", "niah_multikey_2", "niah_multikey_3");
+
+  private final StudyCells cells;
+  private final Roles roles;
+  private final int nativeLength;
+  private final Bootstrap bootstrap;
+
+  /**
+   * @param nativeLength of the teachers
+   */
+  public Statements(StudyCells cells, Roles roles, int nativeLength, Bootstrap bootstrap) {
+    this.cells = cells;
+    this.roles = roles;
+    this.nativeLength = nativeLength;
+    this.bootstrap = bootstrap;
+  }
+
+  /** Whether a family can decide anything. */
+  public enum Verdict {
+    DECIDES("decides"),
+    NOT_LEARNT("decides nothing: the teacher has not learnt it"),
+    AT_CEILING("decides nothing: every arm compared is above 98%"),
+    MISSING("decides nothing: not measured on the teacher and all arms compared");
+
+    private final String words;
+
+    Verdict(String words) {
+      this.words = words;
+    }
+
+    /** As a reader sees it. */
+    public String words() {
+      return words;
+    }
+  }
+
+  /**
+   * @param teacher recall of the teachers up to the native length; NaN where not measured
+   * @param lowest least recall, over all common lengths, of an arm compared; NaN likewise
+   */
+  public record Family(String task, Verdict verdict, double teacher, double lowest) {}
+
+  /** Every task's verdict, in their order. */
+  public List<Family> families() {
+    List<Family> out = new ArrayList<>();
+    List<Integer> near = cells.lengths().stream().filter(l -> l <= nativeLength).toList();
+    for (String task : cells.tasks()) {
+      double teacher = cells.mean(roles.vanilla(), List.of(task), near);
+      List<Place> places = cells.common(roles.compared(), List.of(task), cells.lengths());
+      List<Integer> lengths = places.stream().map(Place::length).toList();
+      double lowest =
+          roles.compared().stream()
+              .mapToDouble(a -> cells.mean(a, List.of(task), lengths))
+              .min()
+              .orElse(Double.NaN);
+      Verdict v =
+          Double.isNaN(teacher) || Double.isNaN(lowest)
+              ? Verdict.MISSING
+              : teacher < LEARNT
+                  ? Verdict.NOT_LEARNT
+                  : lowest > CEILING ? Verdict.AT_CEILING : Verdict.DECIDES;
+      out.add(new Family(task, v, teacher, lowest));
+    }
+    return out;
+  }
+
+  /** Tasks that decide. */
+  public List<String> deciding() {
+    return families().stream()
+        .filter(f -> f.verdict() == Verdict.DECIDES)
+        .map(Family::task)
+        .toList();
+  }
+
+  /**
+   * One test.
+   *
+   * @param name what is compared
+   * @param difference recall of causal 7:1 less the other's
+   * @param bound that the difference must exceed
+   * @param p one-sided, against a difference of at most {@code bound}
+   * @param adjusted by Holm
+   */
+  public record Test(
+      String statement,
+      String name,
+      Estimate difference,
+      double bound,
+      double p,
+      double adjusted,
+      int places) {
+    /** Whether the statement holds here. */
+    public boolean holds() {
+      return adjusted <= ALPHA;
+    }
+
+    /** Whether the interval excludes it. */
+    public boolean refuted() {
+      return difference.high() < bound;
+    }
+
+    /** In a word. */
+    public String answer() {
+      return holds() ? "holds" : refuted() ? "does not hold" : "open";
+    }
+  }
+
+  /** All tests of A, by family, and of B, over all families that decide; Holm over all of them. */
+  public List<Test> tests() {
+    List<Test> raw = new ArrayList<>();
+    List<String> deciding = deciding();
+    for (String task : deciding) {
+      test("A", task, List.of(roles.layer31()), List.of(task), -MARGIN).ifPresent(raw::add);
+    }
+    Map<String, List<String>> others = new LinkedHashMap<>();
+    others.put("random heads, equal cache", roles.random());
+    others.put("layer-wise 5:1", List.of(roles.layer51()));
+    others.put("layer-wise 11:1", List.of(roles.layer111()));
+    others.forEach((name, arms) -> test("B", name, arms, deciding, 0).ifPresent(raw::add));
+    double[] adjusted = Holm.adjust(raw.stream().mapToDouble(Test::p).toArray());
+    List<Test> out = new ArrayList<>();
+    for (int i = 0; i < adjusted.length; i++) {
+      Test t = raw.get(i);
+      out.add(
+          new Test(
+              t.statement(), t.name(), t.difference(), t.bound(), t.p(), adjusted[i], t.places()));
+    }
+    return out;
+  }
+
+  private java.util.Optional<Test> test(
+      String statement, String name, List<String> others, List<String> tasks, double bound) {
+    List<String> arms = new ArrayList<>(others);
+    arms.add(roles.causal());
+    List<Place> places = cells.common(arms, tasks, cells.lengths());
+    Map<Integer, List<Part>> parts = cells.differences(roles.causal(), others, places);
+    if (parts.isEmpty()) {
+      return java.util.Optional.empty();
+    }
+    Estimate e = bootstrap.mean(parts);
+    double p = e.pAtMost(bound);
+    return java.util.Optional.of(new Test(statement, name, e, bound, p, p, places.size()));
+  }
+
+  /** A pooled over all families that decide: the headline of A, outside the family of tests. */
+  public java.util.Optional<Test> pooledA() {
+    return test("A", "all deciding families", List.of(roles.layer31()), deciding(), -MARGIN);
+  }
+
+  /**
+   * Recall at a length against that at the native length.
+   *
+   * @param group of tasks
+   * @param recall at the length
+   * @param kept share of the native recall; NaN values where that is 0
+   */
+  public record Kept(String arm, String group, int length, Estimate recall, Estimate kept) {
+    /** In a word; nothing is kept of nothing. */
+    public String answer() {
+      return kept.low() >= KEPT ? "holds" : kept.high() < KEPT ? "does not hold" : "open";
+    }
+  }
+
+  /** C: single-key and multi-key needles, of those that decide or are at the ceiling. */
+  public List<Kept> kept() {
+    List<Kept> out = new ArrayList<>();
+    Set<String> there = cells.tasks();
+    Map<String, List<String>> groups = new LinkedHashMap<>();
+    groups.put("single-key", learnt(SINGLE, there));
+    groups.put("multi-key", learnt(MULTI, there));
+    for (String arm : roles.followed()) {
+      groups.forEach((group, tasks) -> {
+        for (int length : cells.lengths()) {
+          if (length > nativeLength) {
+            kept(arm, group, tasks, length).ifPresent(out::add);
+          }
+        }
+      });
+    }
+    return out;
+  }
+
+  private List<String> learnt(List<String> group, Set<String> there) {
+    List<String> out = new ArrayList<>();
+    for (Family f : families()) {
+      if (group.contains(f.task()) && there.contains(f.task()) && !(f.teacher() < LEARNT)) {
+        out.add(f.task());
+      }
+    }
+    return out;
+  }
+
+  private java.util.Optional<Kept> kept(
+      String arm, String group, List<String> tasks, int length) {
+    List<Place> far = cells.common(List.of(arm), tasks, List.of(length));
+    List<String> same = far.stream().map(Place::task).toList();
+    List<Place> near = cells.common(List.of(arm), same, List.of(nativeLength));
+    Map<Integer, List<Part>> above = cells.parts(arm, far);
+    Map<Integer, List<Part>> below = cells.parts(arm, near);
+    above.keySet().retainAll(below.keySet());
+    below.keySet().retainAll(above.keySet());
+    if (above.isEmpty() || near.size() != far.size()) {
+      return java.util.Optional.empty();
+    }
+    return java.util.Optional.of(
+        new Kept(arm, group, length, bootstrap.mean(above), bootstrap.ratio(above, below)));
+  }
+}

@@ -1,0 +1,174 @@
+package io.hydrahead.study.results;
+
+import static org.assertj.core.api.Assertions.assertThat;
+import static org.assertj.core.api.Assertions.assertThatThrownBy;
+
+import io.hydrahead.json.Json;
+import io.hydrahead.json.ReadableJson;
+import io.hydrahead.study.eval.CellResult;
+import io.hydrahead.study.eval.CellResultAccess;
+import io.hydrahead.study.stats.SyntheticStudy;
+import io.hydrahead.tensor.InputException;
+import java.io.IOException;
+import java.nio.file.Files;
+import java.nio.file.Path;
+import java.util.ArrayList;
+import java.util.List;
+import java.util.Map;
+import java.util.stream.Stream;
+import javax.xml.parsers.DocumentBuilderFactory;
+import org.junit.jupiter.api.Test;
+import org.junit.jupiter.api.io.TempDir;
+import tools.jackson.databind.node.ObjectNode;
+
+class StudyReportTest {
+  private static final Map<String, Integer> HEADS =
+      Map.of(
+          "causal", 24, "layer-3-1", 48, "layer-5-1", 32, "layer-11-1", 16, "random-1", 24,
+          "random-2", 24, "vanilla", 192, "yarn", 192, "all-full", 192);
+
+  @TempDir Path folder;
+
+  private static double truth(String arm, String task, int length) {
+    double loss = Math.log(length / 2048.0) / 30;
+    return switch (arm) {
+      case "vanilla" -> length > 4096 ? 0.01 : 0.97;
+      case "yarn" -> length > 4096 ? 0.45 : 0.96;
+      case "all-full" -> 0.98 - loss;
+      case "causal" -> 0.95 - loss;
+      case "layer-3-1" -> 0.9 - 1.5 * loss;
+      case "layer-5-1" -> 0.8 - 2 * loss;
+      case "layer-11-1" -> 0.65 - 2 * loss;
+      default -> length > 40_000 ? Double.NaN : 0.85 - 2 * loss;
+    };
+  }
+
+  private void study(List<CellResult> cells) throws IOException {
+    for (CellResult c : cells) {
+      Path arm = folder.resolve(c.arm()).resolve("seed-" + c.seed());
+      CellResultAccess.write(c, arm.resolve("cells").resolve(c.spec().file()));
+      int heads = HEADS.get(c.arm());
+      ObjectNode facts = Json.object().put("label", "the " + c.arm()).put("full_heads", heads);
+      facts.put("heads", 192).put("kv_share", heads / 192.0).put("tokens", 15_000_000);
+      facts.put("seconds", 36).put("parameters", 24_400_000).put("recipe", c.arm() + ".json");
+      Files.writeString(arm.resolve("arm.json"), ReadableJson.text(facts));
+      ObjectNode speed = Json.object().put("device", "a GPU").put("type", "BF16");
+      var lengths = speed.putArray("lengths");
+      for (int length : new int[] {4096, 32768, 131072}) {
+        lengths
+            .addObject()
+            .put("length", length)
+            .put("prefill_us_per_token", 0.5)
+            .put("decode_ms", 0.3)
+            .put("kv_bytes", 64L * heads * length)
+            .put("state_bytes", 4096L * (192 - heads));
+      }
+      Files.writeString(arm.resolve("speed.json"), ReadableJson.text(speed));
+    }
+    Files.writeString(
+        folder.resolve("study.json"),
+        """
+        {"commit": "abc1234", "command": "hydrahead study --recipe recipes/study.json",
+         "hardware": {"gpu": "one GPU"}, "native_length": 4096,
+         "teachers": [{"seed": 0, "tokens": 1}, {"seed": 1, "tokens": 1}],
+         "roles": {"causal": "causal", "layer_3_1": "layer-3-1", "layer_5_1": "layer-5-1",
+           "layer_11_1": "layer-11-1", "random": ["random-1", "random-2"], "vanilla": "vanilla",
+           "yarn": "yarn", "all_full": "all-full",
+           "core": ["vanilla", "yarn", "all-full", "layer-3-1", "causal", "random-1"],
+           "curves": {"layer-wise, even": ["layer-11-1", "layer-5-1", "layer-3-1"],
+                      "head-wise, probe": ["causal", "all-full"]}}}
+        """);
+  }
+
+  private static List<CellResult> cells() {
+    List<CellResult> out =
+        new ArrayList<>(
+            SyntheticStudy.cells(
+                List.copyOf(HEADS.keySet()).stream().sorted().toList(),
+                List.of("niah_single_2", "niah_multikey_1", "mqar", "vt"),
+                List.of(4096, 16384, 32768, 131072),
+                StudyReportTest::truth));
+    for (int seed = 0; seed < 3; seed++) {
+      out.add(SyntheticStudy.perplexity("causal", seed, 1.75));
+      out.add(SyntheticStudy.perplexity("layer-3-1", seed, 1.94));
+    }
+    return out;
+  }
+
+  @Test
+  void theDocumentHasItsTablesChartsAndAnswers() throws Exception {
+    study(cells());
+    Path out = folder.resolve("out");
+    new StudyReport(folder).write(out, "hydrahead study report x");
+    String text = Files.readString(out.resolve("RESULTS.md"));
+    assertThat(text)
+        .contains(
+            "| **the causal** | 24 | 12.5% |",
+            "## The three statements",
+            "| niah_multikey_1 |",
+            "margin 3 points: not worse in 4 of 4 families",
+            "random heads, equal cache: +",
+            "The causal".toLowerCase() + " keeps of its native recall: single-key 16K",
+            "## Speed and memory",
+            "| the causal | 32K | 0.50 | 0.30 | 48.0 | 0.66 |",
+            "## Loss on held-out text by position",
+            "hardware.gpu | one GPU",
+            "teachers[1].seed | 1",
+            "hydrahead study --recipe recipes/study.json",
+            "up to 8;")
+        .doesNotContain("NaN", "QUESTIONS");
+    List<String> charts = new ArrayList<>();
+    try (Stream<Path> files = Files.list(out.resolve("study"))) {
+      for (Path svg : files.filter(f -> f.toString().endsWith(".svg")).sorted().toList()) {
+        charts.add(svg.getFileName().toString());
+        assertThat(text).contains("(study/" + svg.getFileName() + ")");
+        var xml = DocumentBuilderFactory.newInstance().newDocumentBuilder().parse(svg.toFile());
+        assertThat(xml.getDocumentElement().getAttribute("xmlns"))
+            .isEqualTo("http://www.w3.org/2000/svg");
+      }
+    }
+    assertThat(charts)
+        .containsExactly(
+            "loss-by-position.svg",
+            "recall-by-heads.svg",
+            "recall-by-length.svg",
+            "recall-by-memory.svg");
+    var summary = Json.read(out.resolve("study/summary.json"));
+    assertThat(summary.get("tests")).hasSize(4 + 3);
+    assertThat(summary.get("kept").get(0).get("answer").stringValue()).isNotEmpty();
+  }
+
+  @Test
+  void theSameFilesGiveTheSameDocument() throws Exception {
+    study(cells().subList(0, 200));
+    new StudyReport(folder).write(folder.resolve("a"), "x");
+    new StudyReport(folder).write(folder.resolve("b"), "x");
+    assertThat(folder.resolve("a/RESULTS.md")).hasSameTextualContentAs(folder.resolve("b/RESULTS.md"));
+  }
+
+  @Test
+  void oneArmAloneStillMakesADocumentThatSaysWhatIsMissing() throws Exception {
+    study(cells().stream().filter(c -> c.arm().equals("causal")).toList());
+    new StudyReport(folder).write(folder.resolve("out"), "x");
+    assertThat(folder.resolve("out/RESULTS.md"))
+        .content()
+        .contains("- **A.** Not answered", "- **B.** Not answered", "not measured on the teacher");
+  }
+
+  @Test
+  void whatIsNoStudyIsRefused() throws Exception {
+    assertThatThrownBy(() -> new StudyReport(folder))
+        .isInstanceOf(InputException.class)
+        .hasMessageContaining("study.json");
+    study(cells().subList(0, 1));
+    Path cell;
+    try (Stream<Path> all = Files.walk(folder)) {
+      cell = all.filter(p -> p.getParent().endsWith("cells")).findFirst().orElseThrow();
+    }
+    Files.writeString(cell, Files.readString(cell).replace("\"scores\"", "\"scored\""));
+    assertThatThrownBy(() -> new StudyReport(folder))
+        .isInstanceOf(InputException.class)
+        .hasMessageContaining(cell.getFileName().toString())
+        .hasMessageContaining("scores");
+  }
+}

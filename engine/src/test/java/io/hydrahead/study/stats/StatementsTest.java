@@ -1,0 +1,126 @@
+package io.hydrahead.study.stats;
+
+import static org.assertj.core.api.Assertions.assertThat;
+import static org.assertj.core.api.Assertions.within;
+
+import io.hydrahead.study.stats.Statements.Verdict;
+import java.util.List;
+import java.util.Map;
+import java.util.stream.Collectors;
+import org.junit.jupiter.api.Test;
+
+class StatementsTest {
+  private static final List<String> ARMS =
+      List.of(
+          "causal", "layer-3-1", "layer-5-1", "layer-11-1", "random-1", "random-2", "vanilla",
+          "yarn", "all-full");
+  private static final List<String> TASKS =
+      List.of("niah_single_1", "niah_multikey_1", "mqar", "vt", "cwe");
+  private static final List<Integer> LENGTHS = List.of(4096, 16384, 32768);
+
+  private static double truth(String arm, String task, int length) {
+    boolean far = length > 4096;
+    if (task.equals("niah_single_1")) {
+      return arm.equals("vanilla") && far ? 0 : 1;
+    }
+    if (task.equals("cwe")) {
+      return 0.3;
+    }
+    return switch (arm) {
+      case "causal" -> far ? 0.9 : 0.92;
+      case "layer-3-1" -> task.equals("vt") ? 0.98 : 0.8;
+      case "layer-5-1" -> 0.7;
+      case "layer-11-1" -> 0.9;
+      case "random-1", "random-2" -> 0.85;
+      case "vanilla" -> far ? 0.02 : 0.95;
+      case "yarn" -> far ? 0.5 : 0.95;
+      default -> 0.95;
+    };
+  }
+
+  private static Statements statements(SyntheticStudy.Truth truth) {
+    StudyCells cells = new StudyCells(SyntheticStudy.cells(ARMS, TASKS, LENGTHS, truth));
+    return new Statements(cells, SyntheticStudy.ROLES, 4096, new Bootstrap(1000, 1));
+  }
+
+  @Test
+  void familiesThatCannotDecideAreSaidSo() {
+    Map<String, Verdict> verdicts =
+        statements(StatementsTest::truth).families().stream()
+            .collect(Collectors.toMap(Statements.Family::task, Statements.Family::verdict));
+    assertThat(verdicts)
+        .containsEntry("niah_single_1", Verdict.AT_CEILING)
+        .containsEntry("cwe", Verdict.NOT_LEARNT)
+        .containsEntry("mqar", Verdict.DECIDES)
+        .containsEntry("vt", Verdict.DECIDES);
+  }
+
+  @Test
+  void aHoldsWhereItIsTrueAndIsRefutedWhereItIsNot() {
+    Map<String, Statements.Test> a =
+        statements(StatementsTest::truth).tests().stream()
+            .filter(t -> t.statement().equals("A"))
+            .collect(Collectors.toMap(Statements.Test::name, t -> t));
+    assertThat(a.keySet()).containsExactlyInAnyOrder("niah_multikey_1", "mqar", "vt");
+    assertThat(a.get("mqar").answer()).isEqualTo("holds");
+    assertThat(a.get("vt").answer()).isEqualTo("does not hold");
+    assertThat(a.get("mqar").difference().haystacks()).isEqualTo(3 * 3 * 50);
+    assertThat(a.get("mqar").difference().bySeed()).hasSize(3);
+    assertThat(a.get("mqar").difference().bySeed().values()).allMatch(d -> d > 0);
+    assertThat(a.values()).allMatch(t -> t.adjusted() >= t.p() && t.bound() == -0.03);
+  }
+
+  @Test
+  void bComparesWithTheMeanOfTheDraws() {
+    Map<String, Statements.Test> b =
+        statements(StatementsTest::truth).tests().stream()
+            .filter(t -> t.statement().equals("B"))
+            .collect(Collectors.toMap(Statements.Test::name, t -> t));
+    assertThat(b).hasSize(3);
+    assertThat(b.get("layer-wise 5:1").holds()).isTrue();
+    assertThat(b.get("random heads, equal cache").holds()).isTrue();
+    assertThat(b.get("random heads, equal cache").difference().value())
+        .isCloseTo(0.057, within(0.03));
+    assertThat(b.get("layer-wise 11:1").holds()).isFalse();
+  }
+
+  @Test
+  void cFollowsWhatIsKept() {
+    List<Statements.Kept> kept = statements(StatementsTest::truth).kept();
+    Statements.Kept single = find(kept, "causal", "single-key");
+    assertThat(single.answer()).isEqualTo("holds");
+    assertThat(single.recall().haystacks()).isEqualTo(150);
+    assertThat(find(kept, "causal", "multi-key").kept().value()).isCloseTo(0.98, within(0.03));
+    assertThat(find(kept, "vanilla", "multi-key").answer()).isEqualTo("does not hold");
+    assertThat(find(kept, "yarn", "multi-key").answer()).isEqualTo("does not hold");
+  }
+
+  private static Statements.Kept find(List<Statements.Kept> kept, String arm, String group) {
+    return kept.stream()
+        .filter(k -> k.arm().equals(arm) && k.group().equals(group) && k.length() == 32768)
+        .findFirst()
+        .orElseThrow();
+  }
+
+  @Test
+  void whereNothingDiffersNothingIsFoundBetter() {
+    int found = 0;
+    for (Statements.Test t : statements((arm, task, length) -> 0.9).tests()) {
+      found += t.statement().equals("B") && t.holds() ? 1 : 0;
+    }
+    assertThat(found).isZero();
+  }
+
+  @Test
+  void whatWasNotMeasuredIsNotAnswered() {
+    StudyCells some =
+        new StudyCells(
+            SyntheticStudy.cells(
+                List.of("causal", "vanilla"), TASKS, LENGTHS, StatementsTest::truth));
+    Statements s = new Statements(some, SyntheticStudy.ROLES, 4096, new Bootstrap(100, 1));
+    assertThat(s.families()).allMatch(f -> f.verdict() == Verdict.MISSING);
+    assertThat(s.tests()).isEmpty();
+    assertThat(s.pooledA()).isEmpty();
+    assertThat(s.kept()).isNotEmpty();
+  }
+}
