@@ -131,7 +131,9 @@ final class Branches {
   private Tensor logits(Pass pass, Size size, int[][] texts, int[] from, int wanted) {
     ModelConfig c = model.config();
     head.restart();
-    Tensor rows = head.elements(wanted, c.hiddenSize());
+    // Few different numbers of rows, for the products' sake; what the last ones hold is not read.
+    int filled = Math.ceilDiv(wanted, STEP) * STEP;
+    Tensor rows = head.elements(filled, c.hiddenSize());
     int row = 0;
     for (int b = 0; b < texts.length; b++) {
       int n = texts[b].length - from[b];
@@ -140,13 +142,14 @@ final class Branches {
         row += n;
       }
     }
-    Tensor out = head.f32(wanted, c.vocabSize());
-    model.ops().linear().forward(rows, model.lmHead(), out, false);
+    Tensor all = head.f32(filled, c.vocabSize());
+    model.ops().linear().forward(rows, model.lmHead(), all, false);
+    Tensor out = all.rows(0, wanted);
     if (host.size() < out.size()) {
       host = Tensor.allocate(Arena.ofAuto(), out.size());
     }
-    Tensor there = host.rows(0, out.size());
+    Tensor there = host.rows(0, out.size()).view(wanted, c.vocabSize());
     there.copyFrom(out);
-    return there.view(wanted, c.vocabSize());
+    return there;
   }
 }

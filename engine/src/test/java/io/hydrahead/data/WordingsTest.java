@@ -91,7 +91,12 @@ class WordingsTest {
   void eachValueIsSaidBesideTheKeyThatIsAskedFor() {
     for (int seed = 0; seed < 50; seed++) {
       TaskText t = text(TaskFamily.NIAH_MULTIVALUE, Split.TEST, 4, 20, seed);
+      Set<String> shared = words(t.asks().getFirst().question());
+      t.asks().forEach(ask -> shared.retainAll(words(ask.question())));
       for (TaskText.Ask ask : t.asks()) {
+        Set<String> key = words(ask.question());
+        key.removeAll(shared);
+        assertThat(key).as("what tells this question from the others").hasSize(1);
         assertThat(ask.references()).hasSize(4);
         int from = -1;
         for (String value : ask.references()) {
@@ -99,13 +104,14 @@ class WordingsTest {
           assertThat(at).as("answers stand in the order of the context").isGreaterThan(from);
           from = at;
           String said = t.context().substring(0, at);
-          String key = said.substring(said.lastIndexOf(". ") + 1);
-          assertThat(List.of(key.split("\\W+")))
-              .as(key)
-              .anyMatch(w -> w.length() > 2 && List.of(ask.question().split("\\W+")).contains(w));
+          assertThat(words(said.substring(said.lastIndexOf(". ") + 1))).containsAll(key);
         }
       }
     }
+  }
+
+  private static Set<String> words(String text) {
+    return new HashSet<>(List.of(text.split("\\W+")));
   }
 
   @Test
