@@ -44,7 +44,10 @@ final class Needles implements TaskGenerator {
     valuesPerKey =
         family != TaskFamily.NIAH_MULTIVALUE ? 1 : options.keys() == 0 ? 4 : options.keys();
     queried = several ? options.varied() ? Math.min(given, 4) : keys : 1;
-    questions = several && !options.varied() ? 1 : several ? options.asks() : Math.min(options.asks(), keys);
+    questions =
+        several && !options.varied()
+            ? 1
+            : several ? options.asks() : Math.min(options.asks(), keys);
     haystack = family == TaskFamily.NIAH_SINGLE_1 ? Haystack.NOISE : options.haystack();
   }
 
@@ -149,7 +152,8 @@ final class Needles implements TaskGenerator {
 
   private Wording rulers() {
     String types = valueKind == Kind.NUMBERS ? "numbers" : "uuids";
-    String asked = (options.ruler() ? Templates.NIAH : Templates.SHORT_NIAH) + Templates.NIAH_ANSWER;
+    String asked =
+        (options.ruler() ? Templates.NIAH : Templates.SHORT_NIAH) + Templates.NIAH_ANSWER;
     if (one()) {
       asked = Templates.singular(asked);
     }

@@ -2,8 +2,8 @@ package io.hydrahead.data;
 
 /**
  * The words of {@link TaskStyle#VARIED}: sentences put together from slots. A whole sentence, with
- * its {@code {places}} still empty, belongs to the one split that its hash says, so that no
- * wording of the test was seen in training, while every word of it was.
+ * its {@code {places}} still empty, belongs to the one split that its hash says, so that no wording
+ * of the test was seen in training, while every word of it was.
  */
 final class Wordings {
   private static final String[] ADJECTIVES = {

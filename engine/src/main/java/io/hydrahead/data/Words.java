@@ -151,7 +151,9 @@ public final class Words {
     return digits >= 5;
   }
 
-  /** On the low side where they are divided, since a hash divides them only nearly by its shares. */
+  /**
+   * On the low side where they are divided, since a hash divides them only nearly by its shares.
+   */
   private long numbersThereAre(int digits) {
     long all = 9 * lowest(digits);
     return divided(digits) ? (long) (0.98 * split.shareOfWords() * all) : all;

@@ -48,8 +48,8 @@ final class LayerCache {
 
   /**
    * Room for {@code branches} continuations of what {@code trunk} remembers: recurrent states of
-   * their own, [branches, …], and the trunk's keys and values, behind which one branch at a time may
-   * write its own.
+   * their own, [branches, …], and the trunk's keys and values, behind which one branch at a time
+   * may write its own.
    */
   LayerCache(LayerCache trunk, int branches, Workspace memory) {
     kvHeads = trunk.kvHeads;

@@ -199,8 +199,8 @@ public final class Session implements AutoCloseable {
 
   /**
    * Reads {@code ids} and returns the cross-entropies Σ −log p(ids[i + 1] | what is before), in
-   * nats, by stretches of places: element j is the sum over i = ends[j − 1] … ends[j] − 1, the first
-   * from 0 on. Logits stay where they are made.
+   * nats, by stretches of places: element j is the sum over i = ends[j − 1] … ends[j] − 1, the
+   * first from 0 on. Logits stay where they are made.
    *
    * @param ends ascending, the last at most {@code ids.length − 1}
    */

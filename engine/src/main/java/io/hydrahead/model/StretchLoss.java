@@ -45,7 +45,11 @@ final class StretchLoss implements Session.RowsOfLogits {
       int n = Math.min(end, ends[j]) - at;
       if (n > 0) {
         loss.crossEntropy(
-            logits.rows(at - from, n), targets.rows(at, n), ones.rows(at, n), null, null,
+            logits.rows(at - from, n),
+            targets.rows(at, n),
+            ones.rows(at, n),
+            null,
+            null,
             sums.rows(j, 1));
         at += n;
       }

@@ -3,7 +3,6 @@ package io.hydrahead.report;
 import io.hydrahead.report.LineChart.Point;
 import io.hydrahead.report.Recall.Pool;
 import io.hydrahead.report.ReportInput.Cell;
-import java.io.IOException;
 import java.util.Comparator;
 import java.util.List;
 import java.util.Map;

@@ -61,9 +61,7 @@ public final class SvgFigure {
   public SvgFigure add(String name, List<Point> points) {
     chart.add(
         names.size(),
-        points.stream()
-            .map(p -> new LineChart.Point(p.x, p.y, p.low, p.high, p.label))
-            .toList());
+        points.stream().map(p -> new LineChart.Point(p.x, p.y, p.low, p.high, p.label)).toList());
     names.add(name);
     return this;
   }
@@ -104,8 +102,19 @@ public final class SvgFigure {
         title);
     m.open("style").raw(ReportStyle.chart()).close();
     m.empty(
-        "rect", "class", "page", "x", 0.5, "y", 0.5, "width", width - 1, "height", height - 1,
-        "rx", 8.0);
+        "rect",
+        "class",
+        "page",
+        "x",
+        0.5,
+        "y",
+        0.5,
+        "width",
+        width - 1,
+        "height",
+        height - 1,
+        "rx",
+        8.0);
     m.element("text", title, "class", "title", "x", MARGIN, "y", 25.0);
     for (int r = 0; r < rows.size(); r++) {
       legendRow(m, rows.get(r), TITLE + ROW * r + 6);

@@ -22,7 +22,9 @@ final class Asker implements AutoCloseable {
   /** What a branch may take beyond its question and answer. */
   private static final int ROOM = 32;
 
-  /** Contexts are read up to a multiple of it, so that few passes serve all; the rest is branched. */
+  /**
+   * Contexts are read up to a multiple of it, so that few passes serve all; the rest is branched.
+   */
   private static final int GRID = 64;
 
   private final HybridTransformer model;
@@ -38,8 +40,8 @@ final class Asker implements AutoCloseable {
   /**
    * What came of one haystack.
    *
-   * @param score mean over its questions of the share of things asked for that greedy decoding gives
-   *     before its first mistake; of generated answers, the share that is found in the output
+   * @param score mean over its questions of the share of things asked for that greedy decoding
+   *     gives before its first mistake; of generated answers, the share that is found in the output
    * @param exact share of questions with the whole answer right
    */
   record Score(double score, double exact) {}

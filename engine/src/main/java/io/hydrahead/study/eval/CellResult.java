@@ -149,9 +149,7 @@ public record CellResult(
         spec.isRecall() ? numbers(f, "exact") : new double[0],
         List.copyOf(buckets),
         new Work(
-            f.text("device"),
-            f.number("seconds", 0, 1e12),
-            f.count("tokens", 0, Long.MAX_VALUE)));
+            f.text("device"), f.number("seconds", 0, 1e12), f.count("tokens", 0, Long.MAX_VALUE)));
   }
 
   private static double[] numbers(Fields f, String name) {

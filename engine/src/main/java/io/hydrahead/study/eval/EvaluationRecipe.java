@@ -77,8 +77,7 @@ public record EvaluationRecipe(
       grids.put(name, cells(all.objects(name), questions, Split.TEST));
     }
     all.end();
-    List<CellSpec> dev =
-        f.has("dev") ? cells(f.objects("dev"), questions, Split.DEV) : List.of();
+    List<CellSpec> dev = f.has("dev") ? cells(f.objects("dev"), questions, Split.DEV) : List.of();
     f.end();
     return new EvaluationRecipe(seed, style, haystack, digits, grids, dev);
   }

@@ -57,8 +57,7 @@ final class HaystackFiles {
   /** 16 hex digits that change when any haystack of the cell may. */
   String fingerprint(CellSpec cell, long seed) {
     String probe = "The quick brown fox: 1234567, VAR ABC = 0x7f.\n";
-    boolean reads =
-        !cell.isRecall() || recipe.haystack() == EvaluationRecipe.HaystackKind.TEXT;
+    boolean reads = !cell.isRecall() || recipe.haystack() == EvaluationRecipe.HaystackKind.TEXT;
     return new Fingerprint()
         .add(VERSION)
         .add(recipe.style() + " " + recipe.haystack() + " " + recipe.digits())

@@ -44,8 +44,7 @@ final class HaystackMaker {
   }
 
   private Dice dice(CellSpec cell, int index) {
-    return new Dice(
-        seed, cell.task().hashCode(), cell.length(), cell.split().ordinal(), index);
+    return new Dice(seed, cell.task().hashCode(), cell.length(), cell.split().ordinal(), index);
   }
 
   /**
@@ -90,7 +89,8 @@ final class HaystackMaker {
     int[] context = codec.encode(text.context().substring(0, cut));
     String tail = text.context().substring(cut);
     List<Example.Question> questions = new ArrayList<>();
-    for (TaskText.Ask ask : text.asks().subList(0, Math.min(cell.questions(), text.asks().size()))) {
+    for (TaskText.Ask ask :
+        text.asks().subList(0, Math.min(cell.questions(), text.asks().size()))) {
       int[] ids = codec.encode(tail + ask.question());
       List<int[]> answers = ask.answers().stream().map(codec::encode).toList();
       int expected = answers.stream().mapToInt(a -> a.length).sum();

@@ -1,9 +1,9 @@
 package io.hydrahead.study.eval;
 
 import io.hydrahead.checkpoint.AtomicFile;
+import io.hydrahead.eval.Lengths;
 import io.hydrahead.json.Json;
 import io.hydrahead.json.ReadableJson;
-import io.hydrahead.eval.Lengths;
 import io.hydrahead.model.HybridTransformer;
 import io.hydrahead.model.ModelConfig;
 import io.hydrahead.model.Session;

@@ -165,12 +165,7 @@ public final class StudyEvaluator implements AutoCloseable {
     private final Asker asker;
     private final Progress progress;
 
-    Cell(
-        Subject subject,
-        CellSpec spec,
-        List<Example> examples,
-        Asker asker,
-        Progress progress) {
+    Cell(Subject subject, CellSpec spec, List<Example> examples, Asker asker, Progress progress) {
       this.subject = subject;
       this.spec = spec;
       this.examples = examples;

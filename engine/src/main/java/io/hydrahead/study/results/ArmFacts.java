@@ -36,8 +36,9 @@ record ArmFacts(String arm, int seed, JsonNode json) {
       JsonNode lr = stage.path("lr");
       if (lr.isNumber()) {
         out.append(out.isEmpty() ? "" : " / ")
-            .append(String.format(java.util.Locale.ROOT, "%.0e", lr.doubleValue())
-                .replace("e-0", "e-"));
+            .append(
+                String.format(java.util.Locale.ROOT, "%.0e", lr.doubleValue())
+                    .replace("e-0", "e-"));
       }
     }
     return out.toString();

@@ -52,7 +52,8 @@ final class Figures {
     for (String arm : recall.arms()) {
       List<Point> points = new ArrayList<>();
       for (int length : lengths) {
-        recall.at(arm, length)
+        recall
+            .at(arm, length)
             .ifPresent(e -> points.add(point(length, e, arm + " " + Lengths.format(length))));
       }
       if (!points.isEmpty()) {
@@ -74,20 +75,25 @@ final class Figures {
   private void recallByHeads() {
     Map<String, List<String>> curves = new LinkedHashMap<>();
     Set<String> all = new LinkedHashSet<>();
-    folder.roles().curves().forEach((name, arms) -> {
-      List<String> there =
-          arms.stream().filter(a -> folder.cells().arms().contains(a)).filter(this::hasHeads).toList();
-      if (!there.isEmpty()) {
-        curves.put(name, there);
-        all.addAll(there);
-      }
-    });
+    folder
+        .roles()
+        .curves()
+        .forEach((name, arms) -> {
+          List<String> there =
+              arms.stream()
+                  .filter(a -> folder.cells().arms().contains(a))
+                  .filter(this::hasHeads)
+                  .toList();
+          if (!there.isEmpty()) {
+            curves.put(name, there);
+            all.addAll(there);
+          }
+        });
     List<Place> places = shared(List.copyOf(all));
     if (all.size() < 2 || places.isEmpty()) {
       return;
     }
-    PooledRecall recall =
-        new PooledRecall(folder.cells(), List.copyOf(all), deciding, bootstrap);
+    PooledRecall recall = new PooledRecall(folder.cells(), List.copyOf(all), deciding, bootstrap);
     double most = all.stream().mapToDouble(this::heads).max().orElseThrow();
     SvgFigure figure =
         SvgFigure.sharesOverNumbers(
@@ -107,8 +113,7 @@ final class Figures {
   private static String lengths(List<Place> places) {
     TreeSet<Integer> all = new TreeSet<>();
     places.forEach(p -> all.add(p.length()));
-    return Lengths.format(all.first())
-        + (all.size() > 1 ? "–" + Lengths.format(all.last()) : "");
+    return Lengths.format(all.first()) + (all.size() > 1 ? "–" + Lengths.format(all.last()) : "");
   }
 
   private boolean hasHeads(String arm) {
@@ -168,8 +173,7 @@ final class Figures {
   private void lossByPosition() {
     TreeSet<Integer> lengths = new TreeSet<>();
     List<String> core = folder.roles().core();
-    core.forEach(
-        a -> folder.cells().perplexity(a).forEach(c -> lengths.add(c.spec().length())));
+    core.forEach(a -> folder.cells().perplexity(a).forEach(c -> lengths.add(c.spec().length())));
     for (int length : lengths.descendingSet()) {
       Map<String, List<CellResult>> by = new LinkedHashMap<>();
       for (String arm : core) {
@@ -198,8 +202,7 @@ final class Figures {
       List<Point> points = new ArrayList<>();
       for (int b = 0; b < buckets.size(); b++) {
         double v = RecallSection.loss(e.getValue(), b);
-        points.add(
-            new Point(ends.get(b), v, v, v, e.getKey() + ": " + Numbers.format("%.3f", v)));
+        points.add(new Point(ends.get(b), v, v, v, e.getKey() + ": " + Numbers.format("%.3f", v)));
         low = Math.min(low, v);
         high = Math.max(high, v);
       }
@@ -207,16 +210,10 @@ final class Figures {
     }
     // A model far outside its range would flatten all the others: what lies above is cut off.
     high = Math.min(high, 2 * low);
-    List<Integer> ticks =
-        ends.stream().map(i -> i == length - 1 ? length : i).toList();
+    List<Integer> ticks = ends.stream().map(i -> i == length - 1 ? length : i).toList();
     SvgFigure figure =
         SvgFigure.valuesOverLengths(
-            "Loss by position, held-out text",
-            ticks,
-            "position, up to",
-            low,
-            high,
-            "nats a token");
+            "Loss by position, held-out text", ticks, "position, up to", low, high, "nats a token");
     lines.forEach((arm, points) -> figure.add(folder.label(arm), points));
     made.put("loss-by-position.svg", figure.svg());
   }

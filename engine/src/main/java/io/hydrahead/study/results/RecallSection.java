@@ -51,24 +51,31 @@ final class RecallSection {
       table.row(row);
     }
     StringBuilder out = new StringBuilder(table.toString());
-    out.append("Recall in percent: mean over seeds and over the families that decide and that all rows have at that length (");
+    out.append(
+        "Recall in percent: mean over seeds and over the families that decide and that all rows have at that length (");
     for (int i = 0; i < lengths.size(); i++) {
       out.append(i == 0 ? "" : ", ")
           .append(Lengths.format(lengths.get(i)))
           .append(": ")
           .append(recall.places(lengths.get(i)).size());
     }
-    return out.append("). Loss: nats a token of held-out text, at the longest length that all rows have.\n\n").toString();
+    return out.append(
+            "). Loss: nats a token of held-out text, at the longest length that all rows have.\n\n")
+        .toString();
   }
 
   private String fullHeads(String arm) {
-    return folder.facts(arm).map(f -> Numbers.format("%.0f", f.number("full_heads"))).orElse(Numbers.NONE);
+    return folder
+        .facts(arm)
+        .map(f -> Numbers.format("%.0f", f.number("full_heads")))
+        .orElse(Numbers.NONE);
   }
 
   private String kvShare(String arm) {
     return folder
         .facts(arm)
-        .map(f -> Numbers.percent(f.number("kv_share")) + (Double.isNaN(f.number("kv_share")) ? "" : "%"))
+        .map(f ->
+            Numbers.percent(f.number("kv_share")) + (Double.isNaN(f.number("kv_share")) ? "" : "%"))
         .orElse(Numbers.NONE);
   }
 
@@ -104,13 +111,15 @@ final class RecallSection {
     lengths.forEach(l -> head.add(Lengths.format(l) + " (" + recall.places(l).size() + ")"));
     MarkdownTable table = new MarkdownTable(head, 1);
     for (String arm : recall.arms()) {
-      List<String> row = new ArrayList<>(List.of(folder.label(arm), Integer.toString(cells.seeds(arm).size())));
+      List<String> row =
+          new ArrayList<>(List.of(folder.label(arm), Integer.toString(cells.seeds(arm).size())));
       for (int length : lengths) {
         row.add(recall.at(arm, length).map(Numbers::percent).orElse(Numbers.NONE));
       }
       table.row(row);
     }
-    return out.append("Mean over the families that decide and that all arms with results at a length have; their number in brackets.\n\n")
+    return out.append(
+            "Mean over the families that decide and that all arms with results at a length have; their number in brackets.\n\n")
         .append(table)
         .toString();
   }
@@ -134,7 +143,11 @@ final class RecallSection {
           table.row(row);
         }
       }
-      out.append("<details><summary>").append(task).append("</summary>\n\n").append(table).append("</details>\n\n");
+      out.append("<details><summary>")
+          .append(task)
+          .append("</summary>\n\n")
+          .append(table)
+          .append("</details>\n\n");
     }
     return out.toString();
   }
@@ -143,7 +156,10 @@ final class RecallSection {
   String againstCausal() {
     String causal = folder.roles().causal();
     MarkdownTable table =
-        new MarkdownTable(List.of("arm", "recall less " + folder.label(causal) + "'s [95%]", "by seed", "haystacks"), 1);
+        new MarkdownTable(
+            List.of(
+                "arm", "recall less " + folder.label(causal) + "'s [95%]", "by seed", "haystacks"),
+            1);
     for (String arm : cells.arms()) {
       if (arm.equals(causal)) {
         continue;
@@ -153,7 +169,11 @@ final class RecallSection {
       if (!parts.isEmpty()) {
         Bootstrap.Estimate e = bootstrap.mean(parts);
         table.row(
-            List.of(folder.label(arm), Numbers.points(e), Numbers.seeds(e), Integer.toString(e.haystacks())));
+            List.of(
+                folder.label(arm),
+                Numbers.points(e),
+                Numbers.seeds(e),
+                Integer.toString(e.haystacks())));
       }
     }
     return table.isEmpty()
@@ -170,18 +190,27 @@ final class RecallSection {
     for (int length : lengths) {
       out.append(losses(length));
     }
-    return out.isEmpty() ? "" : "## Loss on held-out text by position\n\nNats a token, mean over texts and seeds.\n\n" + out;
+    return out.isEmpty()
+        ? ""
+        : "## Loss on held-out text by position\n\nNats a token, mean over texts and seeds.\n\n"
+            + out;
   }
 
   private String losses(int length) {
-    List<CellResult> all = cells.all().stream().filter(c -> !c.spec().isRecall() && c.spec().length() == length).toList();
+    List<CellResult> all =
+        cells.all().stream()
+            .filter(c -> !c.spec().isRecall() && c.spec().length() == length)
+            .toList();
     List<CellResult.Bucket> buckets = all.getFirst().buckets();
     List<String> head = new ArrayList<>(List.of(Lengths.format(length) + " tokens"));
     buckets.forEach(b -> head.add("–" + Lengths.format(b.to() + (b.to() == length - 1 ? 1 : 0))));
     head.add("all");
     MarkdownTable table = new MarkdownTable(head, 1);
     for (String arm : cells.arms()) {
-      List<CellResult> own = all.stream().filter(c -> c.arm().equals(arm) && c.buckets().size() == buckets.size()).toList();
+      List<CellResult> own =
+          all.stream()
+              .filter(c -> c.arm().equals(arm) && c.buckets().size() == buckets.size())
+              .toList();
       if (own.isEmpty()) {
         continue;
       }
@@ -189,7 +218,9 @@ final class RecallSection {
       for (int b = 0; b < buckets.size(); b++) {
         row.add(Numbers.format("%.3f", loss(own, b)));
       }
-      row.add(Numbers.format("%.3f", own.stream().mapToDouble(CellResult::mean).average().orElseThrow()));
+      row.add(
+          Numbers.format(
+              "%.3f", own.stream().mapToDouble(CellResult::mean).average().orElseThrow()));
       table.row(row);
     }
     return table.toString();
@@ -198,7 +229,8 @@ final class RecallSection {
   /** Mean loss of bucket {@code b} over cells of several seeds. */
   static double loss(List<CellResult> seeds, int b) {
     return seeds.stream()
-        .mapToDouble(c -> java.util.Arrays.stream(c.buckets().get(b).losses()).average().orElseThrow())
+        .mapToDouble(
+            c -> java.util.Arrays.stream(c.buckets().get(b).losses()).average().orElseThrow())
         .average()
         .orElseThrow();
   }

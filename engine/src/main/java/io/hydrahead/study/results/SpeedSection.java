@@ -16,7 +16,14 @@ final class SpeedSection {
   String text() {
     MarkdownTable table =
         new MarkdownTable(
-            List.of("arm", "length", "prefill, µs a token", "decode, ms a token", "KV cache, MiB", "recurrent state, MiB"), 1);
+            List.of(
+                "arm",
+                "length",
+                "prefill, µs a token",
+                "decode, ms a token",
+                "KV cache, MiB",
+                "recurrent state, MiB"),
+            1);
     String device = "";
     for (String arm : arms()) {
       JsonNode speed = folder.speed(arm).orElseThrow();
@@ -54,15 +61,14 @@ final class SpeedSection {
   static Optional<Double> bytes(StudyFolder folder, String arm, int length) {
     return folder
         .speed(arm)
-        .flatMap(
-            speed -> {
-              for (JsonNode at : speed.path("lengths")) {
-                if (at.path("length").asInt() == length) {
-                  return Optional.of(
-                      at.path("kv_bytes").asDouble() + at.path("state_bytes").asDouble());
-                }
-              }
-              return Optional.empty();
-            });
+        .flatMap(speed -> {
+          for (JsonNode at : speed.path("lengths")) {
+            if (at.path("length").asInt() == length) {
+              return Optional.of(
+                  at.path("kv_bytes").asDouble() + at.path("state_bytes").asDouble());
+            }
+          }
+          return Optional.empty();
+        });
   }
 }

@@ -31,13 +31,7 @@ final class StatementsSection {
 
   /** The three answers in a sentence each. */
   String answers() {
-    return "- **A.** "
-        + a()
-        + "\n- **B.** "
-        + b()
-        + "\n- **C.** "
-        + c()
-        + "\n\n";
+    return "- **A.** " + a() + "\n- **B.** " + b() + "\n- **C.** " + c() + "\n\n";
   }
 
   private String a() {
@@ -49,7 +43,10 @@ final class StatementsSection {
     long not = own.stream().filter(Test::refuted).count();
     String all =
         pooled.stream()
-            .map(t -> " Over all of them together the difference is " + Numbers.points(t.difference()) + " points.")
+            .map(t ->
+                " Over all of them together the difference is "
+                    + Numbers.points(t.difference())
+                    + " points.")
             .findFirst()
             .orElse("");
     return String.format(
@@ -96,7 +93,10 @@ final class StatementsSection {
     StringBuilder out = new StringBuilder(label(arm) + " keeps of its native recall: ");
     String group = "";
     for (Kept k : own) {
-      out.append(k.group().equals(group) ? ", " : group.isEmpty() ? k.group() + " " : "; " + k.group() + " ")
+      out.append(
+              k.group().equals(group)
+                  ? ", "
+                  : group.isEmpty() ? k.group() + " " : "; " + k.group() + " ")
           .append(Lengths.format(k.length()))
           .append(' ')
           .append(Numbers.percent(k.kept().value()))
@@ -121,9 +121,12 @@ final class StatementsSection {
         seeds differ is seen in the seeds' columns.
 
         """);
-    out.append("### A: causal 7:1 ≥ layer-wise 3:1 − 3 points, by task family\n\n").append(tests("A"));
-    out.append("### B: causal 7:1 above random heads with equal cache, and above 5:1 and 11:1\n\n").append(tests("B"));
-    out.append("### C: what is kept of the native recall beyond the native length\n\n").append(keptTable());
+    out.append("### A: causal 7:1 ≥ layer-wise 3:1 − 3 points, by task family\n\n")
+        .append(tests("A"));
+    out.append("### B: causal 7:1 above random heads with equal cache, and above 5:1 and 11:1\n\n")
+        .append(tests("B"));
+    out.append("### C: what is kept of the native recall beyond the native length\n\n")
+        .append(keptTable());
     out.append("### Families that decide nothing\n\n").append(familyTable());
     return out.toString();
   }
@@ -131,7 +134,9 @@ final class StatementsSection {
   private String tests(String statement) {
     MarkdownTable table =
         new MarkdownTable(
-            List.of("compared on", "difference [95%]", "by seed", "haystacks", "p", "Holm", "answer"), 1);
+            List.of(
+                "compared on", "difference [95%]", "by seed", "haystacks", "p", "Holm", "answer"),
+            1);
     for (Test t : of(statement)) {
       table.row(row(t, Numbers.p(t.adjusted()), t.answer()));
     }
@@ -158,7 +163,15 @@ final class StatementsSection {
   private String keptTable() {
     MarkdownTable table =
         new MarkdownTable(
-            List.of("arm", "needles", "length", "recall [95%]", "kept of native [95%]", "haystacks", "≥ 95% kept"), 2);
+            List.of(
+                "arm",
+                "needles",
+                "length",
+                "recall [95%]",
+                "kept of native [95%]",
+                "haystacks",
+                "≥ 95% kept"),
+            2);
     for (Kept k : kept) {
       table.row(
           List.of(
@@ -170,16 +183,22 @@ final class StatementsSection {
               Integer.toString(k.recall().haystacks()),
               k.answer()));
     }
-    return table.isEmpty() ? "Nothing was measured beyond the native length.\n\n" : table.toString();
+    return table.isEmpty()
+        ? "Nothing was measured beyond the native length.\n\n"
+        : table.toString();
   }
 
   private String familyTable() {
     MarkdownTable table =
-        new MarkdownTable(List.of("family", "verdict", "teacher ≤ native", "lowest arm compared"), 2);
+        new MarkdownTable(
+            List.of("family", "verdict", "teacher ≤ native", "lowest arm compared"), 2);
     for (Family f : families) {
       table.row(
           List.of(
-              f.task(), f.verdict().words(), Numbers.percent(f.teacher()), Numbers.percent(f.lowest())));
+              f.task(),
+              f.verdict().words(),
+              Numbers.percent(f.teacher()),
+              Numbers.percent(f.lowest())));
     }
     long silent = families.stream().filter(f -> f.verdict() != Verdict.DECIDES).count();
     return (silent == 0 ? "None: all families decide.\n\n" : "") + table;

@@ -39,8 +39,7 @@ final class StudyFolder {
           folder + ": no study.json in it; give the folder \"results\" that a study wrote");
     }
     study = Json.read(file);
-    roles =
-        Roles.read(Fields.of(study.get("roles"), file.toString(), "$.roles", folder));
+    roles = Roles.read(Fields.of(study.get("roles"), file.toString(), "$.roles", folder));
     List<CellResult> found = new ArrayList<>();
     for (Path arm : children(folder)) {
       for (Path seed : children(arm)) {

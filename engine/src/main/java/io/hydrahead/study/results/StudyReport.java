@@ -34,16 +34,13 @@ public final class StudyReport {
     folder = new StudyFolder(results);
     statements =
         new Statements(
-            folder.cells(),
-            folder.roles(),
-            folder.nativeLength(),
-            new Bootstrap(REPLICATES, SEED));
+            folder.cells(), folder.roles(), folder.nativeLength(), new Bootstrap(REPLICATES, SEED));
     tables = new Bootstrap(TABLE_REPLICATES, SEED);
   }
 
   /**
-   * Writes {@code RESULTS.md}, {@code study/*.svg} and {@code study/summary.json} under {@code out};
-   * earlier ones are replaced.
+   * Writes {@code RESULTS.md}, {@code study/*.svg} and {@code study/summary.json} under {@code
+   * out}; earlier ones are replaced.
    *
    * @param command that is writing, for the reader who wants the same
    */
@@ -92,8 +89,16 @@ public final class StudyReport {
     MarkdownTable table =
         new MarkdownTable(
             List.of(
-                "arm", "seed", "full heads", "KV cache", "parameters", "FLOPs a token", "tokens",
-                "learning rates", "hours", "recipe"),
+                "arm",
+                "seed",
+                "full heads",
+                "KV cache",
+                "parameters",
+                "FLOPs a token",
+                "tokens",
+                "learning rates",
+                "hours",
+                "recipe"),
             1);
     for (ArmFacts a : folder.arms()) {
       double share = a.number("kv_share");
@@ -117,20 +122,20 @@ public final class StudyReport {
 
   private String method() {
     return """
-        ## How it was measured
+    ## How it was measured
 
-        - A haystack is read once; its questions, with the expected answers behind them, are branches of one more pass behind
-          the same caches and states. An answer counts where the model's first choice is right at every one of its tokens:
-          as long as all are right, greedy decoding reads the very same tokens, so this is greedy exact match without decoding.
-          Of several answers to one question those before the first mistake count, which greedy decoding gives too.
-        - Common and frequent words have no one order: their answers are generated, and the share of words found counts.
-        - Words, values and wordings of the test occur in neither training, probe nor development; the held-out text is the
-          test split of the corpus.
-        - Families whose text answers several questions were asked up to QUESTIONS; single needles and word counts one.
-        - Models of one seed read the same haystacks, so arms are compared haystack by haystack; every seed reads its own.
-        - "Decides": the teachers reach 80% up to their native length, and not every arm compared is above 98%.
+    - A haystack is read once; its questions, with the expected answers behind them, are branches of one more pass behind
+      the same caches and states. An answer counts where the model's first choice is right at every one of its tokens:
+      as long as all are right, greedy decoding reads the very same tokens, so this is greedy exact match without decoding.
+      Of several answers to one question those before the first mistake count, which greedy decoding gives too.
+    - Common and frequent words have no one order: their answers are generated, and the share of words found counts.
+    - Words, values and wordings of the test occur in neither training, probe nor development; the held-out text is the
+      test split of the corpus.
+    - Families whose text answers several questions were asked up to QUESTIONS; single needles and word counts one.
+    - Models of one seed read the same haystacks, so arms are compared haystack by haystack; every seed reads its own.
+    - "Decides": the teachers reach 80% up to their native length, and not every arm compared is above 98%.
 
-        """
+    """
         .replace(
             "QUESTIONS",
             Integer.toString(
@@ -154,7 +159,10 @@ public final class StudyReport {
     }
     double evaluated = folder.cells().all().stream().mapToDouble(c -> c.work().seconds()).sum();
     double read = folder.cells().all().stream().mapToDouble(c -> c.work().tokens()).sum();
-    table.row(List.of("all arms' training", Numbers.count(tokens) + " tokens, " + Numbers.hours(seconds) + " h"));
+    table.row(
+        List.of(
+            "all arms' training",
+            Numbers.count(tokens) + " tokens, " + Numbers.hours(seconds) + " h"));
     table.row(
         List.of(
             "all arms' evaluation",

@@ -154,12 +154,7 @@ public final class Bootstrap {
     double[] sorted = draws.clone();
     Arrays.sort(sorted);
     return new Estimate(
-        value,
-        quantile(sorted, TAIL),
-        quantile(sorted, 1 - TAIL),
-        bySeed,
-        haystacks,
-        sorted);
+        value, quantile(sorted, TAIL), quantile(sorted, 1 - TAIL), bySeed, haystacks, sorted);
   }
 
   /** Between the two draws that {@code share} lies between. */

@@ -3,7 +3,9 @@ package io.hydrahead.study.stats;
 import java.util.Arrays;
 import java.util.Comparator;
 
-/** Holm's step-down adjustment ("A simple sequentially rejective multiple test procedure", 1979). */
+/**
+ * Holm's step-down adjustment ("A simple sequentially rejective multiple test procedure", 1979).
+ */
 public final class Holm {
   private Holm() {}
 

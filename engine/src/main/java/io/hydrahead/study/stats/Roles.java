@@ -72,8 +72,17 @@ public record Roles(
     all.add(layer111);
     all.add(random.getFirst());
     return new Roles(
-        causal, layer31, layer51, layer111, random, vanilla, yarn, allFull, headline,
-        List.copyOf(all), curves);
+        causal,
+        layer31,
+        layer51,
+        layer111,
+        random,
+        vanilla,
+        yarn,
+        allFull,
+        headline,
+        List.copyOf(all),
+        curves);
   }
 
   /** The arms that statements A and B compare. */

@@ -231,8 +231,7 @@ public final class Statements {
     return out;
   }
 
-  private java.util.Optional<Kept> kept(
-      String arm, String group, List<String> tasks, int length) {
+  private java.util.Optional<Kept> kept(String arm, String group, List<String> tasks, int length) {
     List<Place> far = cells.common(List.of(arm), tasks, List.of(length));
     List<String> same = far.stream().map(Place::task).toList();
     List<Place> near = cells.common(List.of(arm), same, List.of(nativeLength));

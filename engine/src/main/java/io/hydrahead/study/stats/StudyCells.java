@@ -92,7 +92,9 @@ public final class StudyCells {
     return out;
   }
 
-  /** The cells of an arm at {@code places}, a seed's cells weighted alike; seeds with all of them. */
+  /**
+   * The cells of an arm at {@code places}, a seed's cells weighted alike; seeds with all of them.
+   */
   public Map<Integer, List<Part>> parts(String arm, List<Place> places) {
     Map<Integer, List<Part>> out = new TreeMap<>();
     for (int seed : seeds(arm)) {
@@ -109,9 +111,9 @@ public final class StudyCells {
   }
 
   /**
-   * Differences {@code arm} − mean of {@code others} at {@code places}, by seed: paired, haystack by
-   * haystack, where all saw the same ones, else as differences of means. Seeds that lack a cell are
-   * left out.
+   * Differences {@code arm} − mean of {@code others} at {@code places}, by seed: paired, haystack
+   * by haystack, where all saw the same ones, else as differences of means. Seeds that lack a cell
+   * are left out.
    */
   public Map<Integer, List<Part>> differences(
       String arm, Collection<String> others, List<Place> places) {

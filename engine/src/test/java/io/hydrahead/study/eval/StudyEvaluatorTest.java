@@ -159,7 +159,9 @@ class StudyEvaluatorTest {
     }
   }
 
-  /** The claim that no decoding is needed: read answers and decoded ones agree on every question. */
+  /**
+   * The claim that no decoding is needed: read answers and decoded ones agree on every question.
+   */
   @Test
   void firstChoicesAreWhatGreedyDecodingGives() {
     EvaluationRecipe r = recipe(SMALL);
@@ -263,11 +265,13 @@ class StudyEvaluatorTest {
 
   @Test
   void wrongRecipesNameTheField() {
-    assertThatThrownBy(() -> recipe("{'grids': {'a': [{'tasks': ['qa'], 'lengths': ['4K'], 'haystacks': 1}]}}"))
+    assertThatThrownBy(() ->
+            recipe("{'grids': {'a': [{'tasks': ['qa'], 'lengths': ['4K'], 'haystacks': 1}]}}"))
         .isInstanceOf(InputException.class)
         .hasMessageContaining("$.grids.a[0].tasks")
         .hasMessageContaining("perplexity");
-    assertThatThrownBy(() -> recipe("{'grids': {'a': [{'tasks': ['vt'], 'lengths': ['4Q'], 'haystacks': 1}]}}"))
+    assertThatThrownBy(() ->
+            recipe("{'grids': {'a': [{'tasks': ['vt'], 'lengths': ['4Q'], 'haystacks': 1}]}}"))
         .isInstanceOf(InputException.class)
         .hasMessageContaining("$.grids.a[0].lengths");
     assertThatThrownBy(() -> recipe("{'grids': {}, 'sed': 1}"))
@@ -278,8 +282,8 @@ class StudyEvaluatorTest {
         .hasMessageContaining("\"far\"")
         .hasMessageContaining("short");
     CellSpec tooLong = new CellSpec("niah_multikey_1", 64, 1, 8, Split.TEST);
-    assertThatThrownBy(
-            () -> new HaystackMaker(recipe(SMALL), codec, PlainText.generated(), 1).make(tooLong, 0))
+    assertThatThrownBy(() ->
+            new HaystackMaker(recipe(SMALL), codec, PlainText.generated(), 1).make(tooLong, 0))
         .isInstanceOf(InputException.class)
         .hasMessageContaining("niah_multikey_1")
         .hasMessageContaining("fewer questions");

@@ -24,8 +24,24 @@ import tools.jackson.databind.node.ObjectNode;
 class StudyReportTest {
   private static final Map<String, Integer> HEADS =
       Map.of(
-          "causal", 24, "layer-3-1", 48, "layer-5-1", 32, "layer-11-1", 16, "random-1", 24,
-          "random-2", 24, "vanilla", 192, "yarn", 192, "all-full", 192);
+          "causal",
+          24,
+          "layer-3-1",
+          48,
+          "layer-5-1",
+          32,
+          "layer-11-1",
+          16,
+          "random-1",
+          24,
+          "random-2",
+          24,
+          "vanilla",
+          192,
+          "yarn",
+          192,
+          "all-full",
+          192);
 
   @TempDir Path folder;
 
@@ -143,7 +159,8 @@ class StudyReportTest {
     study(cells().subList(0, 200));
     new StudyReport(folder).write(folder.resolve("a"), "x");
     new StudyReport(folder).write(folder.resolve("b"), "x");
-    assertThat(folder.resolve("a/RESULTS.md")).hasSameTextualContentAs(folder.resolve("b/RESULTS.md"));
+    assertThat(folder.resolve("a/RESULTS.md"))
+        .hasSameTextualContentAs(folder.resolve("b/RESULTS.md"));
   }
 
   @Test

@@ -77,8 +77,7 @@ class BootstrapTest {
     Arrays.setAll(difference, i -> better[i] - hard[i]);
     Bootstrap b = new Bootstrap(2000, 1);
     Estimate paired = b.mean(of(difference));
-    Estimate unpaired =
-        b.mean(Map.of(0, List.of(new Part(1, better), new Part(-1, hard))));
+    Estimate unpaired = b.mean(Map.of(0, List.of(new Part(1, better), new Part(-1, hard))));
     assertThat(paired.value()).isCloseTo(unpaired.value(), within(1e-12));
     assertThat(paired.low()).isPositive();
     assertThat(unpaired.low()).isNegative();

@@ -12,8 +12,15 @@ import org.junit.jupiter.api.Test;
 class StatementsTest {
   private static final List<String> ARMS =
       List.of(
-          "causal", "layer-3-1", "layer-5-1", "layer-11-1", "random-1", "random-2", "vanilla",
-          "yarn", "all-full");
+          "causal",
+          "layer-3-1",
+          "layer-5-1",
+          "layer-11-1",
+          "random-1",
+          "random-2",
+          "vanilla",
+          "yarn",
+          "all-full");
   private static final List<String> TASKS =
       List.of("niah_single_1", "niah_multikey_1", "mqar", "vt", "cwe");
   private static final List<Integer> LENGTHS = List.of(4096, 16384, 32768);
