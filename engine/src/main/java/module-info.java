@@ -24,6 +24,7 @@ module io.hydrahead.engine {
   exports io.hydrahead.study.stats;
   exports io.hydrahead.tensor;
   exports io.hydrahead.tokenizer;
+  exports io.hydrahead.tokenizer.template;
   exports io.hydrahead.train;
   exports io.hydrahead.transfer;
   // The contracts of single operations, for benchmarks and checks of one operation.

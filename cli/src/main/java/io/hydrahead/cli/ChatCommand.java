@@ -1,8 +1,11 @@
 package io.hydrahead.cli;
 
+import io.hydrahead.json.Json;
 import io.hydrahead.model.ModelConfig;
 import io.hydrahead.model.Sampler;
 import io.hydrahead.model.Session;
+import io.hydrahead.tensor.InputException;
+import io.hydrahead.tokenizer.ChatTemplate;
 import io.hydrahead.tokenizer.Tokenizer;
 import java.io.BufferedReader;
 import java.io.IOException;
@@ -14,8 +17,12 @@ import picocli.CommandLine.Command;
 import picocli.CommandLine.Mixin;
 import picocli.CommandLine.Option;
 import picocli.CommandLine.Parameters;
+import tools.jackson.databind.node.ObjectNode;
 
-/** {@code hydrahead chat}: turns in ChatML; the caches keep what was said. */
+/**
+ * {@code hydrahead chat}: turns as the checkpoint's template writes them; the caches keep what was
+ * said.
+ */
 @Command(
     name = "chat",
     description = {
@@ -40,11 +47,19 @@ final class ChatCommand implements Callable<Integer> {
       description = "Room for the conversation in tokens; default: the model's native context.")
   private TokenCount maxContext;
 
+  @Option(
+      names = "--template-kwargs",
+      paramLabel = "JSON",
+      description = "Variables for the chat template, such as {\"enable_thinking\": false}.")
+  private String variables;
+
   @Override
   public Integer call() throws IOException {
     Sources.config(folder);
     Sampler sampler = sampling.sampler(common.seed());
-    ChatMl chat = new ChatMl(Tokenizer.load(folder));
+    Tokenizer tokenizer = Tokenizer.load(folder);
+    ChatTemplate template = ChatTemplate.load(folder, tokenizer);
+    ObjectNode extras = extras();
     BufferedReader in =
         new BufferedReader(new InputStreamReader(System.in, StandardCharsets.UTF_8));
     try (LoadedModel loaded = LoadedModel.open(folder, common)) {
@@ -55,14 +70,14 @@ final class ChatCommand implements Callable<Integer> {
               : (int) Math.min(maxContext.tokens(), Integer.MAX_VALUE / 2);
       GenerateCommand.introduce(common, folder);
       GenerateCommand.warnBeyondNative(common, config, capacity);
-      Reply.Voice voice = new Reply.Voice(config, chat.tokenizer(), sampler);
+      Reply.Voice voice = new Reply.Voice(config, tokenizer, sampler);
       try (Session session = loaded.model().newSession(capacity)) {
-        return talk(in, chat, voice, session);
+        return talk(in, new Dialogue(template, tokenizer, system, extras, session), voice, session);
       }
     }
   }
 
-  private int talk(BufferedReader in, ChatMl chat, Reply.Voice voice, Session session)
+  private int talk(BufferedReader in, Dialogue dialogue, Reply.Voice voice, Session session)
       throws IOException {
     while (true) {
       prompt();
@@ -71,16 +86,16 @@ final class ChatCommand implements Callable<Integer> {
         return ExitCode.OK;
       }
       if (line.strip().equals("/reset")) {
-        session.reset();
+        dialogue.forget();
         continue;
       }
       if (line.isBlank()) {
         continue;
       }
-      boolean first = session.position() == 0;
-      int[] ids = first ? chat.opening(system, line) : chat.next(line);
+      int[] ids = dialogue.ask(line);
       int room = session.capacity() - session.position() - ids.length;
       if (room < 1) {
+        dialogue.takeBack();
         common.notice(
             "hydrahead: the conversation's "
                 + session.capacity()
@@ -98,6 +113,7 @@ final class ChatCommand implements Callable<Integer> {
               Math.min(sampling.maxTokens(), room),
               common.progress(),
               this::show);
+      dialogue.answer(reply);
       common.out().println();
       common.out().flush();
       if (common.terminal().interactive()) {
@@ -107,6 +123,19 @@ final class ChatCommand implements Callable<Integer> {
         return ExitCode.INTERRUPTED;
       }
     }
+  }
+
+  private ObjectNode extras() {
+    if (variables == null) {
+      return Json.object();
+    }
+    if (Json.parse(variables, "--template-kwargs") instanceof ObjectNode o) {
+      return o;
+    }
+    throw new InputException(
+        "--template-kwargs "
+            + variables
+            + ": write an object, such as {\"enable_thinking\": false}");
   }
 
   private void prompt() {

@@ -172,6 +172,26 @@ public final class Session implements AutoCloseable {
     return capacity;
   }
 
+  /** Bytes of the keys and values of all positions that there is room for. */
+  public long kvBytes() {
+    long bytes = 0;
+    for (LayerCache c : caches) {
+      bytes += c.keys == null ? 0 : c.keys.bytes() + c.values.bytes();
+    }
+    return bytes;
+  }
+
+  /** Bytes of the recurrent states and of the short convolutions' last inputs. */
+  public long stateBytes() {
+    long bytes = 0;
+    for (LayerCache c : caches) {
+      for (Tensor t : c.recurrent()) {
+        bytes += t.bytes();
+      }
+    }
+    return bytes;
+  }
+
   /** Bytes of caches and buffers. */
   public long bytes() {
     return memory.bytes();

@@ -184,6 +184,11 @@ public final class Tokenizer {
     return new StreamingDecoder(this);
   }
 
+  /** Bytes of a token, which need not be whole characters; none for an id without a token. */
+  public byte[] tokenBytes(int id) {
+    return bytes(id).clone();
+  }
+
   byte[] bytes(int id) {
     return parts.vocabulary().bytes(id);
   }

@@ -10,7 +10,7 @@ import tools.jackson.databind.node.ObjectNode;
 /** The files of a trained tokenizer, in the layout of Hugging Face. */
 public final class TokenizerFiles {
   /** ChatML, one turn a message. */
-  private static final String CHAT_TEMPLATE =
+  static final String CHAT_TEMPLATE =
       """
       {% for message in messages %}{{'<|im_start|>' + message['role'] + '
       ' + message['content'] + '<|im_end|>' + '

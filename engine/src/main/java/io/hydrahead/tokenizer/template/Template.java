@@ -1,0 +1,53 @@
+package io.hydrahead.tokenizer.template;
+
+import java.time.Clock;
+import java.util.List;
+import java.util.Map;
+import tools.jackson.databind.JsonNode;
+
+/** A template, read and checked once and rendered often, by several threads if need be. */
+public final class Template {
+  private final Source source;
+  private final List<Stmt> statements;
+
+  private Template(Source source) {
+    this.source = source;
+    this.statements = Parser.parse(source);
+  }
+
+  /**
+   * Reads a template.
+   *
+   * @param name what errors call it, such as {@code chat_template.jinja}
+   * @throws TemplateException naming line and column of what is wrong or not supported
+   */
+  public static Template parse(String text, String name) {
+    return new Template(Source.of(name, text));
+  }
+
+  /**
+   * Renders the template.
+   *
+   * @param variables what it finds by name
+   * @param clock what its {@code strftime_now} shows
+   * @throws RaisedException if the template says that it does not take these variables
+   * @throws LimitException if it would take more than {@code limits}
+   * @throws TemplateException if it does with them what cannot be done
+   */
+  public String render(Map<String, ? extends JsonNode> variables, Clock clock, Limits limits) {
+    Meter meter = new Meter(limits);
+    Scope globals = new Scope();
+    Globals.define(globals, clock, meter);
+    Scope outer = globals.inner();
+    variables.forEach((name, value) -> outer.set(name, Values.of(value)));
+    Renderer renderer = new Renderer(meter);
+    try {
+      return renderer.render(statements, outer.inner());
+    } catch (Failure e) {
+      throw e.at(source, renderer.at());
+    } catch (StackOverflowError e) {
+      throw new Failure(Failure.Kind.LIMIT, "values or calls are nested too deep")
+          .at(source, renderer.at());
+    }
+  }
+}
