@@ -12,6 +12,9 @@ final class LineChart {
   private static final double TOP = 22;
   private static final double BOTTOM = 44;
   private static final double DODGE = 5;
+  private static final double MOST_DODGE = 18;
+  private static final double LETTER = 6.3;
+  private static final double LINE = 12;
 
   /**
    * @param low end of the interval; equal to y where there is none
@@ -122,13 +125,19 @@ final class LineChart {
     for (int i = 0; i < series.size() && markers; i++) {
       points(m, series.get(i), shift(i));
     }
+    if (labels) {
+      labels(m);
+    }
   }
 
   /** Series with intervals stand side by side. */
   private double shift(int i) {
     boolean intervals =
         series.stream().flatMap(s -> s.points.stream()).anyMatch(p -> p.high > p.low);
-    return markers && intervals ? (i - (series.size() - 1) / 2.0) * DODGE : 0;
+    if (!markers || !intervals || labels || series.size() < 2) {
+      return 0;
+    }
+    return (i - (series.size() - 1) / 2.0) * Math.min(DODGE, MOST_DODGE / (series.size() - 1));
   }
 
   private void grid(Markup m) {
@@ -209,21 +218,46 @@ final class LineChart {
             py(p.high));
       }
       Look.marker(m, s.look, at, py(p.y), 4.2);
-      if (labels) {
-        boolean left = at > WIDTH * 0.7;
-        m.element(
-            "text",
-            p.title,
-            "class",
-            "note",
-            "x",
-            left ? at - 8 : at + 8,
-            "y",
-            py(p.y) + 4,
-            "text-anchor",
-            left ? "end" : "start");
-      }
       m.close();
+    }
+  }
+
+  /** A label's place: its left end and its baseline. */
+  private record Label(double x, double y, String text) {
+    double end() {
+      return x + LETTER * text.length();
+    }
+
+    boolean meets(Label other) {
+      return x < other.end() && other.x < end() && Math.abs(y - other.y) < LINE;
+    }
+  }
+
+  /** Beside their points, at the first of a few places where they meet neither label nor point. */
+  private void labels(Markup m) {
+    List<Label> taken = new ArrayList<>();
+    for (Series s : series) {
+      s.points.forEach(p -> taken.add(new Label(px(p.x) - 5, py(p.y) + 4, "##")));
+    }
+    for (Series s : series) {
+      for (Point p : s.points) {
+        double width = LETTER * p.title.length();
+        double at = px(p.x);
+        List<Label> places = new ArrayList<>();
+        for (int row : new int[] {0, -1, 1, -2, 2, -3, 3}) {
+          double y = py(p.y) + 4 + row * LINE;
+          places.add(new Label(at + (row == 0 ? 9 : 4), y, p.title));
+          places.add(new Label(at - width - (row == 0 ? 9 : 4), y, p.title));
+        }
+        Label best =
+            places.stream()
+                .filter(l -> l.x >= LEFT && l.end() <= WIDTH)
+                .filter(l -> taken.stream().noneMatch(l::meets))
+                .findFirst()
+                .orElse(places.getFirst());
+        taken.add(best);
+        m.element("text", best.text, "class", "note", "x", best.x, "y", best.y);
+      }
     }
   }
 }

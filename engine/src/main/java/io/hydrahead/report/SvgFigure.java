@@ -44,10 +44,11 @@ public final class SvgFigure {
     return new SvgFigure(title, Axis.bytes(low, high, xTitle), Axis.percent(""));
   }
 
-  /** Shares from 0 to 100% over a number, from 0. */
-  public static SvgFigure sharesOverNumbers(String title, double high, String xTitle) {
+  /** Shares from 0 to 100% over numbers above 0, equal factors in equal room. */
+  public static SvgFigure sharesOverNumbers(String title, double low, double high, String xTitle) {
     DoubleFunction<String> whole = v -> Long.toString(Math.round(v));
-    return new SvgFigure(title, Axis.nice(0, high, 8, xTitle, whole), Axis.percent(""));
+    return new SvgFigure(
+        title, Axis.logarithmic(low / 1.2, high * 1.2, xTitle, whole), Axis.percent(""));
   }
 
   /** Values between {@code low} and {@code high} over context lengths. */

@@ -94,10 +94,11 @@ final class Figures {
       return;
     }
     PooledRecall recall = new PooledRecall(folder.cells(), List.copyOf(all), deciding, bootstrap);
+    double least = all.stream().mapToDouble(this::heads).min().orElseThrow();
     double most = all.stream().mapToDouble(this::heads).max().orElseThrow();
     SvgFigure figure =
         SvgFigure.sharesOverNumbers(
-            "Recall by number of full heads (" + lengths(places) + ")", most, "full heads");
+            "Recall by number of full heads (" + lengths(places) + ")", least, most, "full heads");
     curves.forEach((name, arms) -> {
       List<Point> points = new ArrayList<>();
       arms.stream()
@@ -117,20 +118,22 @@ final class Figures {
   }
 
   private boolean hasHeads(String arm) {
-    return !Double.isNaN(heads(arm));
+    return heads(arm) > 0;
   }
 
   private double heads(String arm) {
     return folder.facts(arm).map(f -> f.number("full_heads")).orElse(Double.NaN);
   }
 
-  /** At the longest length at which most of the timed arms share families. */
+  /** Of core arms and of those on a line, at the longest length at which most of them are timed. */
   private void recallByBytes() {
+    Set<String> shown = new LinkedHashSet<>(folder.roles().core());
+    folder.roles().curves().values().forEach(shown::addAll);
     int best = 0;
     List<String> arms = List.of();
     for (int length : folder.cells().lengths()) {
       List<String> there =
-          folder.timed().stream()
+          shown.stream()
               .filter(a -> SpeedSection.bytes(folder, a, length).isPresent())
               .filter(a -> !folder.cells().common(List.of(a), deciding, List.of(length)).isEmpty())
               .toList();

@@ -105,7 +105,7 @@ final class RecallSection {
   /** Every arm by length with intervals. */
   String byLength() {
     StringBuilder out = new StringBuilder("## Recall by length, every arm\n\n");
-    PooledRecall recall = pooled(cells.arms());
+    PooledRecall recall = pooled(folder.inOrder());
     List<Integer> lengths = recall.lengths();
     List<String> head = new ArrayList<>(List.of("arm", "seeds"));
     lengths.forEach(l -> head.add(Lengths.format(l) + " (" + recall.places(l).size() + ")"));
@@ -129,11 +129,11 @@ final class RecallSection {
     StringBuilder out = new StringBuilder("## Recall by family\n\n");
     for (String task : cells.tasks()) {
       TreeSet<Integer> lengths = new TreeSet<>();
-      cells.arms().forEach(a -> lengths.addAll(cells.lengths(a, task)));
+      folder.inOrder().forEach(a -> lengths.addAll(cells.lengths(a, task)));
       List<String> head = new ArrayList<>(List.of(task));
       lengths.forEach(l -> head.add(Lengths.format(l)));
       MarkdownTable table = new MarkdownTable(head, 1);
-      for (String arm : cells.arms()) {
+      for (String arm : folder.inOrder()) {
         List<String> row = new ArrayList<>(List.of(folder.label(arm)));
         for (int length : lengths) {
           Map<Integer, List<Part>> parts = cells.parts(arm, List.of(new Place(task, length)));
@@ -160,7 +160,7 @@ final class RecallSection {
             List.of(
                 "arm", "recall less " + folder.label(causal) + "'s [95%]", "by seed", "haystacks"),
             1);
-    for (String arm : cells.arms()) {
+    for (String arm : folder.inOrder()) {
       if (arm.equals(causal)) {
         continue;
       }
@@ -186,7 +186,7 @@ final class RecallSection {
   String losses() {
     StringBuilder out = new StringBuilder();
     TreeSet<Integer> lengths = new TreeSet<>();
-    cells.arms().forEach(a -> cells.perplexity(a).forEach(c -> lengths.add(c.spec().length())));
+    folder.inOrder().forEach(a -> cells.perplexity(a).forEach(c -> lengths.add(c.spec().length())));
     for (int length : lengths) {
       out.append(losses(length));
     }
@@ -206,7 +206,7 @@ final class RecallSection {
     buckets.forEach(b -> head.add("–" + Lengths.format(b.to() + (b.to() == length - 1 ? 1 : 0))));
     head.add("all");
     MarkdownTable table = new MarkdownTable(head, 1);
-    for (String arm : cells.arms()) {
+    for (String arm : folder.inOrder()) {
       List<CellResult> own =
           all.stream()
               .filter(c -> c.arm().equals(arm) && c.buckets().size() == buckets.size())

@@ -8,6 +8,7 @@ import io.hydrahead.study.stats.Statements.Test;
 import io.hydrahead.study.stats.Statements.Verdict;
 import java.util.List;
 import java.util.Locale;
+import java.util.stream.Collectors;
 
 /** The three statements with their intervals, and the families that decide nothing. */
 final class StatementsSection {
@@ -86,24 +87,51 @@ final class StatementsSection {
 
   private String c() {
     String arm = folder.roles().headline();
-    List<Kept> own = kept.stream().filter(k -> k.arm().equals(arm)).toList();
-    if (own.isEmpty()) {
+    List<String> groups =
+        kept.stream().filter(k -> k.arm().equals(arm)).map(Kept::group).distinct().toList();
+    if (groups.isEmpty()) {
       return "Not answered: " + label(arm) + " was not measured beyond its native length.";
     }
-    StringBuilder out = new StringBuilder(label(arm) + " keeps of its native recall: ");
-    String group = "";
-    for (Kept k : own) {
-      out.append(
-              k.group().equals(group)
-                  ? ", "
-                  : group.isEmpty() ? k.group() + " " : "; " + k.group() + " ")
-          .append(Lengths.format(k.length()))
-          .append(' ')
-          .append(Numbers.percent(k.kept().value()))
-          .append('%');
-      group = k.group();
+    StringBuilder out = new StringBuilder(label(arm) + " keeps 95% of its native recall: ");
+    for (String group : groups) {
+      List<Kept> own = of(arm, group);
+      out.append(group.equals(groups.getFirst()) ? "" : "; ")
+          .append(group)
+          .append(own.stream().anyMatch(k -> k.answer().equals("holds")) ? "" : " at no length")
+          .append(lengths(own, "holds", " at "))
+          .append(lengths(own, "open", ", open at "))
+          .append(lengths(own, "does not hold", ", not at "));
     }
-    return out.append(". The intervals and the controls are below.").toString();
+    out.append(". Kept at the longest length measured: ");
+    for (String other : folder.roles().followed()) {
+      for (String group : groups) {
+        List<Kept> own = of(other, group);
+        if (!own.isEmpty()) {
+          out.append(label(other))
+              .append(' ')
+              .append(group)
+              .append(' ')
+              .append(Numbers.percent(own.getLast().kept().value()))
+              .append("% at ")
+              .append(Lengths.format(own.getLast().length()))
+              .append(", ");
+        }
+      }
+    }
+    return out.replace(out.length() - 2, out.length(), ".").toString();
+  }
+
+  private List<Kept> of(String arm, String group) {
+    return kept.stream().filter(k -> k.arm().equals(arm) && k.group().equals(group)).toList();
+  }
+
+  private static String lengths(List<Kept> own, String answer, String before) {
+    String list =
+        own.stream()
+            .filter(k -> k.answer().equals(answer))
+            .map(k -> Lengths.format(k.length()))
+            .collect(Collectors.joining(", "));
+    return list.isEmpty() ? "" : before + list;
   }
 
   private List<Test> of(String statement) {

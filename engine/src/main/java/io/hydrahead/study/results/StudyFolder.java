@@ -10,9 +10,12 @@ import java.io.IOException;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.ArrayList;
+import java.util.LinkedHashSet;
 import java.util.List;
 import java.util.Optional;
+import java.util.Set;
 import java.util.TreeMap;
+import java.util.TreeSet;
 import java.util.stream.Stream;
 import tools.jackson.databind.JsonNode;
 
@@ -102,6 +105,14 @@ final class StudyFolder {
   /** Every arm and seed that left facts. */
   List<ArmFacts> arms() {
     return arms;
+  }
+
+  /** Arms with cells: the core first, then the others by name. */
+  List<String> inOrder() {
+    Set<String> all = new LinkedHashSet<>(roles.core());
+    all.addAll(new TreeSet<>(cells.arms()));
+    all.retainAll(cells.arms());
+    return List.copyOf(all);
   }
 
   /** The facts of an arm's first seed. */
