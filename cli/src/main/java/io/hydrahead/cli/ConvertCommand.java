@@ -25,7 +25,8 @@ import tools.jackson.databind.node.ObjectNode;
 @Command(
     name = "convert",
     description = {
-      "Turn the heads that a plan leaves out into linear attention.",
+      "Turn the heads that a plan leaves out into linear attention (or, if the recipe says so,",
+      "windowed attention).",
       "The result knows little yet: hydrahead transfer teaches it."
     })
 final class ConvertCommand implements Callable<Integer> {
@@ -47,7 +48,10 @@ final class ConvertCommand implements Callable<Integer> {
   @Option(
       names = "--recipe",
       paramLabel = "FILE",
-      description = "JSON with style and initialise; default: METHOD's values.")
+      description = {
+        "JSON with style and initialise; default: METHOD's values. For windowed heads:",
+        "{\"style\": {\"linear_kind\": \"window\", \"window\": 1024, \"sinks\": 4}}"
+      })
   private Path recipeFile;
 
   @Option(

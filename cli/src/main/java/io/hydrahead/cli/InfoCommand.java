@@ -139,7 +139,7 @@ final class InfoCommand implements Callable<Integer> {
       wholeRows &= n == 0 || n == f.plan().heads();
     }
     if (f.plan().fullCount() == 0) {
-      return "hybrid, every head linear";
+      return f.style().windowed() ? "hybrid, every head windowed" : "hybrid, every head linear";
     }
     return wholeRows ? "layer-wise hybrid" : "head-wise hybrid";
   }

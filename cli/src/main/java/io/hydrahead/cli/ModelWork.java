@@ -9,7 +9,8 @@ import java.util.stream.Stream;
 /**
  * What a model has to do for a token. FLOPs: forward 2 a matrix weight with the LM head, 2·d·T for
  * each full head over T tokens and 6·d² + 8·64·d for each linear head in chunks; decoding 4·d a key
- * for each full head and 8·d² for each linear head.
+ * for each full head and 8·d² for each linear head. Windowed heads are full heads that see no more
+ * than window and sinks: 4·d a key, of which a text of T has min(T / 2, W + S) a token.
  */
 record ModelWork(HybridTransformer model) {
   private ModelConfig config() {
@@ -21,7 +22,17 @@ record ModelWork(HybridTransformer model) {
     double d = config().headDim();
     return 2.0 * matrixWeights()
         + 2.0 * d * model.plan().fullCount() * tokens
-        + linearHeads() * (6 * d * d + 8 * 64 * d);
+        + linearHeads()
+            * (windowed() ? 4 * d * Math.min(tokens / 2.0, seen()) : 6 * d * d + 8 * 64 * d);
+  }
+
+  private boolean windowed() {
+    return model.style().windowed();
+  }
+
+  /** Positions that a windowed head sees. */
+  private double seen() {
+    return (double) model.style().window() + model.style().sinks();
   }
 
   /** FLOPs of a token that is decoded behind {@code context} others. */
@@ -29,7 +40,7 @@ record ModelWork(HybridTransformer model) {
     double d = config().headDim();
     return 2.0 * matrixWeights()
         + 4.0 * d * model.plan().fullCount() * context
-        + 8.0 * linearHeads() * d * d;
+        + linearHeads() * (windowed() ? 4.0 * d * Math.min(context, seen()) : 8.0 * d * d);
   }
 
   /** FLOPs of the logits of one token. */

@@ -52,6 +52,7 @@ record Summary(ModelConfig config, HeadPlan plan, Style style) {
     if (plan.isAllFull()) {
       return;
     }
+    out.println("others      " + others());
     for (int l = 0; l < plan.layers(); l++) {
       String heads =
           Arrays.stream(plan.fullHeads(l))
@@ -59,6 +60,17 @@ record Summary(ModelConfig config, HeadPlan plan, Style style) {
               .collect(Collectors.joining(" "));
       out.printf("  layer %-3d %s%n", l, heads.isEmpty() ? "–" : heads);
     }
+  }
+
+  /** What the heads do that are not full. */
+  private String others() {
+    return style.windowed()
+        ? String.format(
+            Locale.ROOT,
+            "softmax over a window of %,d positions and %,d sinks",
+            style.window(),
+            style.sinks())
+        : "linear, Gated DeltaNet";
   }
 
   /** Cache memory at 4K…512K, beside that of the same model with every head full. */
@@ -98,6 +110,11 @@ record Summary(ModelConfig config, HeadPlan plan, Style style) {
     o.put("head_share", own.headShare());
     o.put("cache_share", own.cacheShare());
     o.set("full_attention_heads", Json.of(plan.toLists()));
+    o.put("linear_kind", style.linearKind().name().toLowerCase(Locale.ROOT));
+    if (style.windowed()) {
+      o.put("window", style.window());
+      o.put("sinks", style.sinks());
+    }
     ArrayNode memory = o.putArray("memory");
     for (int n : MemoryPlan.LENGTHS) {
       memory

@@ -226,7 +226,10 @@ public final class ConfigJson {
           "length_scale",
           "log_scale_base",
           "conv_kernel",
-          "beta_max");
+          "beta_max",
+          "linear_kind",
+          "window",
+          "sinks");
 
   private static Style style(ConfigFields f) {
     int version = f.positive("format_version", Integer.MAX_VALUE);
@@ -254,16 +257,41 @@ public final class ConfigJson {
     if (base <= 1) {
       throw f.wrong("log_scale_base", "should be above 1, not " + base);
     }
-    return new Style(
-        f.truth("full_rotary", d.fullRotary()),
-        f.truth("fusion_norm", d.fusionNorm()),
-        f.truth("gamma", d.gamma()),
-        f.truth("gate", d.gate()),
-        f.truth("linear_rotary", d.linearRotary()),
-        lengthScale(f),
-        base,
-        conv,
-        (float) betaMax);
+    Style style =
+        new Style(
+            f.truth("full_rotary", d.fullRotary()),
+            f.truth("fusion_norm", d.fusionNorm()),
+            f.truth("gamma", d.gamma()),
+            f.truth("gate", d.gate()),
+            f.truth("linear_rotary", d.linearRotary()),
+            lengthScale(f),
+            base,
+            conv,
+            (float) betaMax);
+    return windowed(f, conv) ? windowed(f, style) : style;
+  }
+
+  private static boolean windowed(ConfigFields f, int conv) {
+    String kind = f.text("linear_kind", "gated_delta");
+    boolean windowed = kind.equals("window");
+    if (!windowed && !kind.equals("gated_delta")) {
+      throw f.wrong("linear_kind", "'" + kind + "' should be 'gated_delta' or 'window'");
+    }
+    for (String name : new String[] {"window", "sinks"}) {
+      if (!windowed && f.has(name)) {
+        throw f.wrong(name, "is for linear_kind 'window'");
+      }
+    }
+    if (windowed && conv > 0) {
+      throw f.wrong("conv_kernel", "should be 0 with linear_kind 'window', not " + conv);
+    }
+    return windowed;
+  }
+
+  private static Style windowed(ConfigFields f, Style style) {
+    boolean none = f.has("sinks") && f.number("sinks", 0) == 0;
+    return style.withWindow(
+        f.positive("window", Style.MOST_WINDOW), none ? 0 : f.positive("sinks", Style.MOST_WINDOW));
   }
 
   private static LengthScale lengthScale(ConfigFields f) {
@@ -375,5 +403,10 @@ public final class ConfigJson {
     out.put("log_scale_base", style.logScaleBase());
     out.put("conv_kernel", style.convKernel());
     out.put("beta_max", style.betaMax());
+    if (style.windowed()) {
+      out.put("linear_kind", "window");
+      out.put("window", style.window());
+      out.put("sinks", style.sinks());
+    }
   }
 }

@@ -44,9 +44,17 @@ final class FusedDecode {
         model.style().convKernel() > 0);
   }
 
-  /** Whether the model's operations decode it so. */
+  /**
+   * Whether the model's operations decode it so. A model with windowed heads runs its operations
+   * one after the other: it is a control of experiments, which no kernel of its own is written for.
+   */
   static boolean supports(HybridTransformer model) {
-    return model.ops().decoder().supports(shape(model));
+    return !(model.style().windowed() && model.plan().fullCount() < heads(model))
+        && model.ops().decoder().supports(shape(model));
+  }
+
+  private static int heads(HybridTransformer model) {
+    return model.config().layers() * model.config().heads();
   }
 
   static FusedDecode open(
@@ -101,8 +109,8 @@ final class FusedDecode {
             : new TokenDecoder.Full(
                 full,
                 Arrays.stream(full).map(h -> Arrays.binarySearch(kept, h / group)).toArray(),
-                w.full().qNorm(),
-                w.full().kNorm(),
+                w.full().norms().q(),
+                w.full().norms().k(),
                 w.full().zBias(),
                 cache.keys,
                 cache.values),
@@ -110,8 +118,8 @@ final class FusedDecode {
             ? null
             : new TokenDecoder.Linear(
                 linear,
-                w.linear().qNorm(),
-                w.linear().kNorm(),
+                w.linear().norms().q(),
+                w.linear().norms().k(),
                 w.linear().aLog(),
                 w.linear().dtBias(),
                 cache.state));

@@ -6,7 +6,8 @@ import io.hydrahead.tensor.Workspace;
 
 /**
  * What one layer remembers of one sequence: keys and values of the kept KV heads, recurrent state
- * of the linear heads (float32), and the last inputs of the short convolutions.
+ * of the linear heads (float32), and the last inputs of the short convolutions, or keys and values
+ * of the windowed heads.
  */
 final class LayerCache {
   /** [g, capacity, d], or null without full heads. */
@@ -14,8 +15,11 @@ final class LayerCache {
 
   final Tensor values;
 
-  /** [1, h, d, d], or null without linear heads. */
+  /** [1, h, d, d], or null without recurrent heads. */
   final Tensor state;
+
+  /** Or null without windowed heads. */
+  final WindowCache window;
 
   /** [1, k − 1, h·d], or null without convolutions. */
   final Tensor qHistory;
@@ -37,9 +41,11 @@ final class LayerCache {
     int linear = plan.linearHeads(layer).length;
     keys = kvHeads > 0 ? memory.allocate(activations, kvHeads, capacity, headDim) : null;
     values = kvHeads > 0 ? memory.allocate(activations, kvHeads, capacity, headDim) : null;
-    state = linear > 0 ? memory.zeros(1, linear, headDim, headDim) : null;
-    boolean conv = linear > 0 && style.convKernel() > 0;
     long width = (long) linear * headDim;
+    boolean windowed = linear > 0 && style.windowed();
+    window = windowed ? new WindowCache(style, capacity, width, activations, memory) : null;
+    state = linear > 0 && !windowed ? memory.zeros(1, linear, headDim, headDim) : null;
+    boolean conv = linear > 0 && style.convKernel() > 0;
     qHistory = conv ? memory.f32(1, style.convKernel() - 1, width) : null;
     kHistory = conv ? memory.f32(1, style.convKernel() - 1, width) : null;
     vHistory = conv ? memory.f32(1, style.convKernel() - 1, width) : null;
@@ -49,7 +55,7 @@ final class LayerCache {
   /**
    * Room for {@code branches} continuations of what {@code trunk} remembers: recurrent states of
    * their own, [branches, …], and the trunk's keys and values, behind which one branch at a time
-   * may write its own.
+   * may write its own; a window's they only read.
    */
   LayerCache(LayerCache trunk, int branches, Workspace memory) {
     kvHeads = trunk.kvHeads;
@@ -57,6 +63,7 @@ final class LayerCache {
     capacity = trunk.capacity;
     keys = trunk.keys;
     values = trunk.values;
+    window = trunk.window;
     state = several(trunk.state, branches, memory);
     qHistory = several(trunk.qHistory, branches, memory);
     kHistory = several(trunk.kHistory, branches, memory);
@@ -110,6 +117,9 @@ final class LayerCache {
       keys.repeat(noise);
       values.repeat(noise);
     }
+    if (window != null) {
+      window.fill(noise);
+    }
   }
 
   /** Forgets everything. Keys and values need no clearing: the position says how many count. */
@@ -119,7 +129,7 @@ final class LayerCache {
     }
   }
 
-  /** What a mark must copy: state and convolution inputs, those that exist. */
+  /** State and convolution inputs, those that exist. */
   Tensor[] recurrent() {
     if (state == null) {
       return new Tensor[0];
@@ -127,5 +137,10 @@ final class LayerCache {
     return qHistory == null
         ? new Tensor[] {state}
         : new Tensor[] {state, qHistory, kHistory, vHistory};
+  }
+
+  /** What a mark must copy, since reading on writes over it. */
+  Tensor[] overwritten() {
+    return window == null ? recurrent() : new Tensor[] {window.keys, window.values};
   }
 }

@@ -52,6 +52,7 @@ final class LayerPass {
   private final ModelConfig config;
   private final int rows;
   private final boolean gated;
+  private final boolean decays;
   private final HeadFusion.Switches switches;
   private final boolean direct;
   private final Tensor normed;
@@ -88,6 +89,7 @@ final class LayerPass {
     config = spec.config();
     Style style = spec.style();
     gated = style.gate();
+    decays = !style.windowed();
     switches =
         new HeadFusion.Switches(
             style.fusionNorm(), style.gamma(), style.gate(), config.rmsNormEps());
@@ -115,8 +117,8 @@ final class LayerPass {
             : null;
     linear =
         linearHeads > 0
-            ? new LinearHeads(
-                spec, layer, kept, linearInputs(gated, fullHeads > 0, attention::output))
+            ? LinearHeads.of(
+                spec, layer, kept, linearInputs(gated, decays, fullHeads > 0, attention::output))
             : null;
     fullRstd = training && full != null && !direct ? kept.f32(n, fullHeads) : null;
     linearRstd = training && linear != null ? kept.f32(n, linearHeads) : null;
@@ -145,7 +147,9 @@ final class LayerPass {
       if (spec.style().gate()) {
         w.add(linear * d);
       }
-      w.add(linear).add(linear);
+      if (!spec.style().windowed()) {
+        w.add(linear).add(linear);
+      }
     }
     return w.build().toArray();
   }
@@ -156,7 +160,7 @@ final class LayerPass {
   }
 
   private static LinearHeads.Inputs linearInputs(
-      boolean gated, boolean afterFull, IntFunction<Tensor> output) {
+      boolean gated, boolean decays, boolean afterFull, IntFunction<Tensor> output) {
     int kind = gated ? 4 : 3;
     int first = afterFull ? kind : 0;
     return new LinearHeads.Inputs(
@@ -164,8 +168,8 @@ final class LayerPass {
         output.apply(first + 1),
         output.apply(first + 2),
         gated ? output.apply(first + 3) : null,
-        output.apply(first + kind),
-        output.apply(first + kind + 1));
+        decays ? output.apply(first + kind) : null,
+        decays ? output.apply(first + kind + 1) : null);
   }
 
   /**
@@ -242,7 +246,7 @@ final class LayerPass {
 
   private void linearHeads(Weights w, Position at, LayerCache cache) {
     linear.forward(w.linear, at, cache);
-    fuse(linear.out, linear.z(), null, w.gamma, linear.heads, linearRstd);
+    fuse(linear.out(), linear.z(), null, w.gamma, linear.heads, linearRstd);
   }
 
   private void fuse(Tensor o, Tensor z, Tensor bias, Tensor gamma, int[] heads, Tensor oRstd) {
@@ -279,8 +283,8 @@ final class LayerPass {
       linear =
           p.linear == null
               ? null
-              : new LinearHeads.Gradients(
-                  p.linear, b, linearInputs(p.gated, p.full != null, attention::output));
+              : p.linear.gradients(
+                  b, linearInputs(p.gated, p.decays, p.full != null, attention::output));
     }
   }
 
@@ -323,7 +327,7 @@ final class LayerPass {
 
   private void linearBackward(Weights w, Weights dw, Position at, Gradients g) {
     unfuse(
-        g, linear.out, linear.z(), linearRstd, linear.heads, w, dw, g.linear.dOut, g.linear.dZ());
+        g, linear.out(), linear.z(), linearRstd, linear.heads, w, dw, g.linear.dOut, g.linear.dZ());
     linear.backward(w.linear, dw.linear, at, g.linear);
   }
 

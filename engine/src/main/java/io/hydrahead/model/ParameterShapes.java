@@ -8,7 +8,8 @@ import java.util.function.Predicate;
 
 /**
  * Names and shapes of all parameters of a (config, plan, style), in checkpoint order. Only rows
- * that are used exist. A vanilla model has exactly Qwen3's names.
+ * that are used exist. A vanilla model has exactly Qwen3's names. {@code linear_…} are those of the
+ * heads that are not full, whatever their {@link Style.LinearKind}.
  */
 public final class ParameterShapes {
   public static final String EMBEDDING = "model.embed_tokens.weight";
@@ -116,10 +117,12 @@ public final class ParameterShapes {
       if (style.gate()) {
         s.put(p + "linear_z_proj.weight", shape(linear * d, width));
       }
-      s.put(p + "linear_a_proj.weight", shape(linear, width));
-      s.put(p + "linear_b_proj.weight", shape(linear, width));
-      s.put(p + "linear_A_log", shape(linear));
-      s.put(p + "linear_dt_bias", shape(linear));
+      if (!style.windowed()) {
+        s.put(p + "linear_a_proj.weight", shape(linear, width));
+        s.put(p + "linear_b_proj.weight", shape(linear, width));
+        s.put(p + "linear_A_log", shape(linear));
+        s.put(p + "linear_dt_bias", shape(linear));
+      }
     }
     if (style.gamma()) {
       s.put(p + "gamma", shape(c.heads()));

@@ -13,7 +13,8 @@ import java.util.Map;
 
 /**
  * One sequence being read and continued: prefill in pieces, then decode token by token. Holds the
- * caches: keys and values of kept KV heads only, float32 recurrent state for the linear heads.
+ * caches: keys and values of kept KV heads only, float32 recurrent state for the linear heads (or
+ * what a window sees).
  *
  * <p>Pieces end at multiples of {@link #piece} in the text, so every chunk lies on the absolute
  * grid. {@link #decode} allocates nothing.
@@ -60,7 +61,7 @@ public final class Session implements AutoCloseable {
 
     Chain(int tokens, Buffers.Overlay overlay) {
       ModelConfig c = model.config();
-      spec = PassSpec.of(model, 1, tokens, PassSpec.Phase.CACHED);
+      spec = PassSpec.cached(model, tokens, capacity);
       overlay.restart();
       tokenIds = overlay.allocate(DType.I32, tokens);
       at = new Position(spec, overlay, memory);
@@ -341,10 +342,12 @@ public final class Session implements AutoCloseable {
     }
   }
 
-  /** A place in the text to come back to. Holds copies of the recurrent states. */
+  /** A place in the text to come back to. Holds copies of what reading on writes over. */
   public static final class Mark {
     private final int position;
-    private final List<float[]> recurrent = new ArrayList<>();
+
+    /** On the host. */
+    private final List<Tensor> copies = new ArrayList<>();
 
     private Mark(int position) {
       this.position = position;
@@ -360,8 +363,10 @@ public final class Session implements AutoCloseable {
   public Mark mark() {
     Mark m = new Mark(position);
     for (LayerCache c : caches) {
-      for (Tensor t : c.recurrent()) {
-        m.recurrent.add(t.toFloats());
+      for (Tensor t : c.overwritten()) {
+        Tensor copy = Tensor.allocate(Arena.ofAuto(), t.dtype(), t.shape());
+        copy.copyFrom(t);
+        m.copies.add(copy);
       }
     }
     return m;
@@ -375,8 +380,8 @@ public final class Session implements AutoCloseable {
     }
     int i = 0;
     for (LayerCache c : caches) {
-      for (Tensor t : c.recurrent()) {
-        t.copyFrom(m.recurrent.get(i++));
+      for (Tensor t : c.overwritten()) {
+        t.copyFrom(m.copies.get(i++));
       }
     }
     position = m.position;

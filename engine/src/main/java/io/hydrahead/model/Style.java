@@ -12,6 +12,10 @@ package io.hydrahead.model;
  * @param logScaleBase a in s_t = log_a(t + a), HypeNet's 500
  * @param convKernel taps of the short convolution on linear heads' q, k, v; 0 is off
  * @param betaMax upper bound of the write strength: 1, or 2 for negative eigenvalues
+ * @param linearKind what the heads do that are not full
+ * @param window positions that a windowed head sees, its own included; 0 without such heads
+ * @param sinks first positions of the text that a windowed head sees whatever the distance; 0
+ *     without such heads
  */
 public record Style(
     boolean fullRotary,
@@ -22,7 +26,23 @@ public record Style(
     LengthScale lengthScale,
     double logScaleBase,
     int convKernel,
-    float betaMax) {
+    float betaMax,
+    LinearKind linearKind,
+    int window,
+    int sinks) {
+
+  /** What the heads do that are not full. */
+  public enum LinearKind {
+    /** Gated DeltaNet. */
+    GATED_DELTA,
+    /**
+     * Softmax attention over the last {@code window} positions and the first {@code sinks}
+     * (StreamingLLM, arXiv:2309.17453): the control that tells what the delta rule's state is
+     * worth. Such heads own their keys and values, gates and γ as Gated DeltaNet's do; they have no
+     * decays, write strengths or convolutions.
+     */
+    WINDOW
+  }
 
   /**
    * Scale of the scores of full heads at absolute 1-based position t; applied at inference only.
@@ -32,6 +52,15 @@ public record Style(
     LOG
   }
 
+  /** Most positions of a window, and most sinks. */
+  public static final int MOST_WINDOW = 1 << 24;
+
+  /** Of a recipe that names the kind {@link LinearKind#WINDOW} alone. */
+  public static final int DEFAULT_WINDOW = 1024;
+
+  /** Sinks of a recipe that names the kind alone. */
+  public static final int DEFAULT_SINKS = 4;
+
   /** A plain Qwen3 Transformer. */
   public static final Style VANILLA =
       new Style(true, false, false, false, true, LengthScale.NONE, 500, 0, 1f);
@@ -39,6 +68,66 @@ public record Style(
   /** HydraHead as METHOD gives it. */
   public static final Style HYDRAHEAD =
       new Style(false, true, true, true, true, LengthScale.NONE, 500, 0, 1f);
+
+  public Style {
+    if (linearKind == LinearKind.GATED_DELTA) {
+      if (window != 0 || sinks != 0) {
+        throw new IllegalArgumentException("window and sinks are for windowed heads");
+      }
+    } else if (window < 1 || window > MOST_WINDOW || sinks < 0 || sinks > MOST_WINDOW) {
+      throw new IllegalArgumentException("a window of " + window + " and " + sinks + " sinks");
+    } else if (convKernel > 0) {
+      throw new IllegalArgumentException("windowed heads have no short convolution");
+    }
+  }
+
+  /** With Gated DeltaNet in the heads that are not full. */
+  public Style(
+      boolean fullRotary,
+      boolean fusionNorm,
+      boolean gamma,
+      boolean gate,
+      boolean linearRotary,
+      LengthScale lengthScale,
+      double logScaleBase,
+      int convKernel,
+      float betaMax) {
+    this(
+        fullRotary,
+        fusionNorm,
+        gamma,
+        gate,
+        linearRotary,
+        lengthScale,
+        logScaleBase,
+        convKernel,
+        betaMax,
+        LinearKind.GATED_DELTA,
+        0,
+        0);
+  }
+
+  /** This style with windowed heads in place of Gated DeltaNet. */
+  public Style withWindow(int newWindow, int newSinks) {
+    return new Style(
+        fullRotary,
+        fusionNorm,
+        gamma,
+        gate,
+        linearRotary,
+        lengthScale,
+        logScaleBase,
+        convKernel,
+        betaMax,
+        LinearKind.WINDOW,
+        newWindow,
+        newSinks);
+  }
+
+  /** Whether heads that are not full see a window. */
+  public boolean windowed() {
+    return linearKind == LinearKind.WINDOW;
+  }
 
   /** Whether this is the vanilla attention block: no norm, no γ, no gate. */
   public boolean isVanilla() {

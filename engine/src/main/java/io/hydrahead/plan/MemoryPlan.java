@@ -13,14 +13,18 @@ import java.util.Map;
  * and h_l linear heads of layer l, c bytes a cached number and k taps of the short convolution:
  *
  * <ul>
- *   <li>KV cache of n tokens: n · Σ_l 2·p_l·d·c
- *   <li>recurrent state, whatever n: Σ_l h_l·d²·4 (float32), and with k &gt; 0 Σ_l 3·(k−1)·h_l·d·4
+ *   <li>KV cache of n tokens: n · Σ_l 2·p_l·d·c, and of windowed heads, with window W and S sinks,
+ *       min(n, W + S) · Σ_l 2·h_l·d·c
+ *   <li>recurrent state, whatever n: Σ_l h_l·d²·4 (float32), and with k &gt; 0 Σ_l 3·(k−1)·h_l·d·4;
+ *       windowed heads have none
  *   <li>parameters: matrices in the weight type; vectors and convolutions in float32
  * </ul>
  *
  * @param parameters number of scalars
  * @param parameterBytes in the given weight type
- * @param kvBytesPerToken over all layers
+ * @param kvBytesPerToken of the kept KV heads of all layers
+ * @param windowBytesPerToken of the windowed heads of all layers
+ * @param windowTokens that windowed heads keep at most; 0 without such heads
  * @param stateBytes of one sequence, whatever its length
  * @param headShare full heads over all heads
  * @param cacheShare kept KV heads over all KV heads: the KV cache against that of all heads full
@@ -29,6 +33,8 @@ public record MemoryPlan(
     long parameters,
     long parameterBytes,
     long kvBytesPerToken,
+    long windowBytesPerToken,
+    long windowTokens,
     long stateBytes,
     double headShare,
     double cacheShare) {
@@ -50,7 +56,8 @@ public record MemoryPlan(
       kept += plan.keptKvHeads(l, config.kvHeads()).length;
       linear += plan.linearHeads(l).length;
     }
-    long state = linear * d * d * Float.BYTES;
+    boolean windowed = style.windowed();
+    long state = windowed ? 0 : linear * d * d * Float.BYTES;
     if (style.convKernel() > 0) {
       state += 3L * (style.convKernel() - 1) * linear * d * Float.BYTES;
     }
@@ -69,6 +76,8 @@ public record MemoryPlan(
         count,
         bytes,
         2 * kept * d * cache.bytes(),
+        windowed ? 2 * linear * d * cache.bytes() : 0,
+        (long) style.window() + style.sinks(),
         state,
         plan.headShare(),
         plan.cacheShare(config.kvHeads()));
@@ -76,7 +85,9 @@ public record MemoryPlan(
 
   /** Bytes of the KV cache of one sequence of {@code tokens}. */
   public long kvBytes(long tokens) {
-    return Math.multiplyExact(kvBytesPerToken, tokens);
+    return Math.addExact(
+        Math.multiplyExact(kvBytesPerToken, tokens),
+        windowBytesPerToken * Math.min(tokens, windowTokens));
   }
 
   /** KV cache and recurrent state of one sequence of {@code tokens}. */

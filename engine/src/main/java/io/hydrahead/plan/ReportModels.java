@@ -33,7 +33,10 @@ public final class ReportModels {
         config.kvHeads(),
         config.maxPositionEmbeddings(),
         new ModelFacts.Memory(
-            m.parameters(), m.parameterBytes(), m.kvBytesPerToken(), m.stateBytes()),
+            m.parameters(),
+            m.parameterBytes(),
+            m.kvBytesPerToken(),
+            m.stateBytes() + m.windowBytesPerToken() * m.windowTokens()),
         source);
   }
 

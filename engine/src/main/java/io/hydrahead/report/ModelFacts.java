@@ -22,7 +22,10 @@ public record ModelFacts(
     Memory memory,
     String source) {
 
-  /** Sizes in scalars and bytes; the KV cache grows by the token, the recurrent state does not. */
+  /**
+   * Sizes in scalars and bytes; the KV cache grows by the token, the recurrent state does not, nor
+   * (counted with it) a window of keys and values that is full.
+   */
   public record Memory(
       long parameters, long parameterBytes, long kvBytesPerToken, long stateBytes) {
     public static final Memory UNKNOWN = new Memory(0, 0, 0, 0);

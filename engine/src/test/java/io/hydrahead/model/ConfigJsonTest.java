@@ -134,7 +134,8 @@ class ConfigJsonTest {
     ModelConfig c = read("\"rope_theta\": 1e6, \"bos_token_id\": 5");
     HeadPlan plan = HeadPlan.of(List.of(List.of(3), List.of()), 2, 8);
     Style style = new Style(true, false, true, false, false, LengthScale.LOG, 250.5, 4, 2f);
-    for (Style s : List.of(style, Style.HYDRAHEAD)) {
+    Style windowed = Style.HYDRAHEAD.withWindow(1024, 4);
+    for (Style s : List.of(style, Style.HYDRAHEAD, windowed, windowed.withWindow(1, 0))) {
       JsonNode back = Json.parse(Json.write(ConfigJson.write(c, plan, s, Map.of())), "test");
       assertThat(back.path("model_type").stringValue()).isEqualTo("hydrahead");
       assertThat(ConfigJson.read(back, FILE)).isEqualTo(c);
@@ -157,6 +158,19 @@ class ConfigJsonTest {
     h.put("gama", true);
     assertThatThrownBy(() -> ConfigJson.style(out)).hasMessageContaining("hydrahead.gama");
     h.remove("gama");
+    h.put("window", 3);
+    assertThatThrownBy(() -> ConfigJson.style(out)).hasMessageContaining("hydrahead.window");
+    h.put("linear_kind", "mamba");
+    assertThatThrownBy(() -> ConfigJson.style(out)).hasMessageContaining("'mamba'");
+    h.put("linear_kind", "window");
+    assertThatThrownBy(() -> ConfigJson.style(out)).hasMessageContaining("sinks is missing");
+    h.put("sinks", -1);
+    assertThatThrownBy(() -> ConfigJson.style(out)).hasMessageContaining("hydrahead.sinks");
+    h.put("sinks", 0);
+    h.put("conv_kernel", 4);
+    assertThatThrownBy(() -> ConfigJson.style(out)).hasMessageContaining("hydrahead.conv_kernel");
+    h.put("conv_kernel", 0);
+    assertThat(ConfigJson.style(out)).isEqualTo(Style.HYDRAHEAD.withWindow(3, 0));
     h.put("format_version", 2);
     assertThatThrownBy(() -> ConfigJson.style(out)).hasMessageContaining("format_version");
     out.remove("hydrahead");

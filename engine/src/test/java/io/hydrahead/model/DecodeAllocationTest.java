@@ -16,15 +16,20 @@ class DecodeAllocationTest {
 
   /** The decoding thread allocates nothing a token once everything is warm. */
   @ParameterizedTest
-  @ValueSource(booleans = {false, true})
-  void decodeAllocatesNothing(boolean hybrid) {
+  @ValueSource(strings = {"Transformer", "hybrid", "hybrid with windows"})
+  void decodeAllocatesNothing(String kind) {
+    boolean hybrid = !kind.equals("Transformer");
+    Style style = hybrid ? Style.HYDRAHEAD : Style.VANILLA;
+    if (kind.endsWith("windows")) {
+      style = style.withWindow(50, 4);
+    }
     var threads = (com.sun.management.ThreadMXBean) ManagementFactory.getThreadMXBean();
     try (Ops ops = OpsFactory.cpu(new OpsOptions(2, "java", false))) {
       HybridTransformer m =
           TestModels.random(
               TestModels.config(),
               hybrid ? TestModels.headWise() : HeadPlan.allFull(3, 4),
-              hybrid ? Style.HYDRAHEAD : Style.VANILLA,
+              style,
               ops,
               3);
       try (Session s = m.newSession(2 * TOKENS)) {

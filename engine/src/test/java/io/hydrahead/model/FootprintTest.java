@@ -35,4 +35,19 @@ class FootprintTest {
         Footprint.ofInference(c, HeadPlan.allFull(28, 16), Style.VANILLA, DType.BF16, 1 << 19);
     assertThat(f.total()).isBetween(62_000_000_000L, 66_000_000_000L);
   }
+
+  /** Windowed heads take what their rings take, however long the text is. */
+  @Test
+  void windowsTakeTheSameWhateverTheLength() {
+    ModelConfig c = ModelShapes.get("teacher-24m");
+    HeadPlan none = HeadPlan.of(new boolean[12][16]);
+    Style style = Style.HYDRAHEAD.withWindow(1024, 4);
+    long ring = 12L * 2 * 16 * 32 * 1028 * 2;
+    long session = Footprint.ofInference(c, none, style, DType.BF16, 1 << 15).session();
+    long linear = Footprint.ofInference(c, none, Style.HYDRAHEAD, DType.BF16, 1 << 15).session();
+    long state = 12L * 16 * 32 * 32 * 4;
+    assertThat(session - linear).isBetween(ring - state - (24 << 20), ring - state + (40 << 20));
+    assertThat(Footprint.ofInference(c, none, style, DType.BF16, 1 << 19).session())
+        .isEqualTo(session);
+  }
 }

@@ -163,11 +163,13 @@ class FusedDecodeTest {
   @Test
   void whatItCannotDoGoesTheOtherWay() {
     Style conv = new Style(false, true, true, true, true, Style.LengthScale.NONE, 500, 4, 1f);
-    try (HybridTransformer m =
-            TestModels.gentle(config(64, 96, 224), plan("head-wise"), conv, gpu, 1);
-        Session s = m.newSession(20)) {
-      assertThat(FusedDecode.supports(m)).isFalse();
-      assertThat(s.decode(3).toFloats()).doesNotContain(Float.NaN);
+    for (Style style : new Style[] {conv, Style.HYDRAHEAD.withWindow(8, 2)}) {
+      try (HybridTransformer m =
+              TestModels.gentle(config(64, 96, 224), plan("head-wise"), style, gpu, 1);
+          Session s = m.newSession(20)) {
+        assertThat(FusedDecode.supports(m)).isFalse();
+        assertThat(s.decode(3).toFloats()).doesNotContain(Float.NaN);
+      }
     }
   }
 }

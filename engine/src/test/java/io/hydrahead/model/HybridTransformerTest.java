@@ -33,6 +33,11 @@ class HybridTransformerTest {
   private static final Style CONV_AND_BETA2 =
       new Style(true, true, true, true, false, Style.LengthScale.NONE, 500, 4, 2f);
 
+  /** Smaller than a block of keys, and than most texts here. */
+  private static final Style WINDOWS = Style.HYDRAHEAD.withWindow(13, 3);
+
+  private static final Style NO_SINKS = Style.HYDRAHEAD.withWindow(17, 0);
+
   static Stream<Arguments> models() {
     ModelConfig c = TestModels.config();
     return Stream.of(
@@ -42,7 +47,9 @@ class HybridTransformerTest {
         Arguments.of("all full, HydraHead style", HeadPlan.allFull(3, 4), Style.HYDRAHEAD),
         Arguments.of("all linear", HeadPlan.of(new boolean[3][4]), Style.HYDRAHEAD),
         Arguments.of("head-wise, conv, beta 2", TestModels.headWise(), CONV_AND_BETA2),
-        Arguments.of("head-wise, no norm, no gamma", TestModels.headWise(), bare()));
+        Arguments.of("head-wise, no norm, no gamma", TestModels.headWise(), bare()),
+        Arguments.of("head-wise, windows", TestModels.headWise(), WINDOWS),
+        Arguments.of("all windowed, no sinks", HeadPlan.of(new boolean[3][4]), NO_SINKS));
   }
 
   private static Style bare() {
@@ -380,7 +387,7 @@ class HybridTransformerTest {
     }
   }
 
-  private static float[] onePass(HybridTransformer m, int[] ids) {
+  static float[] onePass(HybridTransformer m, int[] ids) {
     float[] all = new float[ids.length * 97];
     try (TrainingPass pass = new TrainingPass(m, 1, ids.length, false)) {
       pass.forward(ids);
@@ -389,7 +396,7 @@ class HybridTransformerTest {
     return all;
   }
 
-  private static float[] pieces(HybridTransformer m, int[] ids, int[] cuts) {
+  static float[] pieces(HybridTransformer m, int[] ids, int[] cuts) {
     float[] all = new float[ids.length * 97];
     try (Session s = m.newSession(ids.length)) {
       int from = 0;
@@ -405,7 +412,7 @@ class HybridTransformerTest {
     return all;
   }
 
-  private static float[] decoded(HybridTransformer m, int[] ids, int from) {
+  static float[] decoded(HybridTransformer m, int[] ids, int from) {
     float[] all = new float[(ids.length - from) * 97];
     try (Session s = m.newSession(ids.length)) {
       s.prefill(Arrays.copyOf(ids, from));

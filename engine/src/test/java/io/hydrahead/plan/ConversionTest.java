@@ -146,6 +146,39 @@ class ConversionTest {
     }
   }
 
+  /** As many parameters as with Gated DeltaNet, but for decays and write strengths. */
+  @Test
+  void windowedHeadsOwnWhatLinearOnesOwn() {
+    Style style = Style.HYDRAHEAD.withWindow(16, 2);
+    try (HybridTransformer linear = convert(TestModels.headWise());
+        HybridTransformer windowed =
+            convert(TestModels.headWise(), style, ConvertOptions.DEFAULT)) {
+      List<String> names = new java.util.ArrayList<>(linear.parameters().names());
+      names.removeIf(n -> n.matches(".*linear_(a_proj.weight|b_proj.weight|A_log|dt_bias)"));
+      assertThat(windowed.parameters().names()).containsExactlyElementsOf(names);
+      for (String name : names) {
+        assertThat(windowed.parameters().get(name).toFloats())
+            .as(name)
+            .containsExactly(linear.parameters().get(name).toFloats());
+      }
+    }
+  }
+
+  /** Rotary heads with the text in their window are the teacher's, each with a K and V copy. */
+  @Test
+  void windowedHeadsBeginAsTheTeachers() {
+    HeadPlan none = HeadPlan.of(new boolean[CONFIG.layers()][CONFIG.heads()]);
+    Style style = Style.VANILLA.withWindow(TEXT.length, 0);
+    float[] expected = logits(TEACHER);
+    try (HybridTransformer same = convert(none, style, ConvertOptions.DEFAULT)) {
+      assertThat(logits(same)).containsExactly(expected, within(1e-4f));
+    }
+    Style narrow = Style.VANILLA.withWindow(TEXT.length / 2, 0);
+    try (HybridTransformer other = convert(none, narrow, ConvertOptions.DEFAULT)) {
+      assertThat(logits(other)).isNotEqualTo(expected);
+    }
+  }
+
   @Test
   void newParametersAreDrawnFromTheirRanges() {
     ConvertOptions o =
@@ -252,15 +285,37 @@ class ConversionTest {
                 9, new ConvertOptions.Decay(1, 8, 1e-3, 0.1), 0.02, 0.02, 3, Gamma.ONE));
     assertThat(ConvertRecipe.read(Fields.parse("{}", "r.json", Path.of("."))))
         .isEqualTo(ConvertRecipe.DEFAULT);
+    String window = "{\"style\": {\"linear_kind\": \"window\"%s}}";
+    assertThat(style(window.formatted(""))).isEqualTo(Style.HYDRAHEAD.withWindow(1024, 4));
+    assertThat(style(window.formatted(", \"window\": 64, \"sinks\": 0")))
+        .isEqualTo(Style.HYDRAHEAD.withWindow(64, 0));
     Map.of(
-            "{\"style\": {\"gates\": true}}", "$.style.gates",
-            "{\"initialise\": {\"gate_std\": -1}}", "$.initialise.gate_std",
-            "{\"initialise\": {\"gamma\": \"two\"}}", "$.initialise.gamma",
-            "{\"initialise\": {\"decay_min_dt\": 0.5}}", "$.initialise.decay_min_dt")
+            window.formatted(", \"window\": 0"),
+            "$.style.window",
+            window.formatted(", \"sinks\": -1"),
+            "$.style.sinks",
+            window.formatted(", \"conv_kernel\": 4"),
+            "$.style.conv_kernel",
+            "{\"style\": {\"window\": 64}}",
+            "$.style.window",
+            "{\"style\": {\"linear_kind\": \"delta\"}}",
+            "$.style.linear_kind",
+            "{\"style\": {\"gates\": true}}",
+            "$.style.gates",
+            "{\"initialise\": {\"gate_std\": -1}}",
+            "$.initialise.gate_std",
+            "{\"initialise\": {\"gamma\": \"two\"}}",
+            "$.initialise.gamma",
+            "{\"initialise\": {\"decay_min_dt\": 0.5}}",
+            "$.initialise.decay_min_dt")
         .forEach((text, field) ->
             assertThatThrownBy(() -> ConvertRecipe.read(Fields.parse(text, "r.json", Path.of("."))))
                 .isInstanceOf(InputException.class)
                 .hasMessageStartingWith("r.json: ")
                 .hasMessageContaining(field));
+  }
+
+  private static Style style(String recipe) {
+    return ConvertRecipe.read(Fields.parse(recipe, "r.json", Path.of("."))).style();
   }
 }

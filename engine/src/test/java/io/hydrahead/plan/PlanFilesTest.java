@@ -155,5 +155,15 @@ class PlanFilesTest {
     Style conv = new Style(false, true, true, true, true, Style.LengthScale.NONE, 500, 4, 1f);
     assertThat(MemoryPlan.of(c, plan, conv, DType.BF16, DType.BF16).stateBytes())
         .isEqualTo(7 * 16 * 16 * 4 + 3 * 3 * 7 * 16 * 4);
+    Style window = Style.HYDRAHEAD.withWindow(1000, 4);
+    MemoryPlan windowed = MemoryPlan.of(c, plan, window, DType.BF16, DType.BF16);
+    assertThat(windowed.stateBytes()).isZero();
+    assertThat(windowed.kvBytes(100)).isEqualTo(100 * (64 + 2 * 7 * 16 * 2));
+    assertThat(windowed.cacheBytes(4096)).isEqualTo(64 * 4096 + 2 * 7 * 16 * 2 * 1004);
+    assertThat(
+            ReportModels.of("w", c, plan, window, DType.BF16, DType.BF16, "plan.json")
+                .memory()
+                .cacheBytes(4096))
+        .isEqualTo(windowed.cacheBytes(4096));
   }
 }

@@ -132,7 +132,7 @@ final class AttentionBackward {
     long wide = 4L * width;
     Lanes.zero(x.dqT, (long) ROWS * d);
     int end = row0 + rows;
-    for (int j0 = 0; j0 < end; j0 += KEYS) {
+    for (int j0 = c.firstBlock(KEYS, row0); j0 < end; j0 = c.nextBlock(j0, KEYS, row0)) {
       int n = Math.min(KEYS, end - j0);
       long at = j0 * c.kvToken;
       int step = AttentionForward.step(j0 + n - 1, row0);
@@ -140,7 +140,8 @@ final class AttentionBackward {
         scores(x, keys + at, values + at, g, Math.min(step, n - g), lanes, hidden(j0 + g, row0));
       }
       for (int lane = 0; lane < lanes; lane += LANES) {
-        probabilities(n, j0 - row0 - lane, 4L * lane, x);
+        int shift = j0 - row0 - lane;
+        probabilities(n, shift, c.goneFrom(shift, LANES), c.sinksFrom(j0), 4L * lane, x);
       }
       for (int g = 0; g < n; g += step) {
         int count = Math.min(step, n - g);
@@ -205,10 +206,11 @@ final class AttentionBackward {
   /**
    * Scores become probabilities, dO Vᵀ becomes dS, for one vector of rows; see forward's softmax.
    */
-  private static void probabilities(int n, int shift, long lane, Block x) {
+  private static void probabilities(int n, int shift, int gone, int kept, long lane, Block x) {
     int all = Math.clamp(1 - shift, 0, n);
     int some = Math.clamp(LANES - shift, 0, n);
     AttentionForward.hide(all, some, shift, x.p + lane, -1e30f);
+    AttentionForward.hideGone(kept, some, gone, x.p + lane, -1e30f);
     Lanes.exp2(some, x.p + lane, SCORE_ROW, x.lse + lane, x.ignored);
     long p = x.p + lane;
     long dS = x.dS + lane;

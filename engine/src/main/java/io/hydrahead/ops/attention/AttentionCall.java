@@ -22,6 +22,13 @@ final class AttentionCall {
   /** The scale of scores whose softmax is taken in base 2. */
   float scale2;
 
+  /** Whether a window hides anything. */
+  boolean windowed;
+
+  /** Positions that a query sees, and first positions that all see. */
+  private int window;
+
+  private int sinks;
   private long q;
   private long k;
   private long v;
@@ -55,6 +62,9 @@ final class AttentionCall {
     kvOf = kvHeadOf;
     scale = s.scale();
     scale2 = (float) (s.scale() * Lanes.LOG2_E);
+    windowed = s.windowed(start);
+    window = s.window().size();
+    sinks = s.window().sinks();
     q = address(query);
     k = address(key);
     v = address(value);
@@ -68,6 +78,41 @@ final class AttentionCall {
 
   static long address(Tensor t) {
     return Floats.address(t);
+  }
+
+  /**
+   * First key of the block after that of {@code key}, or, where the window hides blocks from all
+   * queries from {@code position} on, of the first that it does not hide.
+   *
+   * @param keys a block, on the grid of 0
+   */
+  int nextBlock(int key, int keys, int position) {
+    int next = key + keys;
+    if (windowed && next >= sinks) {
+      next = Math.max(next, (position - window + 1) / keys * keys);
+    }
+    return next;
+  }
+
+  /** First block of keys of the queries from {@code position} on. */
+  int firstBlock(int keys, int position) {
+    return nextBlock(-keys, keys, position);
+  }
+
+  /** Of the keys from {@code key} on, how many are sinks. */
+  int sinksFrom(int key) {
+    return Math.max(0, sinks - key);
+  }
+
+  /**
+   * Lane from which on rows do not see the block's key 0 any more, unless it is a sink; of key j it
+   * is j further.
+   *
+   * @param shift lane from which on rows see it
+   * @param lanes rows, the result where the window hides nothing
+   */
+  int goneFrom(int shift, int lanes) {
+    return windowed ? shift + window : lanes;
   }
 
   /** Byte offset of row t of head h of sequence b in q, o and their gradients. */

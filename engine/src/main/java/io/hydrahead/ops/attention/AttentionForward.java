@@ -31,6 +31,9 @@ final class AttentionForward {
   /** Keys a block. */
   static final int KEYS = 64;
 
+  /** A score below all others, of rows that have seen no key yet. */
+  private static final float LEAST = -1e30f;
+
   /** From one key to the next in a block of scores. */
   static final long SCORE_ROW = 4L * ROWS;
 
@@ -77,7 +80,8 @@ final class AttentionForward {
     Lanes.zero(oT, (long) ROWS * d);
     Lanes.transpose(rows, d, c.scale2, c.query(b, h, row0), c.row, qT, SCORE_ROW);
     int end = position + rows;
-    for (int j0 = 0; j0 < end; j0 += KEYS) {
+    int first = c.firstBlock(KEYS, position);
+    for (int j0 = first; j0 < end; j0 = c.nextBlock(j0, KEYS, position)) {
       int n = Math.min(KEYS, end - j0);
       long at = j0 * c.kvToken;
       int step = step(j0 + n - 1, position);
@@ -98,7 +102,9 @@ final class AttentionForward {
       }
       for (int lane = 0; lane < width; lane += LANES) {
         int shift = j0 - position - lane;
-        softmax(n, shift, j0 == 0, d, 4L * lane, scores, max, sum, shrink, oT);
+        int gone = c.goneFrom(shift, LANES);
+        int kept = c.sinksFrom(j0);
+        softmax(n, shift, gone, kept, j0 == first, d, 4L * lane, scores, max, sum, shrink, oT);
       }
       for (int g = 0; g < n; g += step) {
         int lane = hidden(j0 + g, position);
@@ -146,11 +152,14 @@ final class AttentionForward {
 
   /**
    * One vector of query rows: scores become 2^(score − max), 0 where hidden; max, sum and the
-   * output so far follow. Key j of the block is visible to lane i if i ≥ j + shift.
+   * output so far follow. Key j of the block is visible to lane i if i ≥ j + shift and (i &lt; j +
+   * gone or j &lt; kept).
    */
   private static void softmax(
       int n,
       int shift,
+      int gone,
+      int kept,
       boolean first,
       int d,
       long lane,
@@ -163,6 +172,7 @@ final class AttentionForward {
     int some = Math.clamp(LANES - shift, 0, n);
     if (some > 0) {
       hide(all, some, shift, scores + lane, Float.NEGATIVE_INFINITY);
+      hideGone(kept, some, gone, scores + lane, Float.NEGATIVE_INFINITY);
       boolean grown = maximum(some, first, scores + lane, max + lane, shrink + lane);
       if (first) {
         FloatVector.zero(S).intoMemorySegment(ALL, sum + lane, LE);
@@ -172,6 +182,7 @@ final class AttentionForward {
       }
       Lanes.exp2(some, scores + lane, SCORE_ROW, max + lane, sum + lane);
       hide(all, some, shift, scores + lane, 0f);
+      hideGone(kept, some, gone, scores + lane, 0f);
     }
     for (int j = some; j < n; j++) {
       FloatVector.zero(S).intoMemorySegment(ALL, scores + lane + j * SCORE_ROW, LE);
@@ -191,10 +202,24 @@ final class AttentionForward {
     }
   }
 
+  /** Puts {@code value} where key j is hidden from lane i ≥ j + gone. */
+  static void hideGone(int from, int to, int gone, long column, float value) {
+    FloatVector hidden = FloatVector.broadcast(S, value);
+    FloatVector lane = FloatVector.zero(S).addIndex(1);
+    int end = Math.min(to, LANES - gone);
+    for (int j = from; j < end; j++) {
+      long at = column + j * SCORE_ROW;
+      FloatVector first = FloatVector.broadcast(S, (float) (j + gone));
+      FloatVector.fromMemorySegment(S, ALL, at, LE)
+          .blend(hidden, lane.compare(VectorOperators.GE, first))
+          .intoMemorySegment(ALL, at, LE);
+    }
+  }
+
   /** New maxima, and 2^(old − new) in {@code shrink}; whether any grew. */
   private static boolean maximum(int n, boolean first, long scores, long max, long shrink) {
-    FloatVector m0 = FloatVector.broadcast(S, Float.NEGATIVE_INFINITY);
-    FloatVector m1 = FloatVector.broadcast(S, Float.NEGATIVE_INFINITY);
+    FloatVector m0 = FloatVector.broadcast(S, LEAST);
+    FloatVector m1 = FloatVector.broadcast(S, LEAST);
     int j = 0;
     for (; j + 1 < n; j += 2) {
       m0 = m0.max(FloatVector.fromMemorySegment(S, ALL, scores + j * SCORE_ROW, LE));

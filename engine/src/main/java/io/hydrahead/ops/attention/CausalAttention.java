@@ -7,15 +7,46 @@ import io.hydrahead.tensor.Tensor;
  *
  * <p>B batch, T queries a sequence, h query heads, g KV heads, d head dim. Query head i reads KV
  * head {@code kvOf[i]}: any list, not only the regular grouping, since a head plan keeps single
- * heads. o_t = Σ_{i ≤ offset + t} softmax_i(scale · q_t·k_i) v_i.
+ * heads. o_t = Σ_{i ≤ offset + t} softmax_i(scale · q_t·k_i) v_i, or of those i that a {@link
+ * Window} leaves.
  *
  * <p>Keys and values are either projections [B·T, g·d], each of which may be a column slice with a
  * row stride of its own, or the cache of one sequence [g, capacity, d]; queries and outputs [B·T,
  * h·d] are dense.
  */
 public interface CausalAttention {
+  /**
+   * What of the past a query sees: key j ≤ i is visible to query i if i − j &lt; size or j &lt;
+   * sinks. Keys and values that no query sees may be read and must be finite.
+   *
+   * @param size at least 1: a query sees its own position
+   * @param sinks first positions that every later query sees
+   */
+  record Window(int size, int sinks) {
+    /** The whole past. */
+    public static final Window ALL = new Window(Integer.MAX_VALUE, 0);
+
+    public Window {
+      if (size < 1 || sinks < 0) {
+        throw new IllegalArgumentException("a window of " + size + " and " + sinks + " sinks");
+      }
+    }
+  }
+
   /** Sizes of one call; {@code keys = offset + queries}, and offset is 0 in training. */
-  record Shape(int batch, int queries, int heads, int kvHeads, int headDim, float scale) {}
+  record Shape(
+      int batch, int queries, int heads, int kvHeads, int headDim, float scale, Window window) {
+    /** Of queries that see the whole past. */
+    public Shape(int batch, int queries, int heads, int kvHeads, int headDim, float scale) {
+      this(batch, queries, heads, kvHeads, headDim, scale, Window.ALL);
+    }
+
+    /** Whether the window hides anything from queries at {@code offset} …. */
+    boolean windowed(int offset) {
+      long keys = (long) offset + queries;
+      return window.size < keys && window.sinks < keys - window.size;
+    }
+  }
 
   /**
    * o [B·T, h·d] from q [B·T, h·d] and the keys and values of positions 0 … offset + T − 1.
@@ -29,6 +60,7 @@ public interface CausalAttention {
    * {@link #forward} of a few new tokens against a cache, when their position changes from one
    * replay of a recorded step to the next.
    *
+   * @param s without a window: a cache of what a window leaves needs none
    * @param position of the first query, [1] I32 in the operations' memory; the cache's capacity
    *     must hold {@code position + T} positions
    */

@@ -8,8 +8,8 @@ import io.hydrahead.tensor.Tensor;
  * {@link CausalAttention} on the cores of a team; without the Vector API, in scalar Java.
  *
  * <p>An output row is the same bits however the sequence was cut into pieces, whatever the other
- * rows and however many threads. Single queries (T = 1) take another road, which streams the cache
- * and sums in another order, unless {@code oneKernel}.
+ * rows and however many threads. Single queries (T = 1) from which no window hides anything take
+ * another road, which streams the cache and sums in another order, unless {@code oneKernel}.
  */
 public final class CpuCausalAttention implements CausalAttention {
   private final CausalAttention backend;

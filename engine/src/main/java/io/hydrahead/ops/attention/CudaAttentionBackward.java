@@ -38,8 +38,11 @@ final class CudaAttentionBackward {
   private final boolean deterministic;
   private final boolean hopper;
   private final CudaBackwardHeads lists = new CudaBackwardHeads();
-  private final Map<Integer, Plain> plain = new HashMap<>();
-  private final Map<Integer, CudaHopperBackward> fused = new HashMap<>();
+  private final Map<Variant, Plain> plain = new HashMap<>();
+  private final Map<Variant, CudaHopperBackward> fused = new HashMap<>();
+
+  /** What kernels are compiled for. */
+  private record Variant(DType type, int headDim, boolean windowed) {}
 
   /** Launch sites of the kernels for one type and head dim. */
   private record Plain(
@@ -128,13 +131,10 @@ final class CudaAttentionBackward {
     DType type = q.dtype();
     long lse2 = scratch.bytes(scratchBytes(s, type));
     long delta = lse2 + statisticsBytes(s);
-    Plain sites = plain(type, s.headDim());
+    Variant variant = new Variant(type, s.headDim(), s.windowed(0));
+    Plain sites = plain.computeIfAbsent(variant, this::plain);
     if (fuses(s, type)) {
-      CudaHopperBackward site = fused.get(s.headDim());
-      if (site == null) {
-        site = new CudaHopperBackward(device, s.headDim(), deterministic);
-        fused.put(s.headDim(), site);
-      }
+      CudaHopperBackward site = fused.computeIfAbsent(variant, this::fused);
       long own = delta + statisticsBytes(s);
       rows(sites, c, lse2, delta, site.zeros(c, own), site.zeroFloats(c));
       site.run(c, lse2, delta, own);
@@ -171,15 +171,16 @@ final class CudaAttentionBackward {
     int blocks = Math.ceilDiv(s.queries(), sites.own);
     int threads = c.q.dtype() == DType.F32 ? 256 : 128;
     LaunchArguments keys = begin(sites.keys, c, lse2, delta).pointer(c.dk).pointer(c.dv);
-    sizes(keys, c)
-        .wide(c.keyRow(c.dk))
-        .wide(c.keyRow(c.dv))
-        .real(s.scale())
-        .launch(blocks, s.kvHeads(), s.batch(), threads, sites.shared);
-    sizes(begin(sites.queries, c, lse2, delta).pointer(c.dq), c)
-        .wide(c.queryRow(c.dq))
-        .real(s.scale())
-        .launch(blocks, s.heads(), s.batch(), threads, sites.shared);
+    sizes(keys, c).wide(c.keyRow(c.dk)).wide(c.keyRow(c.dv)).real(s.scale());
+    window(keys, s).launch(blocks, s.kvHeads(), s.batch(), threads, sites.shared);
+    LaunchArguments queries = begin(sites.queries, c, lse2, delta).pointer(c.dq);
+    sizes(queries, c).wide(c.queryRow(c.dq)).real(s.scale());
+    window(queries, s).launch(blocks, s.heads(), s.batch(), threads, sites.shared);
+  }
+
+  /** The last arguments of kernels with a window. */
+  static LaunchArguments window(LaunchArguments a, Shape s) {
+    return s.windowed(0) ? a.integer(s.window().size()).integer(s.window().sinks()) : a;
   }
 
   private static LaunchArguments begin(LaunchArguments site, Call c, long lse2, long delta) {
@@ -203,20 +204,19 @@ final class CudaAttentionBackward {
         .wide(c.queryRow(c.dO));
   }
 
-  private Plain plain(DType type, int d) {
-    int key = type == DType.F32 ? d : -d;
-    Plain known = plain.get(key);
-    if (known == null) {
-      known = type == DType.F32 ? float32(d) : bf16(d);
-      plain.put(key, known);
-    }
-    return known;
+  private CudaHopperBackward fused(Variant v) {
+    return new CudaHopperBackward(device, v.headDim, deterministic, v.windowed);
   }
 
-  private Plain bf16(int d) {
+  private Plain plain(Variant v) {
+    return v.type == DType.F32 ? float32(v) : bf16(v);
+  }
+
+  private Plain bf16(Variant v) {
+    int d = v.headDim;
     String dim = "-DHEAD_DIM=" + d;
     CudaModule rows = module("attention_backward_rows.cu", dim, "-DBF16=1");
-    CudaModule module = module("attention_backward.cu", dim);
+    CudaModule module = module("attention_backward.cu", dim, window(v.windowed));
     int own = d > 32 ? 64 : 128;
     int tile = d > 64 ? 32 : 64;
     int pitch = d + 8;
@@ -224,12 +224,19 @@ final class CudaAttentionBackward {
     return plain(rows, module, own, shared);
   }
 
-  private Plain float32(int d) {
+  private Plain float32(Variant v) {
+    int d = v.headDim;
     String dim = "-DHEAD_DIM=" + d;
     CudaModule rows = module("attention_backward_rows.cu", dim, "-DBF16=0");
     int own = float32Shared(d, 64) <= device.maxSharedBytes() ? 64 : 32;
-    CudaModule module = module("attention_backward_f32.cu", dim, "-DOWN=" + own);
+    CudaModule module =
+        module("attention_backward_f32.cu", dim, "-DOWN=" + own, window(v.windowed));
     return plain(rows, module, own, float32Shared(d, own));
+  }
+
+  /** How kernels are told whether they have a window. */
+  static String window(boolean windowed) {
+    return "-DWINDOW=" + (windowed ? 1 : 0);
   }
 
   private static int float32Shared(int d, int own) {

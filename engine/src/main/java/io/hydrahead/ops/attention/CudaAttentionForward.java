@@ -25,12 +25,16 @@ final class CudaAttentionForward implements AutoCloseable {
   private final CudaHeadLists lists;
   private final CudaHopperForward hopper;
 
-  /** By head dim: bf16, float32 aligned to 16 bytes, float32 otherwise. */
+  /**
+   * By head dim: bf16, float32 aligned to 16 bytes, float32 otherwise; then the same with a window.
+   */
   private final LaunchArguments[][] kernels =
-      new LaunchArguments[3][CudaAttentionLayout.MOST_DIM + 1];
+      new LaunchArguments[6][CudaAttentionLayout.MOST_DIM + 1];
 
-  /** {@code struct Arguments}. */
-  private final MemorySegment arguments = Arena.ofAuto().allocate(120, 8);
+  /** {@code struct Arguments}, with a window. */
+  private final MemorySegment arguments = Arena.ofAuto().allocate(128, 8);
+
+  private final MemorySegment unwindowed = arguments.asSlice(0, 120);
 
   CudaAttentionForward(CudaDevice device, CudaScratch scratch, CudaHeadLists lists) {
     this.device = device;
@@ -62,11 +66,14 @@ final class CudaAttentionForward implements AutoCloseable {
     a.set(JAVA_INT, 108, s.heads());
     a.set(JAVA_INT, 112, offset);
     a.set(JAVA_FLOAT, 116, s.scale());
+    a.set(JAVA_INT, 120, s.window().size());
+    a.set(JAVA_INT, 124, s.window().sinks());
     int d = Math.ceilDiv(s.headDim(), 16) * 16;
+    boolean windowed = s.windowed(offset);
     int bn = d <= 64 || bf16 && d <= 128 ? 64 : 32;
-    kernel(s.headDim(), bf16, CudaAttentionLayout.aligned(s, q, k, v, o))
+    kernel(s.headDim(), bf16, CudaAttentionLayout.aligned(s, q, k, v, o), windowed)
         .begin()
-        .struct(a)
+        .struct(windowed ? a : unwindowed)
         .struct(list.heads)
         .launch(
             s.batch() * s.heads(),
@@ -76,8 +83,8 @@ final class CudaAttentionForward implements AutoCloseable {
             bf16 ? 8 * bn * d : 4 * (BM * (d + bn + 8) + bn * (2 * d + 4)));
   }
 
-  private LaunchArguments kernel(int d, boolean bf16, boolean aligned) {
-    LaunchArguments[] byDim = kernels[bf16 ? 0 : aligned ? 1 : 2];
+  private LaunchArguments kernel(int d, boolean bf16, boolean aligned, boolean windowed) {
+    LaunchArguments[] byDim = kernels[(bf16 ? 0 : aligned ? 1 : 2) + (windowed ? 3 : 0)];
     if (byDim[d] == null) {
       byDim[d] =
           device
@@ -86,7 +93,8 @@ final class CudaAttentionForward implements AutoCloseable {
                   "attention_forward.cu",
                   "-DHEAD_DIM=" + d,
                   "-DBF16=" + (bf16 ? 1 : 0),
-                  "-DALIGNED=" + (aligned ? 1 : 0))
+                  "-DALIGNED=" + (aligned ? 1 : 0),
+                  "-DWINDOW=" + (windowed ? 1 : 0))
               .kernel("attention_forward")
               .arguments();
     }

@@ -36,7 +36,7 @@ public final class CudaCausalAttention implements CausalAttention, AutoCloseable
     if (s.batch() == 0 || s.queries() == 0 || s.heads() == 0) {
       return;
     }
-    if (s.queries() <= CudaAttentionDecode.MOST_QUERIES) {
+    if (s.queries() <= CudaAttentionDecode.MOST_QUERIES && !s.windowed(offset)) {
       decode.run(s, kvOf, offset, null, (long) offset + s.queries(), q, k, v, o, lse);
     } else {
       forward.run(s, kvOf, offset, q, k, v, o, lse);
@@ -50,6 +50,10 @@ public final class CudaCausalAttention implements CausalAttention, AutoCloseable
       throw new IllegalArgumentException(
           "at most %d new tokens against a cache, not %s with keys %s"
               .formatted(CudaAttentionDecode.MOST_QUERIES, s, k));
+    }
+    if (!s.window().equals(Window.ALL)) {
+      throw new IllegalArgumentException(
+          "decoding reads all that the cache holds, without a window");
     }
     if (position.dtype() != DType.I32 || position.memory() != device.memory()) {
       throw new IllegalArgumentException("the position is " + position + ", not I32 on " + device);

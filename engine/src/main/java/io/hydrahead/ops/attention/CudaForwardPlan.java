@@ -1,5 +1,6 @@
 package io.hydrahead.ops.attention;
 
+import io.hydrahead.ops.attention.CausalAttention.Window;
 import java.util.PriorityQueue;
 
 /**
@@ -26,29 +27,48 @@ record CudaForwardPlan(int chunk, int chunks) {
   /** Partial results take no more than that. */
   private static final long MOST_BYTES = 256L << 20;
 
-  /** Key tiles that query tile {@code tile} sees. */
-  static int keyTiles(int queries, int offset, int bm, int bn, int tile) {
-    int last = Math.min((tile + 1) * bm, queries) - 1;
-    return (offset + last) / bn + 1;
+  /**
+   * The query tiles of one head.
+   *
+   * @param offset absolute position of query 0
+   * @param bm queries a tile
+   * @param bn keys a tile
+   */
+  record Tiles(int queries, int offset, int bm, int bn, Window window) {
+    int count() {
+      return Math.ceilDiv(queries, bm);
+    }
+
+    /**
+     * Key tiles that query tile {@code tile} sees: those of its rows' windows and those of sinks.
+     */
+    int keys(int tile) {
+      int first = tile * bm;
+      int last = Math.min(first + bm, queries) - 1;
+      int oldest = Math.max(0, offset + first - window.size() + 1);
+      int hidden = Math.max(0, oldest / bn - Math.ceilDiv(window.sinks(), bn));
+      return (offset + last) / bn + 1 - hidden;
+    }
   }
 
   /**
    * The plan with the earliest end, by simulating the blocks.
    *
    * @param heads of all sequences
+   * @param t of each head
    * @param tileBytes of one partial result
    */
-  static CudaForwardPlan of(
-      int heads, int queries, int offset, int bm, int bn, long tileBytes, int processors) {
-    int tiles = Math.ceilDiv(queries, bm);
-    int longest = keyTiles(queries, offset, bm, bn, tiles - 1);
+  static CudaForwardPlan of(int heads, Tiles t, long tileBytes, int processors) {
+    int tiles = t.count();
+    int[] lengths = new int[tiles];
+    int longest = 0;
+    for (int i = 0; i < tiles; i++) {
+      lengths[i] = t.keys(i);
+      longest = Math.max(longest, lengths[i]);
+    }
     CudaForwardPlan best = new CudaForwardPlan(longest, 1);
     if ((long) heads * tiles >= (long) PLENTY * processors) {
       return best;
-    }
-    int[] lengths = new int[tiles];
-    for (int i = 0; i < tiles; i++) {
-      lengths[i] = keyTiles(queries, offset, bm, bn, i);
     }
     double bestEnd = end(lengths, heads, longest, processors);
     for (int c = 2; c <= longest; c++) {

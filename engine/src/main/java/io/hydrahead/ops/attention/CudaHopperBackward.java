@@ -12,7 +12,7 @@ import io.hydrahead.ops.attention.CausalAttention.Shape;
 import io.hydrahead.ops.attention.CudaAttentionBackward.Call;
 import io.hydrahead.tensor.DType;
 
-/** {@code attention_backward_hopper.cu} for one head dim. */
+/** {@code attention_backward_hopper.cu} for one head dim, with or without a window. */
 final class CudaHopperBackward {
   private static final float LOG2E = 1.44269504f;
 
@@ -40,7 +40,7 @@ final class CudaHopperBackward {
   private final TensorMap v;
   private final TensorMap dO;
 
-  CudaHopperBackward(CudaDevice device, int headDim, boolean deterministic) {
+  CudaHopperBackward(CudaDevice device, int headDim, boolean deterministic, boolean windowed) {
     d = headDim;
     this.deterministic = deterministic;
     int groups = d == 32 ? 3 : 2;
@@ -54,7 +54,8 @@ final class CudaHopperBackward {
             "attention_backward_hopper.cu",
             "-DHEAD_DIM=" + d,
             "-DSTAGES=" + STAGES,
-            "-DDETERMINISTIC=" + (deterministic ? 1 : 0));
+            "-DDETERMINISTIC=" + (deterministic ? 1 : 0),
+            CudaAttentionBackward.window(windowed));
     gradients = module.kernel("attention_backward_hopper").arguments();
     finish = module.kernel("attention_backward_finish").arguments();
     q = map(device, rows);
@@ -132,7 +133,8 @@ final class CudaHopperBackward {
         .integer(together(s))
         .integer(down(s) ? 1 : 0)
         .real(s.scale())
-        .real(s.scale() * LOG2E)
+        .real(s.scale() * LOG2E);
+    CudaAttentionBackward.window(gradients, s)
         .launch(Math.multiplyExact(blocks, s.kvHeads() * s.batch()), threads, shared);
     finish
         .begin()

@@ -10,6 +10,7 @@ import io.hydrahead.cuda.TensorMap;
 import io.hydrahead.cuda.TensorMap.Swizzle;
 import io.hydrahead.ops.CudaScratch;
 import io.hydrahead.ops.attention.CausalAttention.Shape;
+import io.hydrahead.ops.attention.CausalAttention.Window;
 import io.hydrahead.ops.attention.CudaHeadLists.HeadList;
 import io.hydrahead.tensor.DType;
 import io.hydrahead.tensor.Tensor;
@@ -22,6 +23,7 @@ final class CudaHopperForward implements AutoCloseable {
   private final CudaScratch scratch;
   private final CudaScratch counters;
   private final Variant[] variants = new Variant[CudaAttentionLayout.MOST_DIM + 1];
+  private final Variant[] windowed = new Variant[CudaAttentionLayout.MOST_DIM + 1];
 
   CudaHopperForward(CudaDevice device, CudaScratch scratch) {
     this.device = device;
@@ -38,17 +40,20 @@ final class CudaHopperForward implements AutoCloseable {
 
   void run(Shape s, HeadList list, int offset, Tensor q, Tensor k, Tensor v, Tensor o, Tensor lse) {
     int d = s.headDim();
-    if (variants[d] == null) {
-      variants[d] = new Variant(d);
+    boolean window = s.windowed(offset);
+    Variant[] byDim = window ? windowed : variants;
+    if (byDim[d] == null) {
+      byDim[d] = new Variant(d, window);
     }
-    variants[d].run(s, list, offset, q, k, v, o, lse);
+    byDim[d].run(s, list, offset, q, k, v, o, lse);
   }
 
-  private record Planned(int heads, int queries, int offset, CudaForwardPlan plan) {}
+  private record Planned(int heads, int queries, int offset, Window window, CudaForwardPlan plan) {}
 
-  /** The kernel for one head dim. */
+  /** The kernel for one head dim, with or without a window. */
   private final class Variant {
     final int d;
+    final boolean windowed;
     final int warpgroups;
     final int bm;
     final int bn;
@@ -60,7 +65,7 @@ final class CudaHopperForward implements AutoCloseable {
     final LaunchArguments kernel;
 
     /** {@code struct Sizes}. */
-    final MemorySegment sizes = Arena.ofAuto().allocate(32, 8);
+    final MemorySegment sizes;
 
     /** {@code struct Workspace}. */
     final MemorySegment workspace = Arena.ofAuto().allocate(32, 8);
@@ -70,8 +75,10 @@ final class CudaHopperForward implements AutoCloseable {
 
     int oldest;
 
-    Variant(int d) {
+    Variant(int d, boolean windowed) {
       this.d = d;
+      this.windowed = windowed;
+      sizes = Arena.ofAuto().allocate(windowed ? 40 : 32, 8);
       warpgroups = d > 64 ? 2 : 3;
       bm = 64 * warpgroups;
       bn = d > 128 ? 64 : 128;
@@ -87,7 +94,11 @@ final class CudaHopperForward implements AutoCloseable {
       vMap = new TensorMap(device, DType.BF16, swizzle, columns, bn, 1, 1);
       kernel =
           device
-              .module(CudaHopperForward.class, "attention_forward_hopper.cu", "-DHEAD_DIM=" + d)
+              .module(
+                  CudaHopperForward.class,
+                  "attention_forward_hopper.cu",
+                  "-DHEAD_DIM=" + d,
+                  "-DWINDOW=" + (windowed ? 1 : 0))
               .kernel("attention_forward_hopper")
               .arguments();
     }
@@ -95,7 +106,7 @@ final class CudaHopperForward implements AutoCloseable {
     void run(
         Shape s, HeadList list, int offset, Tensor q, Tensor k, Tensor v, Tensor o, Tensor lse) {
       int heads = s.batch() * s.heads();
-      CudaForwardPlan plan = plan(heads, s.queries(), offset);
+      CudaForwardPlan plan = plan(heads, s.queries(), offset, windowed ? s.window() : Window.ALL);
       int tiles = Math.ceilDiv(s.queries(), bm);
       int items = Math.toIntExact((long) heads * tiles * plan.chunks());
       sizes.set(JAVA_INT, 0, s.batch());
@@ -106,6 +117,10 @@ final class CudaHopperForward implements AutoCloseable {
       sizes.set(JAVA_INT, 20, plan.chunks());
       sizes.set(JAVA_INT, 24, section(s, list, offset));
       sizes.set(JAVA_FLOAT, 28, s.scale());
+      if (windowed) {
+        sizes.set(JAVA_INT, 32, s.window().size());
+        sizes.set(JAVA_INT, 36, s.window().sinks());
+      }
       // Two counters of the blocks, then one for each consumer of a query tile.
       long zeros = counters.bytes(8 + 4L * heads * tiles * warpgroups);
       long parts = 0;
@@ -132,16 +147,23 @@ final class CudaHopperForward implements AutoCloseable {
           .launch(Math.min(items, device.multiprocessors()), 128 * (warpgroups + 1), sharedBytes);
     }
 
-    private CudaForwardPlan plan(int heads, int queries, int offset) {
+    private CudaForwardPlan plan(int heads, int queries, int offset, Window window) {
       for (Planned p : recent) {
-        if (p != null && p.heads == heads && p.queries == queries && p.offset == offset) {
+        if (p != null
+            && p.heads == heads
+            && p.queries == queries
+            && p.offset == offset
+            && p.window.equals(window)) {
           return p.plan;
         }
       }
       CudaForwardPlan plan =
           CudaForwardPlan.of(
-              heads, queries, offset, bm, bn, 4L * bm * (d + 1), device.multiprocessors());
-      recent[oldest] = new Planned(heads, queries, offset, plan);
+              heads,
+              new CudaForwardPlan.Tiles(queries, offset, bm, bn, window),
+              4L * bm * (d + 1),
+              device.multiprocessors());
+      recent[oldest] = new Planned(heads, queries, offset, window, plan);
       oldest = (oldest + 1) % recent.length;
       return plan;
     }

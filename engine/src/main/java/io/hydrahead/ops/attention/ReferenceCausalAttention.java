@@ -20,7 +20,7 @@ public final class ReferenceCausalAttention implements CausalAttention {
         double[] out = new double[s.queries() * d];
         for (int t = 0; t < s.queries(); t++) {
           int last = offset + t;
-          double rowLse = probabilities(s.scale(), qd, t, kd, last, d, p);
+          double rowLse = probabilities(s, qd, t, kd, last, p);
           for (int i = 0; i <= last; i++) {
             for (int c = 0; c < d; c++) {
               out[t * d + c] += p[i] * vd[i * d + c];
@@ -71,7 +71,7 @@ public final class ReferenceCausalAttention implements CausalAttention {
           double[] dOut = load(dO, s, b, h, n);
           double[] dQuery = new double[n * d];
           for (int t = 0; t < n; t++) {
-            probabilities(s.scale(), qd, t, kd, t, d, p);
+            probabilities(s, qd, t, kd, t, p);
             double mean = 0;
             for (int i = 0; i <= t; i++) {
               dp[i] = dot(dOut, t * d, vd, i * d, d);
@@ -94,12 +94,17 @@ public final class ReferenceCausalAttention implements CausalAttention {
     }
   }
 
-  /** Softmax of row t's scaled scores over keys 0 … last into p; returns their log-sum-exp. */
+  /**
+   * Softmax of row t's scaled scores over the visible of keys 0 … last into p, 0 for hidden ones;
+   * returns their log-sum-exp.
+   */
   private static double probabilities(
-      double scale, double[] q, int t, double[] k, int last, int d, double[] p) {
+      Shape s, double[] q, int t, double[] k, int last, double[] p) {
+    int d = s.headDim();
     double max = Double.NEGATIVE_INFINITY;
     for (int i = 0; i <= last; i++) {
-      p[i] = scale * dot(q, t * d, k, i * d, d);
+      boolean visible = last - i < s.window().size() || i < s.window().sinks();
+      p[i] = visible ? s.scale() * dot(q, t * d, k, i * d, d) : Double.NEGATIVE_INFINITY;
       max = Math.max(max, p[i]);
     }
     double sum = 0;

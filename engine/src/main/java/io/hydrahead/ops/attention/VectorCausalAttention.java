@@ -23,7 +23,7 @@ final class VectorCausalAttention implements CausalAttention {
   public void forward(
       Shape s, int[] kvOf, int offset, Tensor q, Tensor k, Tensor v, Tensor o, Tensor lse) {
     call.set(s, kvOf, offset, q, k, v, o, lse);
-    if (s.queries() == 1 && !oneKernel) {
+    if (s.queries() == 1 && !oneKernel && !call.windowed) {
       decode.run();
     } else {
       forward.run();

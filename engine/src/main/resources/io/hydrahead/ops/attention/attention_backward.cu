@@ -11,8 +11,11 @@
 //
 // nvrtc: -DHEAD_DIM=32
 // nvrtc: -DHEAD_DIM=128
+// nvrtc: -DHEAD_DIM=32 -DWINDOW=1
+// nvrtc: -DHEAD_DIM=128 -DWINDOW=1
 #define BF16 1
 #include "attention_backward.cuh"
+#include "attention_window.cuh"
 #include "common.cuh"
 #include "hopper.cuh"
 
@@ -189,7 +192,7 @@ extern "C" __global__ void __launch_bounds__(WARPS * 32)
                             bf16* __restrict__ dk, bf16* __restrict__ dv,
                             const __grid_constant__ Heads list, int heads, int T, int padded,
                             long long q_row, long long k_row, long long v_row, long long dO_row,
-                            long long dk_row, long long dv_row, float scale) {
+                            long long dk_row, long long dv_row, float scale WINDOW_ARGUMENTS) {
   extern __shared__ __align__(16) unsigned char memory[];
   Shared& shared = *reinterpret_cast<Shared*>(memory);
   int lane = threadIdx.x % 32;
@@ -209,6 +212,11 @@ extern "C" __global__ void __launch_bounds__(WARPS * 32)
   int start = first / TILE * TILE;
   int index = list.start[blockIdx.y];  // of the query head
   int end = list.start[blockIdx.y + 1];
+#if WINDOW
+  int stop = first < sinks ? T : min(T, first + OWN - 1 + window);  // rows that see any of the keys
+#else
+  int stop = T;
+#endif
   int t = start;
   load_rows<OWN>(shared.a, k + row * k_row + column, k_row, first, T);
   load_rows<OWN>(shared.b, v + row * v_row + column, v_row, first, T);
@@ -225,7 +233,7 @@ extern "C" __global__ void __launch_bounds__(WARPS * 32)
   for (int i = 0; index < end; i++) {
     int next = index;
     int next_t = t + TILE;
-    if (next_t >= T) {
+    if (next_t >= stop) {
       next++;
       next_t = start;
     }
@@ -252,6 +260,9 @@ extern "C" __global__ void __launch_bounds__(WARPS * 32)
       scores(p, key, KEPT ? nullptr : own_k, s.a + m * PITCH);
       scores(dS, value, KEPT ? nullptr : own_v, s.b + m * PITCH);
       bool diagonal = t + m < own_first + 16 * FRAGMENTS - 1;
+#if WINDOW
+      diagonal |= t + m + CHUNK - 1 - own_first >= window;
+#endif
 #pragma unroll
       for (int j = 0; j < CHUNK / 8; j++) {
         int c = m + j * 8 + lane % 4 * 2;
@@ -265,6 +276,12 @@ extern "C" __global__ void __launch_bounds__(WARPS * 32)
             if (diagonal && t + c + e % 2 < own_first + f * 16 + lane / 4 + e / 2 * 8) {
               x = 0;
             }
+#if WINDOW
+            int key = own_first + f * 16 + lane / 4 + e / 2 * 8;
+            if (diagonal && t + c + e % 2 - key >= window && key >= sinks) {
+              x = 0;
+            }
+#endif
             p[f][j][e] = x;
             dS[f][j][e] = x * (dS[f][j][e] - (e % 2 ? row_delta.y : row_delta.x));
           }
@@ -292,7 +309,7 @@ extern "C" __global__ void __launch_bounds__(WARPS * 32)
                                bf16* __restrict__ dq, const __grid_constant__ Heads list,
                                int heads, int T, int padded, long long q_row,
                                long long k_row, long long v_row, long long dO_row,
-                               long long dq_row, float scale) {
+                               long long dq_row, float scale WINDOW_ARGUMENTS) {
   extern __shared__ __align__(16) unsigned char memory[];
   Shared& shared = *reinterpret_cast<Shared*>(memory);
   int lane = threadIdx.x % 32;
@@ -309,7 +326,13 @@ extern "C" __global__ void __launch_bounds__(WARPS * 32)
 
   load_rows<OWN>(shared.a, q + row * q_row + h * D, q_row, first, T);
   load_rows<OWN>(shared.b, dO + row * dO_row + h * D, dO_row, first, T);
-  load(0, 0);
+#if WINDOW
+  int oldest = max(first - window + 1, 0) / TILE * TILE;  // first tile that is not sinks
+  int start = sinks > 0 ? 0 : oldest;
+#else
+  int start = 0;
+#endif
+  load(0, start);
   cpAsyncCommit();
   int own_first = first + warp * 16 * FRAGMENTS;
   float row_lse2[FRAGMENTS][2];
@@ -328,10 +351,16 @@ extern "C" __global__ void __launch_bounds__(WARPS * 32)
   Rows grad[FRAGMENTS];
   float scale2 = scale * LOG2E;
   int end = min(first + OWN, T);
+#if WINDOW
+  for (int t = start, i = 0, next; t < end; t = next, i++) {
+    next = t + TILE < sinks ? t + TILE : max(t + TILE, oldest);
+#else
   for (int t = 0; t < end; t += TILE) {
     int i = t / TILE;
-    if (t + TILE < end) {
-      load((i + 1) % 2, t + TILE);
+    int next = t + TILE;
+#endif
+    if (next < end) {
+      load((i + 1) % 2, next);
     }
     cpAsyncCommit();
     cpAsyncWait<1>();
@@ -353,6 +382,9 @@ extern "C" __global__ void __launch_bounds__(WARPS * 32)
       scores(p, query, nullptr, s.a + n * PITCH);
       scores(dS, grad, nullptr, s.b + n * PITCH);
       bool diagonal = t + n + CHUNK - 1 > own_first;
+#if WINDOW
+      diagonal |= own_first + 16 * FRAGMENTS - 1 - (t + n) >= window;
+#endif
 #pragma unroll
       for (int f = 0; f < FRAGMENTS; f++) {
 #pragma unroll
@@ -360,8 +392,8 @@ extern "C" __global__ void __launch_bounds__(WARPS * 32)
 #pragma unroll
           for (int e = 0; e < 4; e++) {
             float x = exp2_fast(fmaf(p[f][j][e], scale2, -row_lse2[f][e / 2]));
-            if (diagonal && t + n + j * 8 + lane % 4 * 2 + e % 2 >
-                                own_first + f * 16 + lane / 4 + e / 2 * 8) {
+            if (diagonal && hidden(t + n + j * 8 + lane % 4 * 2 + e % 2,
+                                   own_first + f * 16 + lane / 4 + e / 2 * 8 WINDOW_VALUES)) {
               x = 0;
             }
             dS[f][j][e] = x * (dS[f][j][e] - row_delta[f][e / 2]);

@@ -4,7 +4,9 @@
 //
 // nvrtc: -DHEAD_DIM=20
 // nvrtc: -DHEAD_DIM=128 -DOWN=32
+// nvrtc: -DHEAD_DIM=20 -DWINDOW=1
 #include "attention_backward.cuh"
+#include "attention_window.cuh"
 #include "common.cuh"
 
 constexpr int D = HEAD_DIM;
@@ -145,7 +147,7 @@ extern "C" __global__ void __launch_bounds__(SIDE* SIDE)
                             float* __restrict__ dk, float* __restrict__ dv,
                             const __grid_constant__ Heads list, int heads, int T, int padded,
                             long long q_row, long long k_row, long long v_row, long long dO_row,
-                            long long dk_row, long long dv_row, float scale) {
+                            long long dk_row, long long dv_row, float scale WINDOW_ARGUMENTS) {
   extern __shared__ __align__(16) unsigned char memory[];
   Shared& s = *reinterpret_cast<Shared*>(memory);
   int first = blockIdx.x * OWN;
@@ -156,10 +158,15 @@ extern "C" __global__ void __launch_bounds__(SIDE* SIDE)
   load_rows<OWN>(s.own_b, v + row * v_row + column, v_row, first, T);
   float dk_sum[I][C][4] = {};
   float dv_sum[I][C][4] = {};
+#if WINDOW
+  int stop = first < sinks ? T : min(T, first + OWN - 1 + window);  // rows that see any of the keys
+#else
+  int stop = T;
+#endif
   for (int index = list.start[blockIdx.y]; index < list.start[blockIdx.y + 1]; index++) {
     int h = list.query[index];
     long long stats = ((long long)blockIdx.z * heads + h) * padded;
-    for (int t = first; t < T; t += STREAM) {
+    for (int t = first; t < stop; t += STREAM) {
       __syncthreads();
       load_rows<STREAM>(s.a, q + row * q_row + h * D, q_row, t, T);
       load_rows<STREAM>(s.b, dO + row * dO_row + h * D, dO_row, t, T);
@@ -177,6 +184,9 @@ extern "C" __global__ void __launch_bounds__(SIDE* SIDE)
         for (int i = 0; i < I; i++) {
           int own = ty() + SIDE * i;
           float x = m < first + own ? 0.f : exp2_fast(fmaf(p[i][j], scale2, -row_lse2));
+#if WINDOW
+          x = m - (first + own) >= window && first + own >= sinks ? 0.f : x;
+#endif
           s.p[own * WEIGHTS + tx() + SIDE * j] = x;
           s.dS[own * WEIGHTS + tx() + SIDE * j] = x * (dS[i][j] - row_delta);
         }
@@ -198,7 +208,7 @@ extern "C" __global__ void __launch_bounds__(SIDE* SIDE)
                                float* __restrict__ dq, const __grid_constant__ Heads list,
                                int heads, int T, int padded, long long q_row,
                                long long k_row, long long v_row, long long dO_row,
-                               long long dq_row, float scale) {
+                               long long dq_row, float scale WINDOW_ARGUMENTS) {
   extern __shared__ __align__(16) unsigned char memory[];
   Shared& s = *reinterpret_cast<Shared*>(memory);
   int first = (gridDim.x - 1 - blockIdx.x) * OWN;  // the longest rows first
@@ -218,7 +228,13 @@ extern "C" __global__ void __launch_bounds__(SIDE* SIDE)
   }
   float dq_sum[I][C][4] = {};
   int end = min(first + OWN, T);
+#if WINDOW
+  int oldest = max(first - window + 1, 0) / STREAM * STREAM;  // first tile that is not sinks
+  for (int t = sinks > 0 ? 0 : oldest; t < end;
+       t = t + STREAM < sinks ? t + STREAM : max(t + STREAM, oldest)) {
+#else
   for (int t = 0; t < end; t += STREAM) {
+#endif
     __syncthreads();
     load_rows<STREAM>(s.a, k + row * k_row + column, k_row, t, T);
     load_rows<STREAM>(s.b, v + row * v_row + column, v_row, t, T);
@@ -233,7 +249,8 @@ extern "C" __global__ void __launch_bounds__(SIDE* SIDE)
 #pragma unroll
       for (int j = 0; j < J; j++) {
         int n = t + tx() + SIDE * j;
-        float x = n > first + own ? 0.f : exp2_fast(fmaf(p[i][j], scale2, -row_lse2[i]));
+        bool unseen = hidden(n, first + own WINDOW_VALUES);
+        float x = unseen ? 0.f : exp2_fast(fmaf(p[i][j], scale2, -row_lse2[i]));
         s.dS[own * WEIGHTS + tx() + SIDE * j] = x * (dS[i][j] - row_delta[i]);
       }
     }

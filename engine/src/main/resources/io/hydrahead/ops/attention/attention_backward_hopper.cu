@@ -15,8 +15,12 @@
 // nvrtc: -DHEAD_DIM=32 -DDETERMINISTIC=0
 // nvrtc: -DHEAD_DIM=64 -DDETERMINISTIC=1
 // nvrtc: -DHEAD_DIM=128 -DDETERMINISTIC=1
+// nvrtc: -DHEAD_DIM=32 -DDETERMINISTIC=0 -DWINDOW=1
+// nvrtc: -DHEAD_DIM=64 -DDETERMINISTIC=1 -DWINDOW=1
+// nvrtc: -DHEAD_DIM=128 -DDETERMINISTIC=1 -DWINDOW=1
 #define BF16 1
 #include "attention_backward.cuh"
+#include "attention_window.cuh"
 #include "common.cuh"
 #include "hopper.cuh"
 
@@ -60,6 +64,14 @@ struct Work {
   int end;
   bool down;
   int steps;
+#if WINDOW
+  int stop;  // end of the blocks of rows that see any of the keys
+  int window;
+  int sinks;
+#define ROWS_END stop
+#else
+#define ROWS_END end
+#endif
 };
 
 struct Shared {
@@ -183,8 +195,8 @@ DEVICE void load_step(Shared& s, const TensorMap& q, const TensorMap& dO, const 
   bulkLoad(s.delta[stage], delta + stats, ROWS * 4, &s.dO_full[stage]);
   s.next.step++;
   s.next.rows += w.down ? -1 : 1;
-  if (s.next.rows < w.from || s.next.rows == w.end) {
-    s.next.rows = w.down ? w.end - 1 : w.from;
+  if (s.next.rows < w.from || s.next.rows == w.ROWS_END) {
+    s.next.rows = w.down ? w.ROWS_END - 1 : w.from;
     s.next.index++;
   }
 }
@@ -206,6 +218,14 @@ DEVICE void query_gradients(Shared& s, const TensorMap& q, const TensorMap& dO, 
 #if DETERMINISTIC
     int last = min(w.blocks - 1, ((s.rows[i % STAGES] + 1) * ROWS - 1) / KEYS);
     int before = w.down ? w.block : last - w.block;  // blocks whose turn comes first
+#if WINDOW
+    // Blocks between sinks and window do not take part.
+    int sink_blocks = ceil_div(w.sinks, KEYS);
+    if (w.down == (w.block >= sink_blocks)) {
+      int oldest = max(s.rows[i % STAGES] * ROWS - w.window + 1, 0) / KEYS;
+      before -= max(oldest - sink_blocks, 0);
+    }
+#endif
 #endif
     int stage = i % DS_STAGES;
 #if DETERMINISTIC
@@ -307,6 +327,21 @@ DEVICE void announce(u64* bar) {
   }
 }
 
+// Hides what lies `window` and more before the rows: of rows row + 8 j and row + 8 j + 1 the keys
+// `key` and `key` + 8.
+DEVICE void hide_old(float (&scores)[ROWS / 2], int row, int key, int window, int sinks) {
+  float hidden = __int_as_float(0xff800000);
+  int gone = key < sinks ? 0x7fffffff : key + window - row;
+  int gone8 = key + 8 < sinks ? 0x7fffffff : key + 8 + window - row;
+#pragma unroll
+  for (int j = 0; j < ROWS / 8; j++) {
+    scores[4 * j] = 8 * j >= gone ? hidden : scores[4 * j];
+    scores[4 * j + 1] = 8 * j + 1 >= gone ? hidden : scores[4 * j + 1];
+    scores[4 * j + 2] = 8 * j >= gone8 ? hidden : scores[4 * j + 2];
+    scores[4 * j + 3] = 8 * j + 1 >= gone8 ? hidden : scores[4 * j + 3];
+  }
+}
+
 // S^T of ROWS rows from t on becomes P^T, an operand; what lies before `key` and `key` + 8 is
 // hidden.
 DEVICE void probabilities(float (&scores)[ROWS / 2], u32 (&p)[ROWS / 4], const float* lse2,
@@ -391,7 +426,12 @@ DEVICE void key_gradients(Shared& s, bf16* dk, bf16* dv, long long dk_row, long 
     int stage = i % STAGES;
     mbarrierWait(&s.q_full[stage], i / STAGES % 2);
     int t = s.rows[stage] * ROWS;
+#if WINDOW
+    bool gone = own >= s.work.sinks && t - (own + 63) >= s.work.window;
+    if (t + ROWS <= own || gone) {
+#else
     if (t + ROWS <= own) {  // all rows come before the keys
+#endif
       const u32 nothing[ROWS / 4] = {};
       store_dS(i, nothing);
       continue;
@@ -412,6 +452,11 @@ DEVICE void key_gradients(Shared& s, bf16* dk, bf16* dv, long long dk_row, long 
     wgmmaCommit();
     wgmmaWait<0>();
     wgmmaPin(scores);
+#if WINDOW
+    if (t + ROWS - 1 - own >= s.work.window) {
+      hide_old(scores, t + threadIdx.x % 4 * 2, key, s.work.window, s.work.sinks);
+    }
+#endif
     probabilities(scores, p, s.lse2[stage], scale2, t < own + 63, t, key);
     mbarrierWait(&s.dO_full[stage], i / STAGES % 2);
     wgmmaFence();
@@ -465,7 +510,8 @@ extern "C" __global__ void __launch_bounds__(THREADS, 1)
                               bf16* __restrict__ dk, bf16* __restrict__ dv,
                               const __grid_constant__ Heads list, int heads, int kv_heads,
                               int batch, int T, int padded, long long dk_row, long long dv_row,
-                              int together, int down, float scale, float scale2) {
+                              int together, int down, float scale,
+                              float scale2 WINDOW_ARGUMENTS) {
 #if defined(__CUDA_ARCH_FEAT_SM90_ALL)
   extern __shared__ __align__(1024) unsigned char memory[];
   Shared& s = *reinterpret_cast<Shared*>(memory);
@@ -482,7 +528,15 @@ extern "C" __global__ void __launch_bounds__(THREADS, 1)
   w.from = w.block * KEYS / ROWS;
   w.end = ceil_div(T, ROWS);
   w.down = down != 0;
-  w.steps = (list.start[w.kv + 1] - list.start[w.kv]) * (w.end - w.from);
+#if WINDOW
+  w.stop = w.end;
+  w.window = window;
+  w.sinks = sinks;
+  if (w.block * KEYS >= sinks) {
+    w.stop = min(w.end, ((w.block + 1) * KEYS + window - 2) / ROWS + 1);
+  }
+#endif
+  w.steps = (list.start[w.kv + 1] - list.start[w.kv]) * (w.ROWS_END - w.from);
   if (threadIdx.x == GROUPS * 128) {
     mbarrierInit(&s.kv_full, 1);
     for (int i = 0; i < STAGES; i++) {
@@ -502,7 +556,7 @@ extern "C" __global__ void __launch_bounds__(THREADS, 1)
         tmaLoad(s.v[p], &v, &s.kv_full, p * PANEL, w.block * KEYS, w.kv, w.b);
       }
       s.next.step = 0;
-      s.next.rows = w.down ? w.end - 1 : w.from;
+      s.next.rows = w.down ? w.ROWS_END - 1 : w.from;
       s.next.index = list.start[w.kv];
       for (int i = 0; i < min(STAGES - 1, w.steps); i++) {
         load_step(s, q, dO, lse2, delta, list, heads, padded, w);

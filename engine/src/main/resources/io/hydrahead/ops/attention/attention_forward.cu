@@ -6,8 +6,11 @@
 // nvrtc: -DBF16=1 -DHEAD_DIM=128
 // nvrtc: -DBF16=0 -DHEAD_DIM=20
 // nvrtc: -DBF16=0 -DHEAD_DIM=128
+// nvrtc: -DBF16=1 -DHEAD_DIM=64 -DWINDOW=1
+// nvrtc: -DBF16=0 -DHEAD_DIM=64 -DWINDOW=1
 #include "attention_forward.cuh"
 #include "attention_keys.cuh"
+#include "attention_window.cuh"
 #include "common.cuh"
 #include "hopper.cuh"
 
@@ -43,6 +46,10 @@ struct Arguments {
   int heads;
   int offset;     // absolute position of query row 0; keys = offset + T
   float scale;
+#if WINDOW
+  int window;
+  int sinks;
+#endif
 };
 
 /** What a block works on. */
@@ -51,6 +58,10 @@ struct Job {
   int head;
   int first;     // query row
   int tiles;     // of keys
+#if WINDOW
+  int oldest;    // tile of the first key in the first row's window
+  int sinkTiles; // tiles with sinks
+#endif
   int keys;
   const elem *q; // row `first`
   const elem *k;
@@ -65,11 +76,25 @@ DEVICE Job jobOf(const Arguments &a, const Heads &heads) {
   job.first = (gridDim.y - 1 - blockIdx.y) * BM;
   job.keys = a.offset + a.queries;
   job.tiles = (a.offset + min(job.first + BM, a.queries) - 1) / BN + 1;
+#if WINDOW
+  job.oldest = max(a.offset + job.first - a.window + 1, 0) / BN;
+  job.sinkTiles = (a.sinks + BN - 1) / BN;
+#endif
   job.q = a.q + ((long long)job.batch * a.queries + job.first) * a.queryStride + job.head * DIM;
   job.k = a.k.at + job.batch * a.k.batchStride + heads.kv[i] * a.k.headStride;
   job.v = a.v.at + job.batch * a.v.batchStride + heads.kv[i] * a.v.headStride;
   return job;
 }
+
+// The key tile before tile n that any row sees, or -1; and going there.
+#if WINDOW
+DEVICE int before(const Job &job, int n) { return n == job.oldest && n > job.sinkTiles ? job.sinkTiles - 1 : n - 1; }
+#define BEFORE(n) before(job, n)
+#define GO_BACK(n) n = before(job, n)
+#else
+#define BEFORE(n) n - 1
+#define GO_BACK(n) n--
+#endif
 
 DEVICE float *lseAt(const Arguments &a, const Job &job, int row) {
   return a.lse + ((long long)job.batch * a.heads + job.head) * a.queries + job.first + row;
@@ -104,6 +129,9 @@ extern "C" __global__ void __launch_bounds__(THREADS)
   int row = 16 * warp + lane / 4;
   int column = 2 * (lane % 4);
   float scale2 = a.scale * LOG2E;
+#if WINDOW
+  int window = a.window, sinks = a.sinks;
+#endif
 
   auto fetch = [&](int n, int stage) {
     if (n >= 0) {
@@ -137,8 +165,8 @@ extern "C" __global__ void __launch_bounds__(THREADS)
   int position = a.offset + job.first + row;
 
   int stage = 0;
-  for (int n = job.tiles - 1; n >= 0; n--) {
-    fetch(n - 1, stage ^ 1);
+  for (int n = job.tiles - 1; n >= 0; GO_BACK(n)) {
+    fetch(BEFORE(n), stage ^ 1);
     cpAsyncWait<1>();
     __syncthreads();
     unsigned kBase = sharedAddress(tiles + stage * 2 * BN * D), vBase = kBase + BN * D * 2;
@@ -161,12 +189,16 @@ extern "C" __global__ void __launch_bounds__(THREADS)
         mma16816(y[0], y[1], y[2], y[3], left[0], left[1], left[2], left[3], b2, b3);
       }
     }
-    if ((n + 1) * BN - 1 > a.offset + job.first) {
+    bool masked = (n + 1) * BN - 1 > a.offset + job.first;
+#if WINDOW
+    masked |= a.offset + job.first + BM - 1 - n * BN >= window;
+#endif
+    if (masked) {
 #pragma unroll
       for (int j = 0; j < BN / 8; j++) {
 #pragma unroll
         for (int e = 0; e < 4; e++) {
-          if (n * BN + 8 * j + column + e % 2 > position + e / 2 * 8) {
+          if (hidden(n * BN + 8 * j + column + e % 2, position + e / 2 * 8 WINDOW_VALUES)) {
             s[j][e] = NO_SCORE;
           }
         }
@@ -276,12 +308,15 @@ extern "C" __global__ void __launch_bounds__(THREADS)
   Job job = jobOf(a, heads);
   int x = threadIdx.x % 16, y = threadIdx.x / 16;
   float scale2 = a.scale * LOG2E;
+#if WINDOW
+  int window = a.window, sinks = a.sinks;
+#endif
   loadRows(q, STRIDE, job.q, a.queryStride, 0, BM, a.queries - job.first);
   float o[4][PARTS][4] = {};
   float max[4] = {NO_SCORE, NO_SCORE, NO_SCORE, NO_SCORE};
   float sum[4] = {0, 0, 0, 0};
 
-  for (int n = job.tiles - 1; n >= 0; n--) {
+  for (int n = job.tiles - 1; n >= 0; GO_BACK(n)) {
     __syncthreads();
     loadRows(k, STRIDE, job.k, a.k.tokenStride, n * BN, BN, job.keys);
     loadRows(v, D, job.v, a.v.tokenStride, n * BN, BN, job.keys);
@@ -314,6 +349,9 @@ extern "C" __global__ void __launch_bounds__(THREADS)
 #pragma unroll
       for (int j = 0; j < PER_THREAD; j++) {
         s[r][j] = x + 16 * j <= last ? s[r][j] : NO_SCORE;
+#if WINDOW
+        s[r][j] = last - (x + 16 * j) >= window && n * BN + x + 16 * j >= sinks ? NO_SCORE : s[r][j];
+#endif
         m = fmaxf(m, s[r][j]);
       }
       m = fmaxf(max[r], warp_max<16>(m));

@@ -14,7 +14,10 @@
 // nvrtc: -DHEAD_DIM=32
 // nvrtc: -DHEAD_DIM=128
 // nvrtc: -DHEAD_DIM=256
+// nvrtc: -DHEAD_DIM=32 -DWINDOW=1
+// nvrtc: -DHEAD_DIM=128 -DWINDOW=1
 #include "attention_forward.cuh"
+#include "attention_window.cuh"
 #include "hopper.cuh"
 
 #if !defined(__CUDA_ARCH__) || defined(__CUDA_ARCH_FEAT_SM90_ALL)
@@ -56,6 +59,10 @@ struct Sizes {
   int chunks;   // chunks of the longest query tile
   int section;  // heads (of all sequences) worked on at a time
   float scale;
+#if WINDOW
+  int window;
+  int sinks;
+#endif
 };
 
 /** Of query tiles in chunks; unused when chunks = 1. A slot is (batch, head, query tile, chunk). */
@@ -66,10 +73,28 @@ struct Workspace {
   int *counter;       // two zeros, which stay zeros
 };
 
+/** Key tiles between sinks and window that no row of query tile `tile` sees: they are skipped and not counted. */
+HOPPER_FN int hiddenTiles(const Sizes &s, int tile) {
+#if WINDOW
+  int oldest = max(s.offset + tile * BM - s.window + 1, 0);
+  return max(oldest / BN - (s.sinks + BN - 1) / BN, 0);
+#else
+  return 0;
+#endif
+}
+
 /** Key tiles that query tile `tile` sees. */
 HOPPER_FN int keyTiles(const Sizes &s, int tile) {
   int last = min((tile + 1) * BM, s.queries) - 1;
-  return (s.offset + last) / BN + 1;
+  return (s.offset + last) / BN + 1 - hiddenTiles(s, tile);
+}
+
+/** First key of tile n of those that query tile `tile` sees. */
+HOPPER_FN int firstKey(const Sizes &s, int tile, int n) {
+#if WINDOW
+  n += n * BN < s.sinks ? 0 : hiddenTiles(s, tile);
+#endif
+  return n * BN;
 }
 
 /** One item of work, as the producer hands it to the consumers. */
@@ -155,13 +180,13 @@ HOPPER_FN void produce(Shared &sh, const TensorMap *qMap, const TensorMap *kMap,
         int stage = (item.to - 1 - n) % STAGES;
         k.wait(sh.kEmpty, stage);
         mbarrierArriveExpect(&sh.kFull[stage], TILE);
-        loadTile<BN>(sh.k[stage], kMap, &sh.kFull[stage], n * BN, kvHead, item.batch);
+        loadTile<BN>(sh.k[stage], kMap, &sh.kFull[stage], firstKey(s, item.tile, n), kvHead, item.batch);
       };
       auto loadV = [&](int n) {
         int stage = (item.to - 1 - n) % STAGES;
         v.wait(sh.vEmpty, stage);
         mbarrierArriveExpect(&sh.vFull[stage], TILE);
-        loadTile<BN>(sh.v[stage], vMap, &sh.vFull[stage], n * BN, kvHead, item.batch);
+        loadTile<BN>(sh.v[stage], vMap, &sh.vFull[stage], firstKey(s, item.tile, n), kvHead, item.batch);
       };
       loadK(item.to - 1);
       mbarrierWait(&sh.qEmpty, qParity);
@@ -226,6 +251,17 @@ HOPPER_FN void maskTile(float (&s)[BN / 2], int limit0, int limit1) {
     s[4 * j + 1] = 8 * j + 1 > limit0 ? NO_SCORE : s[4 * j + 1];
     s[4 * j + 2] = 8 * j > limit1 ? NO_SCORE : s[4 * j + 2];
     s[4 * j + 3] = 8 * j + 1 > limit1 ? NO_SCORE : s[4 * j + 3];
+  }
+}
+
+/** Hides the columns from `sinks` on that come before each row's window. */
+HOPPER_FN void maskOld(float (&s)[BN / 2], int oldest0, int oldest1, int sinks) {
+#pragma unroll
+  for (int j = 0; j < BN / 8; j++) {
+    s[4 * j] = 8 * j < oldest0 && 8 * j >= sinks ? NO_SCORE : s[4 * j];
+    s[4 * j + 1] = 8 * j + 1 < oldest0 && 8 * j + 1 >= sinks ? NO_SCORE : s[4 * j + 1];
+    s[4 * j + 2] = 8 * j < oldest1 && 8 * j >= sinks ? NO_SCORE : s[4 * j + 2];
+    s[4 * j + 3] = 8 * j + 1 < oldest1 && 8 * j + 1 >= sinks ? NO_SCORE : s[4 * j + 3];
   }
 }
 
@@ -452,11 +488,26 @@ HOPPER_FN void consume(Shared &sh, const TensorMap *oMap, float *lse, const Work
     wgmmaWait<0>();
     wgmmaPin(scores);
     release(&sh.kEmpty[0]);
-    maskTile(scores, position - n * BN - column, position + 8 - n * BN - column);
+    int key = firstKey(s, item.tile, n);
+    maskTile(scores, position - key - column, position + 8 - key - column);
+#if WINDOW
+    auto hideOld = [&](int key) {
+      int oldest = position - s.window + 1 - key - column;
+      maskOld(scores, oldest, oldest + 8, s.sinks - key - column);
+    };
+    hideOld(key);
+#endif
     softmax<true>(scores, p, rows, scale2);
     clear(o);
     // Tiles whose last key the first query row does not see need the mask.
     int unmasked = (s.offset + item.tile * BM + 1) / BN;
+#if WINDOW
+    // So do those whose first key the last row does not see.
+    auto edge = [&](int n) {
+      int first = firstKey(s, item.tile, n);
+      return first >= unmasked * BN || s.offset + (item.tile + 1) * BM - 1 - first >= s.window;
+    };
+#endif
     // Scores of tile n in this stage, values of tile n + 1 in the other; then weights of tile n.
     auto step = [&](int stage, bool masked) {
       k.wait(sh.kFull, stage);
@@ -475,7 +526,11 @@ HOPPER_FN void consume(Shared &sh, const TensorMap *oMap, float *lse, const Work
       release(&sh.vEmpty[1 - stage]);
       if (masked || !softmaxOldMaximum(scores, p, rows, scale2)) {
         if (masked) {
-          maskTile(scores, position - n * BN - column, position + 8 - n * BN - column);
+          int key = firstKey(s, item.tile, n);
+          maskTile(scores, position - key - column, position + 8 - key - column);
+#if WINDOW
+          hideOld(key);
+#endif
         }
         softmax<false>(scores, p, rows, scale2);
         scaleRows(o, rows.factor);
@@ -483,6 +538,13 @@ HOPPER_FN void consume(Shared &sh, const TensorMap *oMap, float *lse, const Work
     };
     int stage = 0;
     n--;
+#if WINDOW
+#pragma unroll 1
+    for (; n >= item.from; n--) {
+      stage ^= 1;
+      step(stage, edge(n));
+    }
+#else
     if (UNROLLED) {
 #pragma unroll 1
       for (; n >= item.from; n--) {
@@ -506,6 +568,7 @@ HOPPER_FN void consume(Shared &sh, const TensorMap *oMap, float *lse, const Work
         step(stage, false);
       }
     }
+#endif
     if (!OUTPUT_IN_Q) {
       release(&sh.qEmpty);
     }

@@ -2,6 +2,7 @@ package io.hydrahead.ops.attention;
 
 import io.hydrahead.ops.Samples;
 import io.hydrahead.ops.attention.CausalAttention.Shape;
+import io.hydrahead.ops.attention.CausalAttention.Window;
 import io.hydrahead.tensor.DType;
 import io.hydrahead.tensor.Tensor;
 import java.util.List;
@@ -24,6 +25,19 @@ record AttentionCase(Shape shape, int[] kvOf, Tensor q, Tensor k, Tensor v, Tens
         Samples.normal(r, (long) batch * tokens, (long) kvHeads * d),
         Samples.normal(r, (long) batch * tokens, (long) kvHeads * d),
         Samples.normal(r, (long) batch * tokens, (long) kvOf.length * d));
+  }
+
+  /** The same of queries that see a window. */
+  AttentionCase seeing(int window, int sinks) {
+    Shape s = shape;
+    Window w = new Window(window, sinks);
+    return new AttentionCase(
+        new Shape(s.batch(), s.queries(), s.heads(), s.kvHeads(), s.headDim(), s.scale(), w),
+        kvOf,
+        q,
+        k,
+        v,
+        dO);
   }
 
   /** The same with tensors that exist in {@code type}. */

@@ -42,9 +42,49 @@ class CausalAttentionTest {
   })
   @Tag("scalar")
   void outputsAndGradients(int batch, int tokens, int d, double spread) {
-    AttentionCase c =
+    agree(
         AttentionCase.random(
-            tokens + d, batch, tokens, 4, d, spread, 0, 2, 2, 0, 2); // 1 and 3 idle
+            tokens + d, batch, tokens, 4, d, spread, 0, 2, 2, 0, 2), // 1 and 3 idle
+        spread > 1 ? 1e-4 : 5e-6);
+  }
+
+  /** Windows and sinks that end inside, between and at the borders of blocks. */
+  @ParameterizedTest
+  @CsvSource({
+    "1, 20, 32, 8, 4",
+    "2, 130, 6, 1, 0",
+    "1, 207, 20, 1, 3",
+    "1, 300, 32, 64, 4",
+    "2, 300, 16, 100, 0",
+    "1, 400, 64, 63, 65",
+    "1, 700, 32, 129, 130",
+    "1, 1000, 2, 257, 4",
+    "1, 200, 32, 199, 1",
+    "1, 200, 32, 199, 0",
+    "1, 200, 32, 5000, 4"
+  })
+  @Tag("scalar")
+  void windows(int batch, int tokens, int d, int window, int sinks) {
+    agree(
+        AttentionCase.random(tokens + d, batch, tokens, 2, d, 1, 0, 1, 1).seeing(window, sinks),
+        5e-6);
+  }
+
+  /** What a window hides does not matter, however large its scores and values are. */
+  @Test
+  void hiddenKeysDoNotMatter() {
+    AttentionCase c = AttentionCase.random(2, 1, 200, 1, 16, 1, 0).seeing(50, 2);
+    Tensor whole = c.run(CPU).o();
+    for (int i = 2 * 16; i < 100 * 16; i++) {
+      c.k().set(i, 1000 * c.k().get(i));
+      c.v().set(i, 1e6f);
+    }
+    Tensor loud = c.run(CPU).o();
+    assertThat(loud.rows(150, 50).toFloats()).isEqualTo(whole.rows(150, 50).toFloats());
+    assertThat(loud.rows(0, 2).toFloats()).isEqualTo(whole.rows(0, 2).toFloats());
+  }
+
+  private static void agree(AttentionCase c, double tolerance) {
     AttentionCase.Result expected = c.run(REFERENCE);
     AttentionCase.Result actual = c.run(CPU);
     assertThat(Samples.relativeL2(actual.o(), expected.o())).as("o").isLessThan(2e-6);
@@ -53,16 +93,23 @@ class CausalAttentionTest {
     for (int i = 0; i < 3; i++) {
       assertThat(Samples.relativeL2(actual.gradients().get(i), expected.gradients().get(i)))
           .as(names[i])
-          .isLessThan(spread > 1 ? 1e-4 : 5e-6);
+          .isLessThan(tolerance);
     }
   }
 
   /** Queries in pieces against a cache of more capacity than is filled; the rest is NaN. */
   @ParameterizedTest
-  @CsvSource({"207, 32", "130, 20", "300, 64", "1500, 6"})
-  void cacheInPiecesIsTheSameBits(int tokens, int d) {
+  @CsvSource({
+    "207, 32, 10000, 0",
+    "130, 20, 10000, 0",
+    "300, 64, 10000, 0",
+    "1500, 6, 10000, 0",
+    "300, 32, 60, 4",
+    "1500, 6, 130, 0"
+  })
+  void cacheInPiecesIsTheSameBits(int tokens, int d, int window, int sinks) {
     int[] kvOf = {0, 0, 1};
-    AttentionCase c = AttentionCase.random(3, 1, tokens, 2, d, 1, kvOf);
+    AttentionCase c = AttentionCase.random(3, 1, tokens, 2, d, 1, kvOf).seeing(window, sinks);
     Tensor whole = c.run(CPU).o();
     int capacity = tokens + 5;
     Tensor keys = cache(c.k(), tokens, capacity, d);
@@ -74,7 +121,7 @@ class CausalAttentionTest {
       if (n <= 0) {
         continue;
       }
-      Shape s = new Shape(1, n, 3, 2, d, c.shape().scale());
+      Shape s = new Shape(1, n, 3, 2, d, c.shape().scale(), c.shape().window());
       Tensor o = Samples.unwritten(n, 3L * d);
       one.forward(s, kvOf, cuts[i], c.q().rows(cuts[i], n), keys, values, o, null);
       assertThat(o.toFloats())

@@ -47,6 +47,28 @@ class CudaAttentionBackwardTest extends CudaOpsTesting {
     agree(c, DType.BF16, 1e-2);
   }
 
+  /** Windows and sinks that end inside, between and at the borders of tiles. */
+  @ParameterizedTest
+  @CsvSource({
+    "1, 300, 20, 64, 4",
+    "2, 520, 32, 1, 0",
+    "1, 1300, 32, 257, 4",
+    "1, 1300, 32, 193, 200",
+    "2, 700, 64, 128, 0",
+    "1, 1100, 64, 100, 130",
+    "1, 1000, 128, 250, 4",
+    "1, 700, 128, 65, 0",
+    "1, 640, 48, 127, 65",
+    "1, 300, 112, 33, 1",
+    "1, 300, 128, 299, 0"
+  })
+  void windows(int batch, int tokens, int d, int window, int sinks) {
+    AttentionCase c =
+        AttentionCase.random(tokens + d, batch, tokens, 2, d, 1, 0, 1, 1).seeing(window, sinks);
+    agree(c, DType.F32, 5e-6);
+    agree(c, DType.BF16, 1e-2);
+  }
+
   /** One token: probabilities of 1, gradients of zero but for v's. */
   @ParameterizedTest
   @ValueSource(ints = {32, 48, 128})
@@ -90,6 +112,11 @@ class CudaAttentionBackwardTest extends CudaOpsTesting {
   @ValueSource(ints = {32, 48, 64, 128})
   void everyDeterministicRunGivesTheSameBits(int d) {
     AttentionCase c = AttentionCase.random(8, 3, 520, 4, d, 1, 0, 1, 1, 2, 3, 3, 3);
+    sameBits(c);
+    sameBits(c.seeing(150, 70));
+  }
+
+  private void sameBits(AttentionCase c) {
     List<Tensor> first = run(c, DType.BF16, true, false);
     for (int run = 0; run < 3; run++) {
       List<Tensor> again = run(c, DType.BF16, true, false);

@@ -71,6 +71,32 @@ class CudaCausalAttentionTest extends CudaOpsTesting {
     check(c, DType.BF16, 1e-2, 1e-5);
   }
 
+  /** Windows and sinks that end inside, between and at the borders of tiles. */
+  @ParameterizedTest
+  @CsvSource({
+    "1, 20, 32, 8, 4, 3",
+    "1, 300, 20, 64, 4, 3",
+    "2, 520, 32, 1, 0, 3",
+    "1, 1300, 32, 257, 4, 3",
+    "1, 1300, 32, 193, 200, 1",
+    "2, 700, 64, 128, 0, 3",
+    "1, 2100, 64, 1000, 130, 1",
+    "1, 1000, 128, 250, 4, 3",
+    "1, 2000, 128, 900, 4, 1",
+    "1, 640, 48, 127, 65, 3",
+    "1, 700, 256, 100, 4, 3",
+    "1, 300, 128, 299, 0, 1"
+  })
+  void windows(int batch, int tokens, int d, int window, int sinks, int heads) {
+    int[] kvOf = heads == 1 ? new int[] {0} : new int[] {0, 1, 1};
+    AttentionCase c =
+        AttentionCase.random(tokens + d, batch, tokens, 2, d, 1, kvOf).seeing(window, sinks);
+    check(c, DType.F32, 2e-6, 2e-6);
+    if (d % 16 == 0) {
+      check(c, DType.BF16, 1e-2, 1e-5);
+    }
+  }
+
   /** One head: long rows are cut into chunks of keys, whose parts are added in a fixed order. */
   @ParameterizedTest
   @CsvSource({"1500, 128", "2000, 32", "1025, 64"})
@@ -118,10 +144,19 @@ class CudaCausalAttentionTest extends CudaOpsTesting {
 
   /** Queries in pieces against a cache of more capacity than is filled; the rest is NaN. */
   @ParameterizedTest
-  @CsvSource({"207, 32, BF16", "300, 64, BF16", "1500, 128, BF16", "130, 20, F32", "300, 128, F32"})
-  void cacheInPieces(int tokens, int d, DType type) {
+  @CsvSource({
+    "207, 32, BF16, 10000, 0",
+    "300, 64, BF16, 10000, 0",
+    "1500, 128, BF16, 10000, 0",
+    "130, 20, F32, 10000, 0",
+    "300, 128, F32, 10000, 0",
+    "900, 32, BF16, 100, 4",
+    "900, 128, BF16, 200, 0",
+    "300, 20, F32, 50, 4"
+  })
+  void cacheInPieces(int tokens, int d, DType type, int window, int sinks) {
     int[] kvOf = {0, 0, 1};
-    AttentionCase c = AttentionCase.random(3, 1, tokens, 2, d, 1, kvOf);
+    AttentionCase c = AttentionCase.random(3, 1, tokens, 2, d, 1, kvOf).seeing(window, sinks);
     Tensor q = rounded(c.q(), type);
     Tensor whole = Samples.unwritten(q.shape());
     REFERENCE.forward(
@@ -134,7 +169,7 @@ class CudaCausalAttentionTest extends CudaOpsTesting {
       if (n <= 0) {
         continue;
       }
-      Shape s = new Shape(1, n, 3, 2, d, c.shape().scale());
+      Shape s = new Shape(1, n, 3, 2, d, c.shape().scale(), c.shape().window());
       Tensor piece = upload(q.rows(cuts[i], n), type);
       Tensor o = empty(type, n, 3L * d);
       cuda.forward(s, kvOf, cuts[i], piece, keys, values, o, null);

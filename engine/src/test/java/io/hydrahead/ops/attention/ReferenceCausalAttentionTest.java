@@ -5,9 +5,12 @@ import static org.assertj.core.api.Assertions.within;
 
 import io.hydrahead.ops.Samples;
 import io.hydrahead.ops.attention.CausalAttention.Shape;
+import io.hydrahead.ops.attention.CausalAttention.Window;
 import io.hydrahead.tensor.Tensor;
 import java.util.List;
 import org.junit.jupiter.api.Test;
+import org.junit.jupiter.params.ParameterizedTest;
+import org.junit.jupiter.params.provider.CsvSource;
 
 /** The reference against values by hand and against finite differences. */
 class ReferenceCausalAttentionTest {
@@ -28,8 +31,29 @@ class ReferenceCausalAttentionTest {
   }
 
   @Test
-  void gradientsAreThoseOfFiniteDifferences() {
-    AttentionCase c = AttentionCase.random(5, 2, 13, 3, 6, 1.0, 0, 2, 2);
+  void windowsByHand() {
+    // Equal scores: a row is the mean of the values that it sees.
+    Tensor q = Samples.filled(() -> 0, 5, 1);
+    Tensor v = Tensor.of(new float[] {1, 10, 100, 1000, 10000}, 5, 1);
+    assertThat(mean(new Window(2, 0), q, v)).containsExactly(1f, 5.5f, 55f, 550f, 5500f);
+    assertThat(mean(new Window(1, 0), q, v)).containsExactly(1f, 10f, 100f, 1000f, 10000f);
+    assertThat(mean(new Window(2, 1), q, v)).containsExactly(1f, 5.5f, 37f, 367f, 11001 / 3f);
+    assertThat(mean(new Window(1, 2), q, v)).containsExactly(1f, 5.5f, 37f, 337f, 10011 / 3f);
+    assertThat(mean(new Window(3, 1), q, v)).containsExactly(1f, 5.5f, 37f, 277.75f, 11101 / 4f);
+    assertThat(mean(new Window(2, 3), q, v)).containsExactly(mean(Window.ALL, q, v));
+  }
+
+  private static float[] mean(Window window, Tensor q, Tensor v) {
+    Tensor o = Samples.unwritten(5, 1);
+    Shape s = new Shape(1, 5, 1, 1, 1, 1f, window);
+    OP.forward(s, new int[] {0}, 0, q, q, v, o, null);
+    return o.toFloats();
+  }
+
+  @ParameterizedTest
+  @CsvSource({"13, 0", "4, 0", "5, 2", "1, 1"})
+  void gradientsAreThoseOfFiniteDifferences(int window, int sinks) {
+    AttentionCase c = AttentionCase.random(5, 2, 13, 3, 6, 1.0, 0, 2, 2).seeing(window, sinks);
     AttentionCase.Result r = c.run(OP);
     List<Tensor> inputs = List.of(c.q(), c.k(), c.v());
     for (int i = 0; i < 3; i++) {
