@@ -173,11 +173,12 @@ public final class Session implements AutoCloseable {
     return capacity;
   }
 
-  /** Bytes of the keys and values of all positions that there is room for. */
+  /** Bytes of the keys and values of all positions that there is room for, or a window keeps. */
   public long kvBytes() {
     long bytes = 0;
     for (LayerCache c : caches) {
       bytes += c.keys == null ? 0 : c.keys.bytes() + c.values.bytes();
+      bytes += c.window == null ? 0 : c.window.keys.bytes() + c.window.values.bytes();
     }
     return bytes;
   }
