@@ -155,8 +155,9 @@ public final class CublasLt implements AutoCloseable {
 
   /**
    * Whether the algorithm for a shape is the fastest of several that were timed at its first use
-   * outside of a recording, instead of the one that cuBLASLt thinks best. Off at first, because a
-   * choice by the clock may differ from run to run, and with it the last bits.
+   * outside of a recording, instead of the one that cuBLASLt thinks best; for large products of
+   * round sizes. Off at first, because a choice by the clock may differ from run to run, and with
+   * it the last bits.
    */
   public void tuned(boolean on) {
     tuned = on;
@@ -182,6 +183,14 @@ public final class CublasLt implements AutoCloseable {
     int alignA;
     int alignB;
     int alignC;
+
+    /**
+     * Products that come again and again: of a training step or a full piece of a text, not those
+     * of texts of any length, each of which would be tuned for itself.
+     */
+    boolean worthTuning() {
+      return 2.0 * m * n * k >= 2e10 && m % 64 == 0 && n % 64 == 0 && k % 64 == 0;
+    }
 
     Shape copy() {
       Shape s = new Shape();
@@ -269,7 +278,7 @@ public final class CublasLt implements AutoCloseable {
       long layoutB = layout(out, s.type, s.transB ? s.k : s.n, s.transB ? s.n : s.k, s.ldb);
       long layoutC = layout(out, s.typeC, s.n, s.m, s.ldc);
       Plan plan = new Plan(s, description, layoutA, layoutB, layoutC, 0);
-      int wanted = tuned && !device.capturing() ? CANDIDATES : 1;
+      int wanted = tuned && s.worthTuning() && !device.capturing() ? CANDIDATES : 1;
       MemorySegment results = arena.allocate(wanted * RESULT_BYTES, 8);
       int found = suggestions(plan, wanted, results, temporary);
       long algorithm = results.address(); // a result begins with the algorithm
