@@ -73,6 +73,11 @@ public record CellResult(
     AtomicFile.write(file, ReadableJson.text(toJson()));
   }
 
+  /** The file's content in one line. */
+  public String line() {
+    return toJson().toString();
+  }
+
   private ObjectNode toJson() {
     ObjectNode o = Json.object();
     o.put("schema", "hydrahead.study.cell").put("schema_version", SCHEMA_VERSION);
@@ -119,7 +124,11 @@ public record CellResult(
    * @throws io.hydrahead.tensor.InputException naming the file and the field that is wrong
    */
   public static CellResult read(Path file) {
-    Fields f = Fields.read(file);
+    return read(Fields.read(file));
+  }
+
+  /** Reads a cell from its JSON object. */
+  public static CellResult read(Fields f) {
     if (f.integer("schema_version", 0, 1_000_000) != SCHEMA_VERSION) {
       throw f.error("schema_version", "is unknown; this program reads version " + SCHEMA_VERSION);
     }

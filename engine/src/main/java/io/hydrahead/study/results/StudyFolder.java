@@ -1,7 +1,9 @@
 package io.hydrahead.study.results;
 
+import io.hydrahead.checkpoint.AtomicFile;
 import io.hydrahead.json.Fields;
 import io.hydrahead.json.Json;
+import io.hydrahead.json.ReadableJson;
 import io.hydrahead.study.eval.CellResult;
 import io.hydrahead.study.stats.Roles;
 import io.hydrahead.study.stats.StudyCells;
@@ -12,6 +14,7 @@ import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.LinkedHashSet;
 import java.util.List;
+import java.util.Map;
 import java.util.Optional;
 import java.util.Set;
 import java.util.TreeMap;
@@ -21,11 +24,15 @@ import tools.jackson.databind.JsonNode;
 
 /**
  * The folder of a study's results: {@code study.json} and, for each arm and seed, {@code
- * <arm>/seed-<n>/} with {@code arm.json}, {@code cells/*.json} and perhaps {@code speed.json}.
+ * <arm>/seed-<n>/} with {@code arm.json}, perhaps {@code speed.json}, and the finished cells:
+ * {@code cells/*.json} as the runs write them, or {@code cells.jsonl} with one a line, as they are
+ * kept.
  */
 final class StudyFolder {
   private static final String SEED = "seed-";
+  private static final String LINES = "cells.jsonl";
 
+  private final Path folder;
   private final JsonNode study;
   private final Roles roles;
   private final StudyCells cells;
@@ -36,6 +43,7 @@ final class StudyFolder {
    * @throws InputException if the folder is none, or a file in it is damaged
    */
   StudyFolder(Path folder) {
+    this.folder = folder;
     Path file = folder.resolve("study.json");
     if (!Files.isRegularFile(file)) {
       throw new InputException(
@@ -76,6 +84,51 @@ final class StudyFolder {
         found.add(CellResult.read(cell));
       }
     }
+    Path lines = folder.resolve(LINES);
+    if (Files.isRegularFile(lines)) {
+      readLines(lines, found);
+    }
+  }
+
+  private static void readLines(Path file, List<CellResult> found) {
+    int n = 0;
+    try {
+      for (String line : Files.readAllLines(file)) {
+        String place = file + " line " + ++n;
+        found.add(CellResult.read(Fields.parse(line, place, file.getParent())));
+      }
+    } catch (IOException e) {
+      throw new InputException(file + ": cannot be read (" + e.getMessage() + ")", e);
+    }
+  }
+
+  /**
+   * Writes all that this folder holds to another, a line a cell: a study of thousands of cells
+   * becomes three files an arm and seed. Nothing is done where {@code to} is this folder.
+   */
+  void keep(Path to) {
+    if (to.toAbsolutePath().normalize().equals(folder.toAbsolutePath().normalize())) {
+      return;
+    }
+    AtomicFile.write(to.resolve("study.json"), ReadableJson.text(study));
+    Map<Path, StringBuilder> lines = new TreeMap<>();
+    for (CellResult c : cells.all()) {
+      Path run = Path.of(c.arm(), SEED + c.seed());
+      lines.computeIfAbsent(run, r -> new StringBuilder()).append(c.line()).append('\n');
+    }
+    for (ArmFacts a : arms) {
+      AtomicFile.write(
+          to.resolve(a.arm()).resolve(SEED + a.seed()).resolve("arm.json"),
+          ReadableJson.text(a.json()));
+    }
+    lines.forEach((run, text) -> {
+      AtomicFile.write(to.resolve(run).resolve(LINES), text.toString());
+      Path speed = folder.resolve(run).resolve("speed.json");
+      if (Files.isRegularFile(speed)) {
+        AtomicFile.write(
+            to.resolve(run).resolve("speed.json"), ReadableJson.text(Json.read(speed)));
+      }
+    });
   }
 
   private static List<Path> children(Path folder) {

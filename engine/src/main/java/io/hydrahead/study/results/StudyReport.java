@@ -50,6 +50,7 @@ public final class StudyReport {
     Map<String, String> figures = new Figures(folder, deciding, tables).draw();
     figures.forEach((name, svg) -> AtomicFile.write(files.resolve(name), svg));
     AtomicFile.write(files.resolve("summary.json"), ReadableJson.text(summary()));
+    folder.keep(files.resolve("raw"));
     AtomicFile.write(out.resolve("RESULTS.md"), document(deciding, figures, command));
   }
 
@@ -57,7 +58,7 @@ public final class StudyReport {
     RecallSection recall = new RecallSection(folder, deciding, tables);
     StatementsSection section = new StatementsSection(folder, statements);
     StringBuilder out = new StringBuilder("# Head-wise 7:1 against layer-wise 3:1\n\n");
-    out.append("Every number here is made from the JSON files of the runs by `")
+    out.append("Every number here is made from the runs' own files, kept in `study/raw`, by `")
         .append(command)
         .append("`.\n\n");
     out.append(recall.headline());

@@ -165,6 +165,22 @@ class StudyReportTest {
   }
 
   @Test
+  void whatIsKeptMakesTheSameDocument() throws Exception {
+    study(cells().stream().filter(c -> c.spec().length() < 20_000).toList());
+    new StudyReport(folder).write(folder.resolve("a"), "x");
+    Path raw = folder.resolve("a/study/raw");
+    try (Stream<Path> all = Files.walk(raw)) {
+      assertThat(all.filter(Files::isRegularFile)).hasSize(1 + 3 * 3 * HEADS.size());
+    }
+    new StudyReport(raw).write(folder.resolve("b"), "x");
+    assertThat(folder.resolve("b/RESULTS.md"))
+        .hasSameTextualContentAs(folder.resolve("a/RESULTS.md"));
+    assertThat(folder.resolve("b/study/raw/causal/seed-1/cells.jsonl"))
+        .hasSameTextualContentAs(raw.resolve("causal/seed-1/cells.jsonl"));
+    new StudyReport(raw).write(folder.resolve("a"), "x");
+  }
+
+  @Test
   void oneArmAloneStillMakesADocumentThatSaysWhatIsMissing() throws Exception {
     study(cells().stream().filter(c -> c.arm().equals("causal")).toList());
     new StudyReport(folder).write(folder.resolve("out"), "x");
