@@ -1,6 +1,5 @@
 package io.hydrahead.ops.deltarule;
 
-import static io.hydrahead.ops.deltarule.DeltaRuleCall.BLOCK;
 import static io.hydrahead.ops.lanes.Lanes.BYTES;
 import static io.hydrahead.ops.lanes.Lanes.LANES;
 import static io.hydrahead.ops.lanes.Lanes.LE;
@@ -17,7 +16,7 @@ import jdk.incubator.vector.FloatVector;
 import jdk.incubator.vector.VectorOperators;
 
 /**
- * What forward and backward share of one block of n ≤ {@link DeltaRuleCall#BLOCK} tokens: keys,
+ * What forward and backward share of one block of n ≤ {@link DeltaRuleCall#block} tokens: keys,
  * queries, decays and the products among them, in rows padded to whole vectors and to a multiple of
  * 4 with zeros.
  *
@@ -25,10 +24,11 @@ import jdk.incubator.vector.VectorOperators;
  * floats; e = e^G, h = e^{G_n − G}, Γ_ij = e^{G_i − G_j}. Only differences ≤ 0 are exponentiated.
  */
 final class Block {
-  /** Row of a [BLOCK, BLOCK] matrix in bytes. */
-  static final long SQUARE_ROW = 4L * Lanes.padded(BLOCK);
+  /** Tokens of a whole block, rounded up to whole vectors. */
+  private int padded;
 
-  private static final int SQUARE = BLOCK * Lanes.padded(BLOCK);
+  /** Row of a [block, block] matrix in bytes. */
+  long squareRow;
 
   int n;
 
@@ -40,19 +40,22 @@ final class Block {
   long keyRow;
   long valueRow;
 
-  /** Keys, and queries times 1/√K: [rows, K]. */
+  /** Keys, [rows, K]. */
   long k;
 
+  /** Queries times 1/√K, [rows, K]. */
   long q;
 
-  /** Keys transposed, [K, BLOCK]. */
+  /** Keys and queries transposed, [K, block]: left factors are fastest so. */
   long kT;
 
-  /** Γ ⊙ QKᵀ/√K, 0 above the diagonal. */
-  long p;
+  long qT;
 
-  /** KKᵀ, then −Γ ⊙ KKᵀ with β as asked for, 0 on and above the diagonal. */
+  /** −Γ ⊙ KKᵀ, 0 on and above the diagonal; β_j or β_i are factors of it, as asked for. */
   long l;
+
+  /** Γ ⊙ QKᵀ/√K, 0 above the diagonal; with factors β_j if asked for. */
+  long p;
 
   /** Γ, 0 above the diagonal. */
   long gamma;
@@ -62,6 +65,7 @@ final class Block {
 
   long h;
   long beta;
+  private long ones;
   private long high;
   private long low;
 
@@ -70,21 +74,25 @@ final class Block {
 
   private long ignored;
 
-  /** e^{G_n}. */
+  /** e^{G_n}, and where it lies in memory. */
   float decay;
+
+  long decayAt;
 
   private int keyDim;
 
   static int floats(DeltaRuleCall c) {
-    int keyWidth = Lanes.padded(c.keyDim);
-    return 2 * BLOCK * keyWidth
-        + c.keyDim * Lanes.padded(BLOCK)
-        + 3 * SQUARE
-        + 5 * Lanes.padded(BLOCK)
-        + 2 * LANES;
+    int width = Lanes.padded(c.keyDim);
+    int padded = Lanes.padded(c.block);
+    return 2 * c.block * width
+        + 2 * c.keyDim * padded
+        + 3 * c.block * padded
+        + 6 * padded
+        + 2 * LANES
+        + 1;
   }
 
-  static final int PARTS = 12;
+  static final int PARTS = 16;
 
   void take(DeltaRuleCall c, Scratch s) {
     keyDim = c.keyDim;
@@ -92,25 +100,38 @@ final class Block {
     valueWidth = Lanes.padded(c.valueDim);
     keyRow = 4L * keyWidth;
     valueRow = 4L * valueWidth;
-    k = s.take((long) BLOCK * keyWidth);
-    q = s.take((long) BLOCK * keyWidth);
-    kT = s.take((long) keyDim * Lanes.padded(BLOCK));
-    p = s.take(SQUARE);
-    l = s.take(SQUARE);
-    gamma = s.take(SQUARE);
-    e = s.take(2L * Lanes.padded(BLOCK));
-    h = e + SQUARE_ROW;
-    beta = s.take(Lanes.padded(BLOCK));
-    high = s.take(Lanes.padded(BLOCK));
-    low = s.take(Lanes.padded(BLOCK));
+    padded = Lanes.padded(c.block);
+    squareRow = 4L * padded;
+    long square = (long) c.block * padded;
+    k = s.take((long) c.block * keyWidth);
+    q = s.take((long) c.block * keyWidth);
+    kT = s.take((long) keyDim * padded);
+    qT = s.take((long) keyDim * padded);
+    l = s.take(square);
+    p = s.take(square);
+    gamma = s.take(square);
+    e = s.take(2L * padded);
+    h = e + squareRow;
+    beta = s.take(padded);
+    ones = s.take(padded);
+    high = s.take(padded);
+    low = s.take(padded);
     zeros = s.take(LANES);
     ignored = s.take(LANES);
+    decayAt = s.take(1);
     FloatVector.zero(S).intoMemorySegment(ALL, zeros, LE);
     FloatVector.zero(S).intoMemorySegment(ALL, ignored, LE);
+    for (int i = 0; i < padded; i++) {
+      set(ones + 4L * i, 1f);
+    }
   }
 
-  /** Loads tokens t … t + count − 1 of head {@code index} and computes all products. */
-  void load(DeltaRuleCall c, int index, int t, int count, boolean scaleColumns) {
+  /**
+   * Loads tokens t … t + count − 1 of head {@code index} and computes all products.
+   *
+   * @param columns whether β_j are factors of columns of both squares; else β_i are of rows of L
+   */
+  void load(DeltaRuleCall c, int index, int t, int count, boolean columns) {
     n = count;
     rows = (n + 3) / 4 * 4;
     long first = c.row(index, t);
@@ -118,48 +139,29 @@ final class Block {
     long stride = 4L * c.heads * keyDim;
     Lanes.pack(n, keyDim, 1f, c.k + from, stride, k, keyRow);
     Lanes.pack(n, keyDim, c.norm, c.q + from, stride, q, keyRow);
-    Lanes.zero(k + n * keyRow, (long) (rows - n) * keyWidth);
-    Lanes.zero(q + n * keyRow, (long) (rows - n) * keyWidth);
-    Lanes.transpose(rows, keyDim, 1f, k, keyRow, kT, SQUARE_ROW);
+    if (rows > n) {
+      Lanes.zero(k + n * keyRow, (long) (rows - n) * keyWidth);
+      Lanes.zero(q + n * keyRow, (long) (rows - n) * keyWidth);
+    }
+    Lanes.transpose(rows, keyDim, 1f, k, keyRow, kT, squareRow);
+    Lanes.transpose(rows, keyDim, 1f, q, keyRow, qT, squareRow);
     gates(c, first);
-    for (int i = 0; i < rows; i += 4) {
-      int columns = Lanes.padded(i + 4);
-      Tiles.rows(
-          4,
-          columns,
-          keyDim,
-          k + i * keyRow,
-          keyRow,
-          4,
-          kT,
-          SQUARE_ROW,
-          l + i * SQUARE_ROW,
-          SQUARE_ROW,
-          false);
-      Tiles.rows(
-          4,
-          columns,
-          keyDim,
-          q + i * keyRow,
-          keyRow,
-          4,
-          kT,
-          SQUARE_ROW,
-          p + i * SQUARE_ROW,
-          SQUARE_ROW,
-          false);
-    }
     for (int j = 0; j < rows; j += LANES) {
-      decayColumns(j);
-      if (scaleColumns) {
-        scaleColumns(j);
-      }
+      long to = j * squareRow + 4L * j;
+      long x = kT + 4L * j;
+      long y = qT + 4L * j;
+      int m = rows - j;
+      Tiles.multiply(m, LANES, keyDim, x, 4, squareRow, x, squareRow, l + to, squareRow, false);
+      Tiles.multiply(m, LANES, keyDim, y, 4, squareRow, x, squareRow, p + to, squareRow, false);
+      differences(j, gamma + to);
+      Lanes.exp2(m, gamma + to, squareRow, zeros, ignored);
+      decayColumns(j, columns ? beta : ones);
     }
-    if (!scaleColumns) {
-      scaleRows(beta, false, l, l, Lanes.padded(BLOCK));
+    if (!columns) {
+      scaleRows(beta, false, l, l, padded);
     }
     for (int i = 0; i < rows; i++) {
-      set(l + i * SQUARE_ROW + 4L * i, 0f);
+      set(l + i * squareRow + 4L * i, 0f);
     }
   }
 
@@ -175,40 +177,41 @@ final class Block {
     }
     float last = (float) sum;
     float rest = (float) (sum - last);
-    for (int i = n; i < Lanes.padded(BLOCK); i++) {
+    for (int i = n; i < padded; i++) {
       set(beta + 4L * i, 0f);
       set(high + 4L * i, last);
       set(low + 4L * i, rest);
     }
-    for (int i = 0; i < Lanes.padded(BLOCK); i++) {
+    for (int i = 0; i < padded; i++) {
       long at = 4L * i;
       set(e + at, Math.min(0f, get(high + at) + get(low + at)));
     }
-    for (int i = 0; i < Lanes.padded(BLOCK); i++) {
+    for (int i = 0; i < padded; i++) {
       long at = 4L * i;
       set(h + at, Math.min(0f, (last - get(high + at)) + (rest - get(low + at))));
     }
-    Lanes.exp2(2 * Lanes.padded(BLOCK) / LANES, e, BYTES, zeros, ignored);
+    Lanes.exp2(2 * padded / LANES, e, BYTES, zeros, ignored);
     decay = (float) Math.exp(sum / Lanes.LOG2_E);
+    set(decayAt, decay);
   }
 
-  /** Γ for one vector of columns from j, and its product with QKᵀ and −KKᵀ. */
-  private void decayColumns(int j) {
-    long first = j * SQUARE_ROW + 4L * j;
-    differences(j, gamma + first);
-    Lanes.exp2(rows - j, gamma + first, SQUARE_ROW, zeros, ignored);
+  /** Γ for one vector of columns from j, and its product with QKᵀ and −KKᵀ and a factor each. */
+  private void decayColumns(int j, long factors) {
     FloatVector zero = FloatVector.zero(S);
     FloatVector lane = FloatVector.zero(S).addIndex(1);
+    FloatVector factor = FloatVector.fromMemorySegment(S, ALL, factors + 4L * j, LE);
+    FloatVector minus = factor.neg();
+    long at = j * squareRow + 4L * j;
     for (int i = j; i < rows; i++) {
-      long at = i * SQUARE_ROW + 4L * j;
       FloatVector last = FloatVector.broadcast(S, (float) (i - j));
       FloatVector w = FloatVector.fromMemorySegment(S, ALL, gamma + at, LE);
       w = w.blend(zero, lane.compare(VectorOperators.GT, last));
       w.intoMemorySegment(ALL, gamma + at, LE);
       FloatVector x = FloatVector.fromMemorySegment(S, ALL, p + at, LE);
-      x.mul(w).intoMemorySegment(ALL, p + at, LE);
+      x.mul(w).mul(factor).intoMemorySegment(ALL, p + at, LE);
       x = FloatVector.fromMemorySegment(S, ALL, l + at, LE);
-      x.mul(w).neg().intoMemorySegment(ALL, l + at, LE);
+      x.mul(w).mul(minus).intoMemorySegment(ALL, l + at, LE);
+      at += squareRow;
     }
   }
 
@@ -221,16 +224,7 @@ final class Block {
       FloatVector rowHigh = FloatVector.broadcast(S, ALL.get(JAVA_FLOAT_UNALIGNED, high + 4L * i));
       FloatVector rowLow = FloatVector.broadcast(S, ALL.get(JAVA_FLOAT_UNALIGNED, low + 4L * i));
       rowHigh.sub(hi).add(rowLow.sub(lo)).min(zero).intoMemorySegment(ALL, to, LE);
-      to += SQUARE_ROW;
-    }
-  }
-
-  /** −Γ ⊙ KKᵀ times β_j, for one vector of columns from j. */
-  private void scaleColumns(int j) {
-    FloatVector b = FloatVector.fromMemorySegment(S, ALL, beta + 4L * j, LE);
-    for (int i = j; i < rows; i++) {
-      long at = l + i * SQUARE_ROW + 4L * j;
-      FloatVector.fromMemorySegment(S, ALL, at, LE).mul(b).intoMemorySegment(ALL, at, LE);
+      to += squareRow;
     }
   }
 
@@ -242,6 +236,23 @@ final class Block {
     }
   }
 
+  /** to_i ← x_i − e_i to_i for n rows of width V. */
+  void subtract(long x, long to) {
+    for (int j = 0; j < valueWidth; j += LANES) {
+      subtractColumn(x + 4L * j, to + 4L * j);
+    }
+  }
+
+  private void subtractColumn(long from, long to) {
+    for (int i = 0; i < n; i++) {
+      FloatVector minus = FloatVector.broadcast(S, -ALL.get(JAVA_FLOAT_UNALIGNED, e + 4L * i));
+      FloatVector x = FloatVector.fromMemorySegment(S, ALL, from, LE);
+      minus.fma(FloatVector.fromMemorySegment(S, ALL, to, LE), x).intoMemorySegment(ALL, to, LE);
+      from += valueRow;
+      to += valueRow;
+    }
+  }
+
   private void scaleColumn(long factor, float sign, long from, long to, long row) {
     for (int i = 0; i < rows; i++) { // an int: loops over longs are not unrolled
       FloatVector x =
@@ -249,16 +260,6 @@ final class Block {
       FloatVector.fromMemorySegment(S, ALL, from, LE).mul(x).intoMemorySegment(ALL, to, LE);
       from += row;
       to += row;
-    }
-  }
-
-  /** x ← x · factor over {@code floats} floats. */
-  static void scale(long x, long floats, float factor) {
-    FloatVector f = FloatVector.broadcast(S, factor);
-    int vectors = (int) (floats / LANES);
-    for (int i = 0; i < vectors; i++) {
-      FloatVector.fromMemorySegment(S, ALL, x, LE).mul(f).intoMemorySegment(ALL, x, LE);
-      x += BYTES;
     }
   }
 }

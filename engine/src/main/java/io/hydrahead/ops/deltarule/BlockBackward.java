@@ -1,7 +1,5 @@
 package io.hydrahead.ops.deltarule;
 
-import static io.hydrahead.ops.deltarule.Block.SQUARE_ROW;
-import static io.hydrahead.ops.deltarule.DeltaRuleCall.BLOCK;
 import static io.hydrahead.ops.lanes.Lanes.BYTES;
 import static io.hydrahead.ops.lanes.Lanes.LANES;
 import static io.hydrahead.ops.lanes.Lanes.LE;
@@ -17,7 +15,7 @@ import io.hydrahead.ops.lanes.Tiles;
 import jdk.incubator.vector.FloatVector;
 
 /**
- * The backward pass of one head, blocks in reverse. With V′ = β ⊙ W and, as in {@link Block}, Q
+ * The backward pass of some heads, blocks in reverse. With V′ = β ⊙ W and, as in {@link Block}, Q
  * already times r = 1/√K:
  *
  * <pre>
@@ -73,63 +71,76 @@ final class BlockBackward {
     return OF_THREAD.get();
   }
 
-  private void take(DeltaRuleCall c) {
+  private void take(DeltaRuleCall c, int heads) {
     int keyWidth = Lanes.padded(c.keyDim);
     int width = Lanes.padded(c.valueDim);
     stateRows = DeltaRuleCall.stateRows(c.keyDim);
     long stateFloats = (long) stateRows * width;
     long transposed = (long) c.valueDim * keyWidth;
-    int square = BLOCK * Lanes.padded(BLOCK);
+    int padded = Lanes.padded(c.block);
+    int square = c.block * padded;
     long floats =
         Block.floats(c)
-            + stateFloats
+            + heads * stateFloats
             + 2 * transposed
-            + BLOCK * (6L * width + 4L * keyWidth)
-            + (long) c.valueDim * Lanes.padded(BLOCK)
+            + c.block * (6L * width + 4L * keyWidth)
+            + (long) c.valueDim * padded
             + 2L * square
-            + (long) BLOCK * LANES;
+            + (long) c.block * LANES;
     Scratch s = Scratch.ofThread().begin(floats, Block.PARTS + 17);
     b.take(c, s);
-    dS = s.take(stateFloats);
+    dS = s.take(heads * stateFloats);
     dST = s.take(transposed);
     s0T = s.take(transposed);
-    w = s.take((long) BLOCK * width);
-    v1 = s.take((long) BLOCK * width);
-    dOut = s.take((long) BLOCK * width);
-    e = s.take((long) BLOCK * width);
-    dY = s.take((long) BLOCK * width);
-    scaledV = s.take((long) BLOCK * width);
-    v1T = s.take((long) c.valueDim * Lanes.padded(BLOCK));
-    scaledK = s.take((long) BLOCK * keyWidth);
-    dq = s.take((long) BLOCK * keyWidth);
-    read = s.take((long) BLOCK * keyWidth);
-    write = s.take((long) BLOCK * keyWidth);
+    w = s.take((long) c.block * width);
+    v1 = s.take((long) c.block * width);
+    dOut = s.take((long) c.block * width);
+    e = s.take((long) c.block * width);
+    dY = s.take((long) c.block * width);
+    scaledV = s.take((long) c.block * width);
+    v1T = s.take((long) c.valueDim * padded);
+    scaledK = s.take((long) c.block * keyWidth);
+    dq = s.take((long) c.block * keyWidth);
+    read = s.take((long) c.block * keyWidth);
+    write = s.take((long) c.block * keyWidth);
     d = s.take(square);
     nn = s.take(square);
-    lanes = s.take((long) BLOCK * LANES);
+    lanes = s.take((long) c.block * LANES);
   }
 
-  void run(DeltaRuleCall c, int index) {
-    take(c);
+  /** Heads first … first + count − 1, block by block: their rows lie next to each other. */
+  void run(DeltaRuleCall c, int first, int count) {
+    take(c, count);
     long row = 4L * c.valueDim;
-    Lanes.pack(c.keyDim, c.valueDim, 1f, c.state(index), row, dS, b.valueRow);
-    Lanes.zero(dS + c.keyDim * b.valueRow, (long) (stateRows - c.keyDim) * b.valueWidth);
-    for (int block = (c.tokens - 1) / BLOCK; block >= 0; block--) {
-      int t = block * BLOCK;
-      b.load(c, index, t, Math.min(BLOCK, c.tokens - t), false);
-      block(c, index, t, block);
+    long states = dS;
+    long next = 4L * stateRows * b.valueWidth;
+    for (int i = 0; i < count; i++) {
+      dS = states + i * next;
+      Lanes.pack(c.keyDim, c.valueDim, 1f, c.state(first + i), row, dS, b.valueRow);
+      Lanes.zero(dS + c.keyDim * b.valueRow, (long) (stateRows - c.keyDim) * b.valueWidth);
     }
-    Lanes.unpack(c.keyDim, c.valueDim, 1f, dS, b.valueRow, c.state(index), row);
+    for (int block = (c.tokens - 1) / c.block; block >= 0; block--) {
+      int t = block * c.block;
+      for (int i = 0; i < count; i++) {
+        dS = states + i * next;
+        b.load(c, first + i, t, Math.min(c.block, c.tokens - t), false);
+        block(c, first + i, t);
+      }
+    }
+    for (int i = 0; i < count; i++) {
+      dS = states + i * next;
+      Lanes.unpack(c.keyDim, c.valueDim, 1f, dS, b.valueRow, c.state(first + i), row);
+    }
   }
 
-  private void block(DeltaRuleCall c, int index, int t, int block) {
-    long s0 = c.savedState(index, block);
+  private void block(DeltaRuleCall c, int index, int t) {
+    long s0 = c.savedState(index, t);
     long wide = b.valueRow;
     long stride = 4L * c.heads * c.valueDim;
     long from = 4 * c.row(index, t) * c.valueDim;
     Lanes.pack(b.n, c.valueDim, 1f, c.out + from, stride, dOut, wide);
     Lanes.zero(dOut + b.n * wide, (long) (b.rows - b.n) * b.valueWidth);
-    Lanes.unpack(b.rows, b.valueWidth, 1f, c.savedRows(index, block), wide, w, wide);
+    Lanes.unpack(b.rows, b.valueWidth, 1f, c.savedRows(index, t), wide, w, wide);
     b.scaleRows(b.beta, false, w, v1, b.valueWidth);
 
     writes(c);
@@ -147,8 +158,8 @@ final class BlockBackward {
     double ends = keys(c, index, t) + b.decay * dot(s0, dS, (long) c.keyDim * b.valueWidth);
     gates(c, index, t, ends);
 
-    Block.scale(dS, (long) stateRows * b.valueWidth, b.decay);
-    Tiles.multiply(c.keyDim, b.valueWidth, b.n, b.k, 4, b.keyRow, dY, wide, dS, wide, true);
+    int width = b.valueWidth;
+    Tiles.multiplyOnto(c.keyDim, width, b.n, b.k, 4, b.keyRow, dY, wide, b.decayAt, 0, dS, wide);
     Tiles.multiply(c.keyDim, b.valueWidth, b.n, b.q, 4, b.keyRow, scaledV, wide, dS, wide, true);
   }
 
@@ -158,13 +169,13 @@ final class BlockBackward {
     b.scaleRows(b.h, false, b.k, scaledK, b.keyWidth);
     Tiles.multiply(b.rows, b.valueWidth, c.keyDim, scaledK, b.keyRow, 4, dS, wide, e, wide, false);
     for (int j = 0; j < b.rows; j += 4) {
-      Tiles.rows(
+      Tiles.multiply(
           4,
           b.valueWidth,
           b.rows - j,
-          b.p + j * SQUARE_ROW + 4L * j,
+          b.p + j * b.squareRow + 4L * j,
           4,
-          SQUARE_ROW,
+          b.squareRow,
           dOut + j * wide,
           wide,
           e + j * wide,
@@ -174,34 +185,31 @@ final class BlockBackward {
     for (int j = b.rows - 4; j >= 0; j -= 4) {
       int below = b.rows - j - 4;
       if (below > 0) {
-        Tiles.rows(
+        Tiles.multiply(
             4,
             b.valueWidth,
             below,
-            b.l + (j + 4) * SQUARE_ROW + 4L * j,
+            b.l + (j + 4) * b.squareRow + 4L * j,
             4,
-            SQUARE_ROW,
+            b.squareRow,
             e + (j + 4) * wide,
             wide,
             e + j * wide,
             wide,
             true);
       }
-      corner(b.l + j * SQUARE_ROW + 4L * j, e + j * wide, wide);
+      corner(b.l + j * b.squareRow + 4L * j, b.squareRow, e + j * wide, wide);
     }
   }
 
   /** The 4 rows at x against each other from the last up, factors at l. */
-  private static void corner(long l, long x, long wide) {
-    FloatVector l10 = FloatVector.broadcast(S, ALL.get(JAVA_FLOAT_UNALIGNED, l + SQUARE_ROW));
-    FloatVector l20 = FloatVector.broadcast(S, ALL.get(JAVA_FLOAT_UNALIGNED, l + 2 * SQUARE_ROW));
-    FloatVector l21 =
-        FloatVector.broadcast(S, ALL.get(JAVA_FLOAT_UNALIGNED, l + 2 * SQUARE_ROW + 4));
-    FloatVector l30 = FloatVector.broadcast(S, ALL.get(JAVA_FLOAT_UNALIGNED, l + 3 * SQUARE_ROW));
-    FloatVector l31 =
-        FloatVector.broadcast(S, ALL.get(JAVA_FLOAT_UNALIGNED, l + 3 * SQUARE_ROW + 4));
-    FloatVector l32 =
-        FloatVector.broadcast(S, ALL.get(JAVA_FLOAT_UNALIGNED, l + 3 * SQUARE_ROW + 8));
+  private static void corner(long l, long row, long x, long wide) {
+    FloatVector l10 = FloatVector.broadcast(S, ALL.get(JAVA_FLOAT_UNALIGNED, l + row));
+    FloatVector l20 = FloatVector.broadcast(S, ALL.get(JAVA_FLOAT_UNALIGNED, l + 2 * row));
+    FloatVector l21 = FloatVector.broadcast(S, ALL.get(JAVA_FLOAT_UNALIGNED, l + 2 * row + 4));
+    FloatVector l30 = FloatVector.broadcast(S, ALL.get(JAVA_FLOAT_UNALIGNED, l + 3 * row));
+    FloatVector l31 = FloatVector.broadcast(S, ALL.get(JAVA_FLOAT_UNALIGNED, l + 3 * row + 4));
+    FloatVector l32 = FloatVector.broadcast(S, ALL.get(JAVA_FLOAT_UNALIGNED, l + 3 * row + 8));
     for (long end = x + wide; x < end; x += BYTES) {
       FloatVector x3 = FloatVector.fromMemorySegment(S, ALL, x + 3 * wide, LE);
       FloatVector x2 = l32.fma(x3, FloatVector.fromMemorySegment(S, ALL, x + 2 * wide, LE));
@@ -218,11 +226,11 @@ final class BlockBackward {
   /** D and N. */
   private void squares(DeltaRuleCall c) {
     long wide = b.valueRow;
-    Lanes.transpose(b.rows, c.valueDim, 1f, v1, wide, v1T, SQUARE_ROW);
+    Lanes.transpose(b.rows, c.valueDim, 1f, v1, wide, v1T, b.squareRow);
     for (int i = 0; i < b.rows; i += 4) {
       int columns = Lanes.padded(i + 4);
-      long at = i * SQUARE_ROW;
-      Tiles.rows(
+      long at = i * b.squareRow;
+      Tiles.multiply(
           4,
           columns,
           c.valueDim,
@@ -230,11 +238,11 @@ final class BlockBackward {
           wide,
           4,
           v1T,
-          SQUARE_ROW,
+          b.squareRow,
           d + at,
-          SQUARE_ROW,
+          b.squareRow,
           false);
-      Tiles.rows(
+      Tiles.multiply(
           4,
           columns,
           c.valueDim,
@@ -242,16 +250,16 @@ final class BlockBackward {
           wide,
           4,
           v1T,
-          SQUARE_ROW,
+          b.squareRow,
           nn + at,
-          SQUARE_ROW,
+          b.squareRow,
           false);
     }
     for (int i = 0; i < b.rows; i++) {
       FloatVector beta =
           FloatVector.broadcast(S, ALL.get(JAVA_FLOAT_UNALIGNED, b.beta + 4L * i)).neg();
       for (int j = 0; j <= i; j += LANES) {
-        long at = i * SQUARE_ROW + 4L * j;
+        long at = i * b.squareRow + 4L * j;
         FloatVector gamma = FloatVector.fromMemorySegment(S, ALL, b.gamma + at, LE);
         FloatVector.fromMemorySegment(S, ALL, d + at, LE)
             .mul(gamma)
@@ -261,7 +269,7 @@ final class BlockBackward {
             .mul(beta)
             .intoMemorySegment(ALL, nn + at, LE);
       }
-      set(nn + i * SQUARE_ROW + 4L * i, 0f);
+      set(nn + i * b.squareRow + 4L * i, 0f);
     }
   }
 
@@ -286,14 +294,16 @@ final class BlockBackward {
     Tiles.multiply(b.rows, width, c.valueDim, scaledV, wide, 4, s0T, row, dq, row, false);
     Tiles.multiply(b.rows, width, c.valueDim, dY, wide, 4, s0T, row, read, row, false);
     for (int i = 0; i < b.rows; i += 4) {
-      long at = i * SQUARE_ROW;
+      long at = i * b.squareRow;
       long to = i * row;
-      Tiles.rows(4, width, i + 4, d + at, SQUARE_ROW, 4, b.k, row, dq + to, row, true);
-      Tiles.rows(4, width, i + 4, nn + at, SQUARE_ROW, 4, b.k, row, read + to, row, true);
+      Tiles.multiply(4, width, i + 4, d + at, b.squareRow, 4, b.k, row, dq + to, row, true);
+      Tiles.multiply(4, width, i + 4, nn + at, b.squareRow, 4, b.k, row, read + to, row, true);
       long down = at + 4L * i;
       int below = b.rows - i;
-      Tiles.rows(4, width, below, d + down, 4, SQUARE_ROW, b.q + to, row, write + to, row, true);
-      Tiles.rows(4, width, below, nn + down, 4, SQUARE_ROW, b.k + to, row, write + to, row, true);
+      Tiles.multiply(
+          4, width, below, d + down, 4, b.squareRow, b.q + to, row, write + to, row, true);
+      Tiles.multiply(
+          4, width, below, nn + down, 4, b.squareRow, b.k + to, row, write + to, row, true);
     }
     long stride = 4L * c.heads * c.keyDim;
     long to = 4 * c.row(index, t) * c.keyDim;

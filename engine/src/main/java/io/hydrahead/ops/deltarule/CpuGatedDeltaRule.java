@@ -5,9 +5,9 @@ import io.hydrahead.tensor.Simd;
 import io.hydrahead.tensor.Tensor;
 
 /**
- * {@link GatedDeltaRule} on the cores of a team, one task a head of a sequence; without the Vector
- * API, in scalar Java. A sequence cut at multiples of {@link #CHUNK} gives the same bits as a whole
- * one, with any number of threads; a step sums in another order than a chunk.
+ * {@link GatedDeltaRule} on the cores of a team, some heads a task; without the Vector API, in
+ * scalar Java. A sequence cut at multiples of {@link #CHUNK} gives the same bits as a whole one,
+ * with any number of threads; a step sums in another order than a chunk.
  */
 public final class CpuGatedDeltaRule implements GatedDeltaRule {
   private final GatedDeltaRule backend;

@@ -8,8 +8,21 @@ import io.hydrahead.tensor.Tensor;
 
 /** Sizes and addresses of the call in progress; strides in bytes. */
 final class DeltaRuleCall {
-  /** Tokens a block: the chunk of the formulas, a divisor of {@link GatedDeltaRule#CHUNK}. */
-  static final int BLOCK = 32;
+  private static final int LONG_BLOCK = 32;
+
+  private static final int SHORT_BLOCK = 16;
+
+  /** Floats of a state that stays in the first cache beside a short block. */
+  private static final int SMALL_STATE = 64 * 64;
+
+  /**
+   * Tokens a block: the chunk of the formulas, a divisor of {@link GatedDeltaRule#CHUNK}. A token
+   * costs 6·K·V operations with the state and about 4·block·V within its block. So blocks are short
+   * if a state fits the first cache beside them; else every block fetches it again. They are long
+   * in the backward pass, which transposes states and sums over them once a block; W and the states
+   * it is given do not depend on the blocks of the forward pass.
+   */
+  int block;
 
   int tokens;
   int heads;
@@ -52,6 +65,7 @@ final class DeltaRuleCall {
     state = address(states);
     out = address(outputs);
     saved = saving == null ? 0 : address(saving);
+    block = (long) keyDim * valueDim <= SMALL_STATE ? SHORT_BLOCK : LONG_BLOCK;
   }
 
   void setGradients(Inputs grads) {
@@ -60,6 +74,7 @@ final class DeltaRuleCall {
     dv = address(grads.v());
     dg = address(grads.g());
     dBeta = address(grads.beta());
+    block = LONG_BLOCK;
   }
 
   private static long address(Tensor t) {
@@ -80,23 +95,29 @@ final class DeltaRuleCall {
     return (keyDim + 3) / 4 * 4;
   }
 
-  /** Initial states of all blocks, then the rows W of all tokens; padded to whole vectors. */
+  /** States before all long blocks, then the rows W of all tokens; padded to whole vectors. */
   static long savedFloatsOfHead(int tokens, int keyDim, int valueDim) {
-    long blocks = (tokens + BLOCK - 1) / BLOCK;
-    return (blocks * stateRows(keyDim) + blocks * BLOCK) * Lanes.padded(valueDim);
+    long blocks = Math.ceilDiv(tokens, LONG_BLOCK);
+    return blocks * (stateRows(keyDim) + LONG_BLOCK) * Lanes.padded(valueDim);
   }
 
-  long savedState(int index, int block) {
+  /** Whether the state before token t is saved. */
+  boolean savesState(int t) {
+    return saved != 0 && t % LONG_BLOCK == 0;
+  }
+
+  /** Of the state before token t, the first of a long block. */
+  long savedState(int index, int t) {
     long width = Lanes.padded(valueDim);
     return saved
         + 4
             * (index * savedFloatsOfHead(tokens, keyDim, valueDim)
-                + (long) block * stateRows(keyDim) * width);
+                + (long) (t / LONG_BLOCK) * stateRows(keyDim) * width);
   }
 
-  long savedRows(int index, int block) {
-    long width = Lanes.padded(valueDim);
-    int blocks = (tokens + BLOCK - 1) / BLOCK;
-    return savedState(index, blocks) + 4L * block * BLOCK * width;
+  /** Of row W_t. */
+  long savedRows(int index, int t) {
+    int end = Math.ceilDiv(tokens, LONG_BLOCK) * LONG_BLOCK;
+    return savedState(index, end) + 4L * t * Lanes.padded(valueDim);
   }
 }

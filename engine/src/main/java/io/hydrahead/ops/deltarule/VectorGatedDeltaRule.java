@@ -10,10 +10,22 @@ final class VectorGatedDeltaRule implements GatedDeltaRule {
   /** Up to this many floats of state, a step is not worth waking the team. */
   private static final long SMALL_STATE = 40_000;
 
+  /**
+   * Most heads of a task, which are neighbours in memory: one alone leaves unused most of what the
+   * prefetcher brings. At least so many tasks a thread, that the team ends together.
+   */
+  private static final int MOST_HEADS = 4;
+
+  private static final int TASKS = 2;
+
   private final ComputePool pool;
   private final DeltaRuleCall call = new DeltaRuleCall();
-  private final IntConsumer forward = i -> BlockForward.ofThread().run(call, i);
-  private final IntConsumer backward = i -> BlockBackward.ofThread().run(call, i);
+  private int heads;
+  private int group;
+  private final IntConsumer forward =
+      i -> BlockForward.ofThread().run(call, i * group, Math.min(group, heads - i * group));
+  private final IntConsumer backward =
+      i -> BlockBackward.ofThread().run(call, i * group, Math.min(group, heads - i * group));
   private final IntConsumer step = i -> DeltaRuleStep.run(call, i);
 
   VectorGatedDeltaRule(ComputePool pool) {
@@ -37,7 +49,7 @@ final class VectorGatedDeltaRule implements GatedDeltaRule {
       }
     }
     call.set(s, in, start, state, out, saved);
-    pool.run(s.batch() * s.heads(), forward);
+    runHeads(s, forward);
     keep(in, state, out, saved);
   }
 
@@ -48,9 +60,15 @@ final class VectorGatedDeltaRule implements GatedDeltaRule {
     DeltaRuleShape.exactly("saved", saved, savedFloats(s));
     call.set(s, in, 0, dState, dOut, saved);
     call.setGradients(grads);
-    pool.run(s.batch() * s.heads(), backward);
+    runHeads(s, backward);
     keep(in, dState, dOut, saved);
     keep(grads, dState, dOut, saved);
+  }
+
+  private void runHeads(Shape s, IntConsumer task) {
+    heads = s.batch() * s.heads();
+    group = Math.clamp(heads / (TASKS * pool.threads()), 1, MOST_HEADS);
+    pool.run(Math.ceilDiv(heads, group), task);
   }
 
   @Override

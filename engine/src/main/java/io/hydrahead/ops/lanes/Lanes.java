@@ -6,6 +6,7 @@ import static java.lang.foreign.ValueLayout.JAVA_FLOAT_UNALIGNED;
 import java.nio.ByteOrder;
 import jdk.incubator.vector.FloatVector;
 import jdk.incubator.vector.IntVector;
+import jdk.incubator.vector.VectorMask;
 import jdk.incubator.vector.VectorOperators;
 import jdk.incubator.vector.VectorShuffle;
 import jdk.incubator.vector.VectorSpecies;
@@ -37,11 +38,26 @@ public final class Lanes {
   private static final VectorShuffle<Float> BY_2 = swap(2);
   private static final VectorShuffle<Float> BY_1 = swap(1);
 
+  private static final VectorShuffle<Float> BY_HALF = swap(LANES / 2);
+  private static final VectorMask<Float> HIGH_HALF = high(LANES / 2);
+  private static final VectorMask<Float> HIGH_4 = high(4);
+  private static final VectorMask<Float> HIGH_2 = high(2);
+  private static final VectorMask<Float> HIGH_1 = high(1);
+
   private Lanes() {}
 
   /** Exchanges lanes {@code distance} apart. */
   private static VectorShuffle<Float> swap(int distance) {
     return VectorShuffle.fromOp(S, i -> (i ^ distance) % LANES);
+  }
+
+  /** Lanes whose index has the bit {@code distance}. */
+  private static VectorMask<Float> high(int distance) {
+    long bits = 0;
+    for (int i = 0; i < LANES; i++) {
+      bits |= (i & distance) != 0 ? 1L << i : 0;
+    }
+    return VectorMask.fromLong(S, bits);
   }
 
   /** {@code n} rounded up to whole vectors. */
@@ -142,13 +158,33 @@ public final class Lanes {
       column((int) ((long) rows * whole / LANES), scale, from, BYTES, to, BYTES);
       return;
     }
-    for (int c = 0; c < whole; c += LANES) { // a constant stride is what the prefetcher follows
+    int c = 0;
+    for (; c + 4 * LANES <= whole; c += 4 * LANES) { // whole lines of memory at once
+      columns(rows, scale, from + 4L * c, fromRow, to + 4L * c, toRow);
+    }
+    for (; c < whole; c += LANES) {
       column(rows, scale, from + 4L * c, fromRow, to + 4L * c, toRow);
     }
-    for (int c = whole; c < width; c++) {
+    for (; c < width; c++) {
       for (int i = 0; i < rows; i++) {
         set(to + i * toRow + 4L * c, get(from + i * fromRow + 4L * c) * scale);
       }
+    }
+  }
+
+  private static void columns(int rows, float scale, long from, long fromRow, long to, long toRow) {
+    FloatVector factor = FloatVector.broadcast(S, scale);
+    for (int i = 0; i < rows; i++) {
+      FloatVector x0 = FloatVector.fromMemorySegment(S, ALL, from, LE);
+      FloatVector x1 = FloatVector.fromMemorySegment(S, ALL, from + BYTES, LE);
+      FloatVector x2 = FloatVector.fromMemorySegment(S, ALL, from + 2 * BYTES, LE);
+      FloatVector x3 = FloatVector.fromMemorySegment(S, ALL, from + 3 * BYTES, LE);
+      x0.mul(factor).intoMemorySegment(ALL, to, LE);
+      x1.mul(factor).intoMemorySegment(ALL, to + BYTES, LE);
+      x2.mul(factor).intoMemorySegment(ALL, to + 2 * BYTES, LE);
+      x3.mul(factor).intoMemorySegment(ALL, to + 3 * BYTES, LE);
+      from += fromRow;
+      to += toRow;
     }
   }
 
@@ -164,6 +200,32 @@ public final class Lanes {
   /** to[c][r] = scale · from[r][c] for {@code rows} × {@code columns}. Strides in bytes. */
   public static void transpose(
       int rows, int columns, float scale, long from, long fromRow, long to, long toRow) {
+    int wholeRows = rows / LANES * LANES;
+    int wholeColumns = columns / LANES * LANES;
+    for (int r = 0; r < wholeRows; r += LANES) {
+      for (int c = 0; c < wholeColumns; c += LANES) {
+        square(scale, from + r * fromRow + 4L * c, fromRow, to + c * toRow + 4L * r, toRow);
+      }
+    }
+    if (wholeColumns < columns) {
+      long at = 4L * wholeColumns;
+      elements(
+          wholeRows,
+          columns - wholeColumns,
+          scale,
+          from + at,
+          fromRow,
+          to + wholeColumns * toRow,
+          toRow);
+    }
+    if (wholeRows < rows) {
+      long at = wholeRows * fromRow;
+      elements(rows - wholeRows, columns, scale, from + at, fromRow, to + 4L * wholeRows, toRow);
+    }
+  }
+
+  private static void elements(
+      int rows, int columns, float scale, long from, long fromRow, long to, long toRow) {
     for (int r = 0; r < rows; r++) {
       long out = to + 4L * r;
       for (int c = 0; c < columns; c++) {
@@ -171,6 +233,46 @@ public final class Lanes {
         out += toRow;
       }
       from += fromRow;
+    }
+  }
+
+  /**
+   * Transposes one square of whole vectors: rows d apart exchange halves of every 2·d lanes, for d
+   * = {@link #LANES}/2 … 1 (J. O. Eklundh, A Fast Computer Method for Matrix Transposing, 1972).
+   */
+  private static void square(float scale, long from, long fromRow, long to, long toRow) {
+    int half = LANES / 2;
+    FloatVector factor = FloatVector.broadcast(S, scale);
+    for (int i = 0; i < half; i++) {
+      long x = from + i * fromRow;
+      FloatVector a = FloatVector.fromMemorySegment(S, ALL, x, LE).mul(factor);
+      FloatVector b = FloatVector.fromMemorySegment(S, ALL, x + half * fromRow, LE).mul(factor);
+      long y = to + i * toRow;
+      a.blend(b.rearrange(BY_HALF), HIGH_HALF).intoMemorySegment(ALL, y, LE);
+      a.rearrange(BY_HALF).blend(b, HIGH_HALF).intoMemorySegment(ALL, y + half * toRow, LE);
+    }
+    if (LANES > 8) {
+      for (int p = 0; p < half; p++) {
+        long y = to + (p + (p & -4)) * toRow;
+        FloatVector a = FloatVector.fromMemorySegment(S, ALL, y, LE);
+        FloatVector b = FloatVector.fromMemorySegment(S, ALL, y + 4 * toRow, LE);
+        a.blend(b.rearrange(BY_4), HIGH_4).intoMemorySegment(ALL, y, LE);
+        a.rearrange(BY_4).blend(b, HIGH_4).intoMemorySegment(ALL, y + 4 * toRow, LE);
+      }
+    }
+    for (int p = 0; p < half; p++) {
+      long y = to + (p + (p & -2)) * toRow;
+      FloatVector a = FloatVector.fromMemorySegment(S, ALL, y, LE);
+      FloatVector b = FloatVector.fromMemorySegment(S, ALL, y + 2 * toRow, LE);
+      a.blend(b.rearrange(BY_2), HIGH_2).intoMemorySegment(ALL, y, LE);
+      a.rearrange(BY_2).blend(b, HIGH_2).intoMemorySegment(ALL, y + 2 * toRow, LE);
+    }
+    for (int p = 0; p < half; p++) {
+      long y = to + (p + (p & -1)) * toRow;
+      FloatVector a = FloatVector.fromMemorySegment(S, ALL, y, LE);
+      FloatVector b = FloatVector.fromMemorySegment(S, ALL, y + 1 * toRow, LE);
+      a.blend(b.rearrange(BY_1), HIGH_1).intoMemorySegment(ALL, y, LE);
+      a.rearrange(BY_1).blend(b, HIGH_1).intoMemorySegment(ALL, y + 1 * toRow, LE);
     }
   }
 }

@@ -24,8 +24,22 @@ public final class Tiles {
   /** Widest tile in vectors: 4 needs 32 registers. */
   private static final int WIDEST = LANES == 8 ? 2 : 4;
 
-  /** What sums start from that are not added to anything. */
+  /** What sums start from that are not added to anything, and the factor of those that are. */
   private static final MemorySegment ZEROS = Arena.global().allocate(4L * BYTES, 64);
+
+  private static final MemorySegment ONE = Arena.global().allocate(Float.BYTES, 64);
+
+  static {
+    ONE.set(JAVA_FLOAT_UNALIGNED, 0, 1f);
+  }
+
+  /**
+   * Addresses are masked with this, which changes none of them but tells the compiler that they are
+   * not negative: it then leaves out the check that every access to {@link
+   * io.hydrahead.tensor.NativeMemory#ALL} has. The scalar instructions of these loops compete with
+   * the multiply-adds for two ports.
+   */
+  static final long NATURAL = Long.MAX_VALUE >>> 2;
 
   private Tiles() {}
 
@@ -42,29 +56,16 @@ public final class Tiles {
       long c,
       long cRow,
       boolean add) {
-    for (int j = 0; j < n; ) {
-      int vectors = vectors(n - j);
-      for (int i = 0; i < m; i += 4) {
-        tile(
-            vectors,
-            k,
-            a + i * aRow,
-            aRow,
-            aStep,
-            Math.min(4, m - i),
-            b + 4L * j,
-            bRow,
-            c + i * cRow + 4L * j,
-            cRow,
-            add);
-      }
-      j += vectors * LANES;
-    }
+    long from = add ? c : ZEROS.address();
+    blocks(m, n, k, a, aRow, aStep, b, bRow, from, add ? cRow : 0, ONE.address(), 0, c, cRow);
   }
 
-  /** Rows i … i + 3 of {@link #multiply}, of which only {@code valid} are there in A. */
-  public static void rows(
-      int valid,
+  /**
+   * Rows C_i = f_i C_i + (A B)_i: f_i is the float {@code i · factorStep} bytes after {@code
+   * factor}; there is one for every row up to the next multiple of 4.
+   */
+  public static void multiplyOnto(
+      int m,
       int n,
       int k,
       long a,
@@ -72,12 +73,65 @@ public final class Tiles {
       long aStep,
       long b,
       long bRow,
+      long factor,
+      long factorStep,
       long c,
-      long cRow,
-      boolean add) {
+      long cRow) {
+    blocks(m, n, k, a, aRow, aStep, b, bRow, c, cRow, factor, factorStep, c, cRow);
+  }
+
+  private static void blocks(
+      int m,
+      int n,
+      int k,
+      long a,
+      long aRow,
+      long aStep,
+      long b,
+      long bRow,
+      long from,
+      long fromRow,
+      long factor,
+      long factorStep,
+      long c,
+      long cRow) {
     for (int j = 0; j < n; ) {
       int vectors = vectors(n - j);
-      tile(vectors, k, a, aRow, aStep, valid, b + 4L * j, bRow, c + 4L * j, cRow, add);
+      long at = 4L * j;
+      long start = fromRow == 0 ? from : from + at;
+      int i = 0;
+      while (i < m) {
+        long x = a + i * aRow;
+        long s = start + i * fromRow;
+        long f = factor + i * factorStep;
+        long y = c + i * cRow + at;
+        int valid = Math.min(4, m - i);
+        if (aRow == Float.BYTES && m - i >= 4) {
+          if (vectors == 4) {
+            AdjacentTiles.tile4x4(k, x, aStep, b + at, bRow, s, fromRow, f, factorStep, y, cRow);
+            i += 4;
+            continue;
+          }
+          if (LANES > 8 && m - i >= 8) {
+            if (vectors == 2) {
+              AdjacentTiles.tile8x2(k, x, aStep, b + at, bRow, s, fromRow, f, factorStep, y, cRow);
+            } else {
+              AdjacentTiles.tile8x1(k, x, aStep, b + at, bRow, s, fromRow, f, factorStep, y, cRow);
+            }
+            i += 8;
+            continue;
+          }
+        }
+        switch (vectors) {
+          case 4 ->
+              tile4(k, x, aRow, aStep, valid, b + at, bRow, s, fromRow, f, factorStep, y, cRow);
+          case 2 ->
+              tile2(k, x, aRow, aStep, valid, b + at, bRow, s, fromRow, f, factorStep, y, cRow);
+          default ->
+              tile1(k, x, aRow, aStep, valid, b + at, bRow, s, fromRow, f, factorStep, y, cRow);
+        }
+        i += 4;
+      }
       j += vectors * LANES;
     }
   }
@@ -85,25 +139,6 @@ public final class Tiles {
   private static int vectors(int columns) {
     int left = columns / LANES;
     return left >= WIDEST ? WIDEST : left >= 2 ? 2 : 1;
-  }
-
-  private static void tile(
-      int vectors,
-      int k,
-      long a,
-      long aRow,
-      long aStep,
-      int valid,
-      long b,
-      long bRow,
-      long c,
-      long cRow,
-      boolean add) {
-    switch (vectors) {
-      case 4 -> tile4(k, a, aRow, aStep, valid, b, bRow, c, cRow, add);
-      case 2 -> tile2(k, a, aRow, aStep, valid, b, bRow, c, cRow, add);
-      default -> tile1(k, a, aRow, aStep, valid, b, bRow, c, cRow, add);
-    }
   }
 
   private static void tile4(
@@ -114,37 +149,53 @@ public final class Tiles {
       int valid,
       long b,
       long bRow,
+      long from,
+      long fromRow,
+      long factor,
+      long factorStep,
       long c,
-      long cRow,
-      boolean add) {
-    long a1 = a + Math.min(1, valid - 1) * aRow;
-    long a2 = a + Math.min(2, valid - 1) * aRow;
-    long a3 = a + Math.min(3, valid - 1) * aRow;
-    long from = add ? c : ZEROS.address();
-    long fromRow = add ? cRow : 0;
-    FloatVector c00 = FloatVector.fromMemorySegment(S, ALL, from, LE);
-    FloatVector c01 = FloatVector.fromMemorySegment(S, ALL, from + BYTES, LE);
-    FloatVector c02 = FloatVector.fromMemorySegment(S, ALL, from + 2 * BYTES, LE);
-    FloatVector c03 = FloatVector.fromMemorySegment(S, ALL, from + 3 * BYTES, LE);
-    FloatVector c10 = FloatVector.fromMemorySegment(S, ALL, from + fromRow, LE);
-    FloatVector c11 = FloatVector.fromMemorySegment(S, ALL, from + fromRow + BYTES, LE);
-    FloatVector c12 = FloatVector.fromMemorySegment(S, ALL, from + fromRow + 2 * BYTES, LE);
-    FloatVector c13 = FloatVector.fromMemorySegment(S, ALL, from + fromRow + 3 * BYTES, LE);
-    FloatVector c20 = FloatVector.fromMemorySegment(S, ALL, from + 2 * fromRow, LE);
-    FloatVector c21 = FloatVector.fromMemorySegment(S, ALL, from + 2 * fromRow + BYTES, LE);
-    FloatVector c22 = FloatVector.fromMemorySegment(S, ALL, from + 2 * fromRow + 2 * BYTES, LE);
-    FloatVector c23 = FloatVector.fromMemorySegment(S, ALL, from + 2 * fromRow + 3 * BYTES, LE);
-    FloatVector c30 = FloatVector.fromMemorySegment(S, ALL, from + 3 * fromRow, LE);
-    FloatVector c31 = FloatVector.fromMemorySegment(S, ALL, from + 3 * fromRow + BYTES, LE);
-    FloatVector c32 = FloatVector.fromMemorySegment(S, ALL, from + 3 * fromRow + 2 * BYTES, LE);
-    FloatVector c33 = FloatVector.fromMemorySegment(S, ALL, from + 3 * fromRow + 3 * BYTES, LE);
+      long cRow) {
+    a &= NATURAL;
+    long a1 = (a + Math.min(1, valid - 1) * aRow) & NATURAL;
+    long a2 = (a + Math.min(2, valid - 1) * aRow) & NATURAL;
+    long a3 = (a + Math.min(3, valid - 1) * aRow) & NATURAL;
+    long s0 = from & NATURAL;
+    long s1 = (s0 + fromRow) & NATURAL;
+    long s2 = (s1 + fromRow) & NATURAL;
+    long s3 = (s2 + fromRow) & NATURAL;
+    factor &= NATURAL;
+    factorStep &= NATURAL;
+    FloatVector x = FloatVector.broadcast(S, ALL.get(JAVA_FLOAT_UNALIGNED, factor));
+    FloatVector c00 = FloatVector.fromMemorySegment(S, ALL, s0, LE).mul(x);
+    FloatVector c01 = FloatVector.fromMemorySegment(S, ALL, s0 + BYTES, LE).mul(x);
+    FloatVector c02 = FloatVector.fromMemorySegment(S, ALL, s0 + 2 * BYTES, LE).mul(x);
+    FloatVector c03 = FloatVector.fromMemorySegment(S, ALL, s0 + 3 * BYTES, LE).mul(x);
+    factor = (factor + factorStep) & NATURAL;
+    x = FloatVector.broadcast(S, ALL.get(JAVA_FLOAT_UNALIGNED, factor));
+    FloatVector c10 = FloatVector.fromMemorySegment(S, ALL, s1, LE).mul(x);
+    FloatVector c11 = FloatVector.fromMemorySegment(S, ALL, s1 + BYTES, LE).mul(x);
+    FloatVector c12 = FloatVector.fromMemorySegment(S, ALL, s1 + 2 * BYTES, LE).mul(x);
+    FloatVector c13 = FloatVector.fromMemorySegment(S, ALL, s1 + 3 * BYTES, LE).mul(x);
+    factor = (factor + factorStep) & NATURAL;
+    x = FloatVector.broadcast(S, ALL.get(JAVA_FLOAT_UNALIGNED, factor));
+    FloatVector c20 = FloatVector.fromMemorySegment(S, ALL, s2, LE).mul(x);
+    FloatVector c21 = FloatVector.fromMemorySegment(S, ALL, s2 + BYTES, LE).mul(x);
+    FloatVector c22 = FloatVector.fromMemorySegment(S, ALL, s2 + 2 * BYTES, LE).mul(x);
+    FloatVector c23 = FloatVector.fromMemorySegment(S, ALL, s2 + 3 * BYTES, LE).mul(x);
+    factor = (factor + factorStep) & NATURAL;
+    x = FloatVector.broadcast(S, ALL.get(JAVA_FLOAT_UNALIGNED, factor));
+    FloatVector c30 = FloatVector.fromMemorySegment(S, ALL, s3, LE).mul(x);
+    FloatVector c31 = FloatVector.fromMemorySegment(S, ALL, s3 + BYTES, LE).mul(x);
+    FloatVector c32 = FloatVector.fromMemorySegment(S, ALL, s3 + 2 * BYTES, LE).mul(x);
+    FloatVector c33 = FloatVector.fromMemorySegment(S, ALL, s3 + 3 * BYTES, LE).mul(x);
+    b &= NATURAL;
     long at = 0;
     for (int p = 0; p < k; p++) {
       FloatVector b0 = FloatVector.fromMemorySegment(S, ALL, b, LE);
       FloatVector b1 = FloatVector.fromMemorySegment(S, ALL, b + BYTES, LE);
       FloatVector b2 = FloatVector.fromMemorySegment(S, ALL, b + 2 * BYTES, LE);
       FloatVector b3 = FloatVector.fromMemorySegment(S, ALL, b + 3 * BYTES, LE);
-      FloatVector x = FloatVector.broadcast(S, ALL.get(JAVA_FLOAT_UNALIGNED, a + at));
+      x = FloatVector.broadcast(S, ALL.get(JAVA_FLOAT_UNALIGNED, a + at));
       c00 = x.fma(b0, c00);
       c01 = x.fma(b1, c01);
       c02 = x.fma(b2, c02);
@@ -164,28 +215,29 @@ public final class Tiles {
       c31 = x.fma(b1, c31);
       c32 = x.fma(b2, c32);
       c33 = x.fma(b3, c33);
-      at += aStep;
-      b += bRow;
+      at = (at + aStep) & NATURAL;
+      b = (b + bRow) & NATURAL;
     }
-    long r1 = c + cRow;
-    long r2 = c + 2 * cRow;
-    long r3 = c + 3 * cRow;
+    c &= NATURAL;
     c00.intoMemorySegment(ALL, c, LE);
     c01.intoMemorySegment(ALL, c + BYTES, LE);
     c02.intoMemorySegment(ALL, c + 2 * BYTES, LE);
     c03.intoMemorySegment(ALL, c + 3 * BYTES, LE);
-    c10.intoMemorySegment(ALL, r1, LE);
-    c11.intoMemorySegment(ALL, r1 + BYTES, LE);
-    c12.intoMemorySegment(ALL, r1 + 2 * BYTES, LE);
-    c13.intoMemorySegment(ALL, r1 + 3 * BYTES, LE);
-    c20.intoMemorySegment(ALL, r2, LE);
-    c21.intoMemorySegment(ALL, r2 + BYTES, LE);
-    c22.intoMemorySegment(ALL, r2 + 2 * BYTES, LE);
-    c23.intoMemorySegment(ALL, r2 + 3 * BYTES, LE);
-    c30.intoMemorySegment(ALL, r3, LE);
-    c31.intoMemorySegment(ALL, r3 + BYTES, LE);
-    c32.intoMemorySegment(ALL, r3 + 2 * BYTES, LE);
-    c33.intoMemorySegment(ALL, r3 + 3 * BYTES, LE);
+    c = (c + cRow) & NATURAL;
+    c10.intoMemorySegment(ALL, c, LE);
+    c11.intoMemorySegment(ALL, c + BYTES, LE);
+    c12.intoMemorySegment(ALL, c + 2 * BYTES, LE);
+    c13.intoMemorySegment(ALL, c + 3 * BYTES, LE);
+    c = (c + cRow) & NATURAL;
+    c20.intoMemorySegment(ALL, c, LE);
+    c21.intoMemorySegment(ALL, c + BYTES, LE);
+    c22.intoMemorySegment(ALL, c + 2 * BYTES, LE);
+    c23.intoMemorySegment(ALL, c + 3 * BYTES, LE);
+    c = (c + cRow) & NATURAL;
+    c30.intoMemorySegment(ALL, c, LE);
+    c31.intoMemorySegment(ALL, c + BYTES, LE);
+    c32.intoMemorySegment(ALL, c + 2 * BYTES, LE);
+    c33.intoMemorySegment(ALL, c + 3 * BYTES, LE);
   }
 
   private static void tile2(
@@ -196,27 +248,43 @@ public final class Tiles {
       int valid,
       long b,
       long bRow,
+      long from,
+      long fromRow,
+      long factor,
+      long factorStep,
       long c,
-      long cRow,
-      boolean add) {
-    long a1 = a + Math.min(1, valid - 1) * aRow;
-    long a2 = a + Math.min(2, valid - 1) * aRow;
-    long a3 = a + Math.min(3, valid - 1) * aRow;
-    long from = add ? c : ZEROS.address();
-    long fromRow = add ? cRow : 0;
-    FloatVector c00 = FloatVector.fromMemorySegment(S, ALL, from, LE);
-    FloatVector c01 = FloatVector.fromMemorySegment(S, ALL, from + BYTES, LE);
-    FloatVector c10 = FloatVector.fromMemorySegment(S, ALL, from + fromRow, LE);
-    FloatVector c11 = FloatVector.fromMemorySegment(S, ALL, from + fromRow + BYTES, LE);
-    FloatVector c20 = FloatVector.fromMemorySegment(S, ALL, from + 2 * fromRow, LE);
-    FloatVector c21 = FloatVector.fromMemorySegment(S, ALL, from + 2 * fromRow + BYTES, LE);
-    FloatVector c30 = FloatVector.fromMemorySegment(S, ALL, from + 3 * fromRow, LE);
-    FloatVector c31 = FloatVector.fromMemorySegment(S, ALL, from + 3 * fromRow + BYTES, LE);
+      long cRow) {
+    a &= NATURAL;
+    long a1 = (a + Math.min(1, valid - 1) * aRow) & NATURAL;
+    long a2 = (a + Math.min(2, valid - 1) * aRow) & NATURAL;
+    long a3 = (a + Math.min(3, valid - 1) * aRow) & NATURAL;
+    long s0 = from & NATURAL;
+    long s1 = (s0 + fromRow) & NATURAL;
+    long s2 = (s1 + fromRow) & NATURAL;
+    long s3 = (s2 + fromRow) & NATURAL;
+    factor &= NATURAL;
+    factorStep &= NATURAL;
+    FloatVector x = FloatVector.broadcast(S, ALL.get(JAVA_FLOAT_UNALIGNED, factor));
+    FloatVector c00 = FloatVector.fromMemorySegment(S, ALL, s0, LE).mul(x);
+    FloatVector c01 = FloatVector.fromMemorySegment(S, ALL, s0 + BYTES, LE).mul(x);
+    factor = (factor + factorStep) & NATURAL;
+    x = FloatVector.broadcast(S, ALL.get(JAVA_FLOAT_UNALIGNED, factor));
+    FloatVector c10 = FloatVector.fromMemorySegment(S, ALL, s1, LE).mul(x);
+    FloatVector c11 = FloatVector.fromMemorySegment(S, ALL, s1 + BYTES, LE).mul(x);
+    factor = (factor + factorStep) & NATURAL;
+    x = FloatVector.broadcast(S, ALL.get(JAVA_FLOAT_UNALIGNED, factor));
+    FloatVector c20 = FloatVector.fromMemorySegment(S, ALL, s2, LE).mul(x);
+    FloatVector c21 = FloatVector.fromMemorySegment(S, ALL, s2 + BYTES, LE).mul(x);
+    factor = (factor + factorStep) & NATURAL;
+    x = FloatVector.broadcast(S, ALL.get(JAVA_FLOAT_UNALIGNED, factor));
+    FloatVector c30 = FloatVector.fromMemorySegment(S, ALL, s3, LE).mul(x);
+    FloatVector c31 = FloatVector.fromMemorySegment(S, ALL, s3 + BYTES, LE).mul(x);
+    b &= NATURAL;
     long at = 0;
     for (int p = 0; p < k; p++) {
       FloatVector b0 = FloatVector.fromMemorySegment(S, ALL, b, LE);
       FloatVector b1 = FloatVector.fromMemorySegment(S, ALL, b + BYTES, LE);
-      FloatVector x = FloatVector.broadcast(S, ALL.get(JAVA_FLOAT_UNALIGNED, a + at));
+      x = FloatVector.broadcast(S, ALL.get(JAVA_FLOAT_UNALIGNED, a + at));
       c00 = x.fma(b0, c00);
       c01 = x.fma(b1, c01);
       x = FloatVector.broadcast(S, ALL.get(JAVA_FLOAT_UNALIGNED, a1 + at));
@@ -228,20 +296,21 @@ public final class Tiles {
       x = FloatVector.broadcast(S, ALL.get(JAVA_FLOAT_UNALIGNED, a3 + at));
       c30 = x.fma(b0, c30);
       c31 = x.fma(b1, c31);
-      at += aStep;
-      b += bRow;
+      at = (at + aStep) & NATURAL;
+      b = (b + bRow) & NATURAL;
     }
-    long r1 = c + cRow;
-    long r2 = c + 2 * cRow;
-    long r3 = c + 3 * cRow;
+    c &= NATURAL;
     c00.intoMemorySegment(ALL, c, LE);
     c01.intoMemorySegment(ALL, c + BYTES, LE);
-    c10.intoMemorySegment(ALL, r1, LE);
-    c11.intoMemorySegment(ALL, r1 + BYTES, LE);
-    c20.intoMemorySegment(ALL, r2, LE);
-    c21.intoMemorySegment(ALL, r2 + BYTES, LE);
-    c30.intoMemorySegment(ALL, r3, LE);
-    c31.intoMemorySegment(ALL, r3 + BYTES, LE);
+    c = (c + cRow) & NATURAL;
+    c10.intoMemorySegment(ALL, c, LE);
+    c11.intoMemorySegment(ALL, c + BYTES, LE);
+    c = (c + cRow) & NATURAL;
+    c20.intoMemorySegment(ALL, c, LE);
+    c21.intoMemorySegment(ALL, c + BYTES, LE);
+    c = (c + cRow) & NATURAL;
+    c30.intoMemorySegment(ALL, c, LE);
+    c31.intoMemorySegment(ALL, c + BYTES, LE);
   }
 
   private static void tile1(
@@ -252,22 +321,38 @@ public final class Tiles {
       int valid,
       long b,
       long bRow,
+      long from,
+      long fromRow,
+      long factor,
+      long factorStep,
       long c,
-      long cRow,
-      boolean add) {
-    long a1 = a + Math.min(1, valid - 1) * aRow;
-    long a2 = a + Math.min(2, valid - 1) * aRow;
-    long a3 = a + Math.min(3, valid - 1) * aRow;
-    long from = add ? c : ZEROS.address();
-    long fromRow = add ? cRow : 0;
-    FloatVector c00 = FloatVector.fromMemorySegment(S, ALL, from, LE);
-    FloatVector c10 = FloatVector.fromMemorySegment(S, ALL, from + fromRow, LE);
-    FloatVector c20 = FloatVector.fromMemorySegment(S, ALL, from + 2 * fromRow, LE);
-    FloatVector c30 = FloatVector.fromMemorySegment(S, ALL, from + 3 * fromRow, LE);
+      long cRow) {
+    a &= NATURAL;
+    long a1 = (a + Math.min(1, valid - 1) * aRow) & NATURAL;
+    long a2 = (a + Math.min(2, valid - 1) * aRow) & NATURAL;
+    long a3 = (a + Math.min(3, valid - 1) * aRow) & NATURAL;
+    long s0 = from & NATURAL;
+    long s1 = (s0 + fromRow) & NATURAL;
+    long s2 = (s1 + fromRow) & NATURAL;
+    long s3 = (s2 + fromRow) & NATURAL;
+    factor &= NATURAL;
+    factorStep &= NATURAL;
+    FloatVector x = FloatVector.broadcast(S, ALL.get(JAVA_FLOAT_UNALIGNED, factor));
+    FloatVector c00 = FloatVector.fromMemorySegment(S, ALL, s0, LE).mul(x);
+    factor = (factor + factorStep) & NATURAL;
+    x = FloatVector.broadcast(S, ALL.get(JAVA_FLOAT_UNALIGNED, factor));
+    FloatVector c10 = FloatVector.fromMemorySegment(S, ALL, s1, LE).mul(x);
+    factor = (factor + factorStep) & NATURAL;
+    x = FloatVector.broadcast(S, ALL.get(JAVA_FLOAT_UNALIGNED, factor));
+    FloatVector c20 = FloatVector.fromMemorySegment(S, ALL, s2, LE).mul(x);
+    factor = (factor + factorStep) & NATURAL;
+    x = FloatVector.broadcast(S, ALL.get(JAVA_FLOAT_UNALIGNED, factor));
+    FloatVector c30 = FloatVector.fromMemorySegment(S, ALL, s3, LE).mul(x);
+    b &= NATURAL;
     long at = 0;
     for (int p = 0; p < k; p++) {
       FloatVector b0 = FloatVector.fromMemorySegment(S, ALL, b, LE);
-      FloatVector x = FloatVector.broadcast(S, ALL.get(JAVA_FLOAT_UNALIGNED, a + at));
+      x = FloatVector.broadcast(S, ALL.get(JAVA_FLOAT_UNALIGNED, a + at));
       c00 = x.fma(b0, c00);
       x = FloatVector.broadcast(S, ALL.get(JAVA_FLOAT_UNALIGNED, a1 + at));
       c10 = x.fma(b0, c10);
@@ -275,15 +360,16 @@ public final class Tiles {
       c20 = x.fma(b0, c20);
       x = FloatVector.broadcast(S, ALL.get(JAVA_FLOAT_UNALIGNED, a3 + at));
       c30 = x.fma(b0, c30);
-      at += aStep;
-      b += bRow;
+      at = (at + aStep) & NATURAL;
+      b = (b + bRow) & NATURAL;
     }
-    long r1 = c + cRow;
-    long r2 = c + 2 * cRow;
-    long r3 = c + 3 * cRow;
+    c &= NATURAL;
     c00.intoMemorySegment(ALL, c, LE);
-    c10.intoMemorySegment(ALL, r1, LE);
-    c20.intoMemorySegment(ALL, r2, LE);
-    c30.intoMemorySegment(ALL, r3, LE);
+    c = (c + cRow) & NATURAL;
+    c10.intoMemorySegment(ALL, c, LE);
+    c = (c + cRow) & NATURAL;
+    c20.intoMemorySegment(ALL, c, LE);
+    c = (c + cRow) & NATURAL;
+    c30.intoMemorySegment(ALL, c, LE);
   }
 }
