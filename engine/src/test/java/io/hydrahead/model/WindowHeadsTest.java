@@ -26,12 +26,15 @@ class WindowHeadsTest {
             TestModels.random(TestModels.config(), TestModels.headWise(), style, ops, 13);
         Tensor whole = Tensor.of(HybridTransformerTest.onePass(m, ids), 300, 97);
         int[] cuts = random.ints(12, 1, 299).sorted().distinct().toArray();
-        assertThat(GoldenCheck.relativeL2(Tensor.of(HybridTransformerTest.pieces(m, ids, cuts), 300, 97), whole))
+        assertThat(
+                GoldenCheck.relativeL2(
+                    Tensor.of(HybridTransformerTest.pieces(m, ids, cuts), 300, 97), whole))
             .as("%s, cuts %s", style, Arrays.toString(cuts))
             .isLessThan(1e-4);
         assertThat(
                 GoldenCheck.relativeL2(
-                    Tensor.of(HybridTransformerTest.decoded(m, ids, 40), 260, 97), whole.rows(40, 260)))
+                    Tensor.of(HybridTransformerTest.decoded(m, ids, 40), 260, 97),
+                    whole.rows(40, 260)))
             .as("%s, decoded", style)
             .isLessThan(1e-4);
       }

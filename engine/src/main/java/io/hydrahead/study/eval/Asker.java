@@ -1,11 +1,14 @@
 package io.hydrahead.study.eval;
 
+import static java.lang.foreign.ValueLayout.JAVA_FLOAT;
+
 import io.hydrahead.data.TextCodec;
 import io.hydrahead.eval.Example;
 import io.hydrahead.eval.Metric;
 import io.hydrahead.model.HybridTransformer;
 import io.hydrahead.model.Session;
 import io.hydrahead.tensor.Tensor;
+import java.lang.foreign.MemorySegment;
 import java.util.ArrayList;
 import java.util.Arrays;
 import java.util.List;
@@ -114,44 +117,44 @@ final class Asker implements AutoCloseable {
     return (double) whole / q.answers().size();
   }
 
-  /** Goes through rows of logits [n, V] against expected ids. */
+  /** Goes through rows of logits [n, V], in the host's memory, against expected ids. */
   private static final class Choices {
-    private final float[] logits;
-    private final int vocabulary;
-    private int row;
+    private final Tensor logits;
+    private final float[] row;
+    private int next;
 
     Choices(Tensor logits) {
-      this.logits = new float[Math.toIntExact(logits.size())];
-      java.lang.foreign.MemorySegment.copy(
-          logits.segment(),
-          java.lang.foreign.ValueLayout.JAVA_FLOAT,
-          0,
-          this.logits,
-          0,
-          this.logits.length);
-      vocabulary = logits.size(1);
+      this.logits = logits;
+      row = new float[logits.size(1)];
     }
 
     /** How many of the next rows choose {@code ids} before the first that does not. */
     int rightInARow(int[] ids) {
       int right = 0;
-      while (right < ids.length && chooses(row + right, ids[right])) {
+      while (right < ids.length && chooses(next + right, ids[right])) {
         right++;
       }
-      row += ids.length;
+      next += ids.length;
       return right;
     }
 
     /** Whether {@code id} is the first choice; of equals the smallest is. */
     private boolean chooses(int r, int id) {
-      int base = r * vocabulary;
-      float own = logits[base + id];
-      for (int v = 0; v < vocabulary; v++) {
-        if (logits[base + v] > own || logits[base + v] == own && v < id) {
+      MemorySegment.copy(
+          logits.segment(), JAVA_FLOAT, (long) r * row.length * Float.BYTES, row, 0, row.length);
+      float most = Float.NEGATIVE_INFINITY;
+      for (float v : row) {
+        most = Math.max(most, v);
+      }
+      if (row[id] != most) {
+        return false;
+      }
+      for (int v = 0; v < id; v++) {
+        if (row[v] == most) {
           return false;
         }
       }
-      return own == own;
+      return true;
     }
   }
 
