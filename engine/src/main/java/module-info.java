@@ -19,8 +19,10 @@ module io.hydrahead.engine {
   exports io.hydrahead.plan;
   exports io.hydrahead.probe;
   exports io.hydrahead.report;
+  exports io.hydrahead.study;
   exports io.hydrahead.study.eval;
   exports io.hydrahead.study.results;
+  exports io.hydrahead.study.run;
   exports io.hydrahead.study.stats;
   exports io.hydrahead.tensor;
   exports io.hydrahead.tokenizer;

@@ -58,8 +58,11 @@ final class DeviceChoice {
     }
   }
 
-  /** The operations; who takes them closes them. */
+  /** The operations; who takes them closes them. A named GPU is opened anew each further time. */
   Ops ops(CommonOptions common, DType activations) {
+    if (device == null) {
+      openNamed();
+    }
     CudaDevice d = named ? device : anyDevice(common);
     device = null;
     if (d == null) {

@@ -36,6 +36,7 @@ import picocli.CommandLine.Spec;
       ConvertCommand.class,
       TransferCommand.class,
       PretrainCommand.class,
+      StudyCommand.class,
       EvalCommand.class,
       ReportCommand.class,
       BenchCommand.class,

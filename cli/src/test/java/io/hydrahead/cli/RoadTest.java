@@ -155,24 +155,4 @@ class RoadTest {
     assertThat(ok("generate", same, "the quick brown", "-n", "10"))
         .isEqualTo(ok("generate", teacher, "the quick brown", "-n", "10"));
   }
-
-  @Test
-  void aRecipePutsWindowedHeadsInPlaceOfLinearOnes() throws IOException {
-    Path teacher = SmallModel.write(temporary.resolve("teacher"));
-    Path plan = temporary.resolve("plan.json");
-    ok("plan", teacher, "--ratio", "3:1", "--rule", "random", "-o", plan);
-    Path recipe =
-        Files.writeString(
-            temporary.resolve("window.json"),
-            "{\"style\": {\"linear_kind\": \"window\", \"window\": 6, \"sinks\": 2}}");
-    Path windowed = temporary.resolve("windowed");
-    ok("convert", teacher, "--plan", plan, "--recipe", recipe, "-o", windowed);
-    assertThat(ok("info", windowed)).contains("a window of 6 positions and 2 sinks");
-    JsonNode info = Json.parse(ok("info", windowed, "--json"), "stdout");
-    assertThat(info.path("linear_kind").stringValue()).isEqualTo("window");
-    assertThat(info.path("window").intValue()).isEqualTo(6);
-    assertThat(info.path("sinks").intValue()).isEqualTo(2);
-    assertThat(info.path("memory").get(0).path("state_bytes").longValue()).isZero();
-    assertThat(ok("generate", windowed, "the quick brown fox jumps", "-n", "20")).isNotBlank();
-  }
 }

@@ -34,6 +34,12 @@ public enum Split {
     return p < 96 ? TRAIN : p < 97 ? DEV : p < 98 ? PROBE : TEST;
   }
 
+  /** Packages of source code: 90% train, 2% development, 2% probe, 6% test. */
+  static Split ofPackage(String name) {
+    int p = percent(name);
+    return p < 90 ? TRAIN : p < 92 ? DEV : p < 94 ? PROBE : TEST;
+  }
+
   private static int percent(String s) {
     long h = 0xCBF29CE484222325L;
     for (int i = 0; i < s.length(); i++) {

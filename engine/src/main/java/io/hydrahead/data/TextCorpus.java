@@ -3,7 +3,6 @@ package io.hydrahead.data;
 import io.hydrahead.json.Json;
 import io.hydrahead.tensor.InputException;
 import java.io.IOException;
-import java.io.InputStream;
 import java.nio.ByteBuffer;
 import java.nio.charset.CharacterCodingException;
 import java.nio.charset.CodingErrorAction;
@@ -18,9 +17,8 @@ import java.util.ArrayList;
 import java.util.Comparator;
 import java.util.HexFormat;
 import java.util.List;
+import java.util.function.Function;
 import java.util.stream.Stream;
-import java.util.zip.ZipEntry;
-import java.util.zip.ZipFile;
 import tools.jackson.databind.JsonNode;
 
 /**
@@ -35,13 +33,18 @@ public final class TextCorpus implements PlainText {
 
   private record Block(int document, int start, int end) {}
 
+  /** Which split a block, starting at a character of a document, belongs to. */
+  private interface Division {
+    Split of(Document d, int start);
+  }
+
   private final List<Document> documents;
   private final List<List<Block>> blocks = new ArrayList<>();
   private final List<long[]> ends = new ArrayList<>();
   private final List<String> notices;
   private final String fingerprint;
 
-  private TextCorpus(String source, List<Document> found, List<String> notices) {
+  private TextCorpus(String source, List<Document> found, Division division, List<String> notices) {
     documents = found.stream().filter(d -> !d.text().isBlank()).toList();
     if (documents.isEmpty()) {
       throw new InputException(
@@ -50,7 +53,10 @@ public final class TextCorpus implements PlainText {
     List<String> said = new ArrayList<>(notices);
     List<Block> all = cut();
     for (Split split : Split.values()) {
-      List<Block> own = all.stream().filter(b -> split(b) == split).toList();
+      List<Block> own =
+          all.stream()
+              .filter(b -> division.of(documents.get(b.document()), b.start()) == split)
+              .toList();
       if (own.isEmpty()) {
         said.add(source + ": too small to keep text apart for " + split + "; all of it is used");
         own = all;
@@ -77,7 +83,18 @@ public final class TextCorpus implements PlainText {
 
   /** A corpus of documents at hand; {@code source} names it in errors. */
   public static TextCorpus of(String source, List<Document> documents) {
-    return new TextCorpus(source, documents, List.of());
+    return of(source, documents, List.of());
+  }
+
+  static TextCorpus of(String source, List<Document> documents, List<String> notices) {
+    return new TextCorpus(
+        source, documents, (d, start) -> Split.ofBlock(d.name() + "@" + start), notices);
+  }
+
+  /** A corpus whose documents lie in one split each, as a whole. */
+  static TextCorpus whole(
+      String source, List<Document> documents, Function<Document, Split> of, List<String> notices) {
+    return new TextCorpus(source, documents, (d, start) -> of.apply(d), notices);
   }
 
   /**
@@ -111,7 +128,7 @@ public final class TextCorpus implements PlainText {
         out.add(new Document(slashed(folder.relativize(p)), text));
       }
     }
-    return new TextCorpus(source, out, List.of());
+    return of(source, out, List.of());
   }
 
   /** One text file as a single document. */
@@ -147,53 +164,7 @@ public final class TextCorpus implements PlainText {
       }
       out.add(new Document(file.getFileName() + "#" + line, value.stringValue()));
     }
-    return new TextCorpus(file.toString(), out, List.of());
-  }
-
-  /** Where the running JDK would keep its sources. */
-  public static Path jdkSources() {
-    return Path.of(System.getProperty("java.home"), "lib", "src.zip");
-  }
-
-  /**
-   * Java sources from a JDK's {@code src.zip}, module java.base first, up to {@code maxChars}. The
-   * notices record the archive's SHA-256.
-   *
-   * @throws InputException if the archive is missing or broken
-   */
-  public static TextCorpus javaSources(Path zip, long maxChars) {
-    if (!Files.isRegularFile(zip)) {
-      throw new InputException(
-          zip
-              + ": this JDK has no sources; install its source package, point JAVA_HOME at a JDK that"
-              + " has them, or take \"jdk_sources\" out of the recipe");
-    }
-    List<Document> out = new ArrayList<>();
-    try (ZipFile archive = new ZipFile(zip.toFile())) {
-      List<? extends ZipEntry> entries =
-          archive.stream()
-              .filter(e -> e.getName().endsWith(".java") && !e.getName().endsWith("-info.java"))
-              .sorted(
-                  Comparator.comparing((ZipEntry e) -> !e.getName().startsWith("java.base/"))
-                      .thenComparing(ZipEntry::getName))
-              .toList();
-      long chars = 0;
-      for (ZipEntry e : entries) {
-        if (chars >= maxChars) {
-          break;
-        }
-        try (InputStream in = archive.getInputStream(e)) {
-          String text = text(in.readAllBytes());
-          if (text != null) {
-            out.add(new Document(e.getName(), text));
-            chars += text.length();
-          }
-        }
-      }
-    } catch (IOException e) {
-      throw new InputException(zip + ": cannot be read (" + e.getMessage() + ")", e);
-    }
-    return new TextCorpus(zip.toString(), out, List.of(zip + ": sha256 " + sha256(zip)));
+    return of(file.toString(), out, List.of());
   }
 
   private List<Block> cut() {
@@ -212,10 +183,6 @@ public final class TextCorpus implements PlainText {
   private static int lineEnd(String text, int from) {
     int newline = text.indexOf('\n', from);
     return newline < 0 ? text.length() : newline + 1;
-  }
-
-  private Split split(Block b) {
-    return Split.ofBlock(documents.get(b.document()).name() + "@" + b.start());
   }
 
   @Override
@@ -292,7 +259,7 @@ public final class TextCorpus implements PlainText {
   }
 
   /** The text with line feeds only, or null if the bytes are not UTF-8 text. */
-  private static String text(byte[] bytes) {
+  static String text(byte[] bytes) {
     for (int i = 0; i < Math.min(bytes.length, 4096); i++) {
       if (bytes[i] == 0) {
         return null;
@@ -314,19 +281,6 @@ public final class TextCorpus implements PlainText {
 
   private static String slashed(Path p) {
     return p.toString().replace('\\', '/');
-  }
-
-  private static String sha256(Path file) {
-    MessageDigest sha = sha256();
-    byte[] buffer = new byte[1 << 16];
-    try (InputStream in = Files.newInputStream(file)) {
-      for (int n = in.read(buffer); n >= 0; n = in.read(buffer)) {
-        sha.update(buffer, 0, n);
-      }
-    } catch (IOException e) {
-      throw new InputException(file + ": cannot be read (" + e.getMessage() + ")", e);
-    }
-    return HexFormat.of().formatHex(sha.digest());
   }
 
   static MessageDigest sha256() {

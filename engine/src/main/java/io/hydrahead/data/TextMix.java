@@ -19,8 +19,8 @@ public final class TextMix implements PlainText {
   /**
    * Opens the sources of a recipe's {@code text} list. An entry has one of {@code files} (a glob,
    * relative to the recipe's folder), {@code jsonl} (with {@code field}, default "text"), {@code
-   * jdk_sources} (true; with {@code max_chars} and {@code required}) or {@code generated} (true),
-   * and a {@code share}, default 1.
+   * jdk_sources} (true; with {@code required} and the fields of {@link JdkSources}) or {@code
+   * generated} (true), and a {@code share}, default 1.
    */
   static TextMix open(List<Fields> entries) {
     List<PlainText> sources = new ArrayList<>();
@@ -61,14 +61,14 @@ public final class TextMix implements PlainText {
       return TextCorpus.jsonLines(f.file("jsonl"), f.text("field", "text"));
     }
     if (f.flag("jdk_sources", false)) {
-      long most = f.count("max_chars", 1, 1L << 30, 32_000_000);
+      JdkSources selection = JdkSources.read(f);
       boolean required = f.flag("required", true);
-      Path zip = TextCorpus.jdkSources();
+      Path zip = JdkSources.archive();
       if (!required && !java.nio.file.Files.isRegularFile(zip)) {
         return new Noticed(
             PlainText.generated(), zip + ": this JDK has no sources; generated text instead");
       }
-      return TextCorpus.javaSources(zip, most);
+      return selection.open(zip);
     }
     if (f.flag("generated", false)) {
       return PlainText.generated();

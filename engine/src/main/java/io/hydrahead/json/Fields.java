@@ -58,6 +58,11 @@ public final class Fields {
     return new Fields(node, source, path, folder);
   }
 
+  /** Another object in the place of this one. */
+  public Fields with(JsonNode other) {
+    return of(other, source, path, folder);
+  }
+
   /** What errors call the file. */
   public String source() {
     return source;

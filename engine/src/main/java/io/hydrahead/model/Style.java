@@ -133,4 +133,21 @@ public record Style(
   public boolean isVanilla() {
     return !fusionNorm && !gamma && !gate;
   }
+
+  /** This style with another length scale. */
+  public Style withLengthScale(LengthScale scale) {
+    return new Style(
+        fullRotary,
+        fusionNorm,
+        gamma,
+        gate,
+        linearRotary,
+        scale,
+        logScaleBase,
+        convKernel,
+        betaMax,
+        linearKind,
+        window,
+        sinks);
+  }
 }

@@ -26,31 +26,28 @@ final class RetrievalScore {
     int d = model.config().headDim();
     int[] heads = model.plan().fullHeads(layer);
     int[] kept = model.plan().keptKvHeads(layer, model.config().kvHeads());
-    for (int i = 0; i < heads.length; i++) {
-      int g = java.util.Arrays.binarySearch(kept, heads[i] / model.config().group());
-      int hits = 0;
-      for (int j = 0; j < pair.answerTokens(); j++) {
-        if (top(q, k, pair.row(j), i, heads.length, g, kept.length, d) == pair.needleStart() + j) {
-          hits++;
+    float[] keys = k.toFloats();
+    for (int j = 0; j < pair.answerTokens(); j++) {
+      int row = pair.row(j);
+      float[] queries = q.rows(row, 1).toFloats();
+      for (int i = 0; i < heads.length; i++) {
+        int g = java.util.Arrays.binarySearch(kept, heads[i] / model.config().group());
+        if (top(queries, i * d, keys, g * d, kept.length * d, row, d) == pair.needleStart() + j) {
+          scores[heads[i]] += 1.0 / pair.answerTokens();
         }
       }
-      scores[heads[i]] += hits / (double) pair.answerTokens();
     }
   }
 
-  /** Position of the greatest q·k among 0 … row. */
+  /** Position of the greatest q·k among 0 … row; the key at t begins at {@code at + t·stride}. */
   private static int top(
-      Tensor q, Tensor k, int row, int head, int heads, int kvHead, int kvHeads, int d) {
+      float[] queries, int from, float[] keys, int at, int stride, int row, int d) {
     int best = -1;
     double most = Double.NEGATIVE_INFINITY;
-    float[] query = new float[d];
-    for (int c = 0; c < d; c++) {
-      query[c] = q.get(((long) row * heads + head) * d + c);
-    }
     for (int t = 0; t <= row; t++) {
       double dot = 0;
       for (int c = 0; c < d; c++) {
-        dot += query[c] * k.get(((long) t * kvHeads + kvHead) * d + c);
+        dot += queries[from + c] * keys[at + t * stride + c];
       }
       if (dot > most) {
         most = dot;

@@ -10,8 +10,6 @@ public final class Batch {
   private final int[] ids;
   private final int[] targets;
   private final float[] weights;
-  private final int[] rowIds;
-  private final float[] rowWeights;
 
   public Batch(int rows, int context) {
     this.rows = rows;
@@ -20,18 +18,16 @@ public final class Batch {
     ids = new int[n];
     targets = new int[n];
     weights = new float[n];
-    rowIds = new int[context + 1];
-    rowWeights = new float[context + 1];
   }
 
-  /** Reads the rows at positions {@code first} … of {@code order}. */
-  void fill(Rows source, DataOrder order, long first) {
+  /** Takes the next rows of {@code source}. */
+  void fill(RowsAhead source) {
     for (int b = 0; b < rows; b++) {
-      source.read(order.row(first + b), rowIds, rowWeights);
+      RowsAhead.Row row = source.take();
       int at = b * context;
-      System.arraycopy(rowIds, 0, ids, at, context);
-      System.arraycopy(rowIds, 1, targets, at, context);
-      System.arraycopy(rowWeights, 1, weights, at, context);
+      System.arraycopy(row.ids(), 0, ids, at, context);
+      System.arraycopy(row.ids(), 1, targets, at, context);
+      System.arraycopy(row.weights(), 1, weights, at, context);
     }
   }
 

@@ -1,6 +1,7 @@
 package io.hydrahead.train;
 
 import io.hydrahead.json.Fields;
+import io.hydrahead.json.MergePatch;
 import io.hydrahead.model.ModelConfig;
 import io.hydrahead.model.RotaryConfig;
 import java.nio.file.Path;
@@ -38,9 +39,13 @@ public record PretrainRecipe(
    */
   public record Trained(int vocabulary, long bytes, Fields data) implements TokenizerSource {}
 
-  /** Reads and checks a recipe file. */
+  /** Reads and checks a recipe file, which may extend another, see {@link MergePatch}. */
   public static PretrainRecipe read(Path file) {
-    Fields f = Fields.read(file);
+    return read(MergePatch.fields(file));
+  }
+
+  /** Reads and checks a recipe that is at hand as JSON. */
+  public static PretrainRecipe read(Fields f) {
     String name = f.text("name");
     String about = f.text("about", "A model trained by hydrahead pretrain.");
     ModelConfig shape = shape(f.object("model"));

@@ -5,6 +5,8 @@ import io.hydrahead.data.DataRecipe;
 import io.hydrahead.data.TokenizerCorpus;
 import io.hydrahead.json.Fields;
 import io.hydrahead.json.Json;
+import io.hydrahead.json.MergePatch;
+import io.hydrahead.json.ReadableJson;
 import io.hydrahead.model.HeadPlan;
 import io.hydrahead.model.HybridTransformer;
 import io.hydrahead.model.ModelConfig;
@@ -17,6 +19,7 @@ import io.hydrahead.tokenizer.BpeTrainer;
 import io.hydrahead.tokenizer.Tokenizer;
 import java.io.IOException;
 import java.io.UncheckedIOException;
+import java.nio.charset.StandardCharsets;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.LinkedHashMap;
@@ -54,7 +57,18 @@ public final class Pretrainer {
    * @throws java.util.concurrent.CancellationException when the user stops it; it can be resumed
    */
   public TrainingRun.Outcome run(Path recipeFile, Path target, Options options) {
-    PretrainRecipe recipe = PretrainRecipe.read(recipeFile);
+    byte[] text =
+        Json.read(recipeFile).has("extends")
+            ? ReadableJson.text(MergePatch.read(recipeFile)).getBytes(StandardCharsets.UTF_8)
+            : read(recipeFile);
+    return run(PretrainRecipe.read(recipeFile), text, target, options);
+  }
+
+  /**
+   * Trains {@code recipe}, which was read from the JSON {@code text}. A tokenizer that lies in the
+   * run's folder already is taken as it is.
+   */
+  public TrainingRun.Outcome run(PretrainRecipe recipe, byte[] text, Path target, Options options) {
     DataCorpus.Sources sources = DataCorpus.sources(recipe.stages());
     try (RunFolder folder = RunFolder.begin(target, options.resume(), options.force())) {
       Tokenizer tokenizer = tokenizer(recipe, folder.work());
@@ -62,7 +76,7 @@ public final class Pretrainer {
       List<Integer> ends =
           END_TOKENS.stream().filter(tokenizer::has).map(tokenizer::id).distinct().toList();
       ModelConfig config = recipe.config(tokenizer.vocabSize(), ends);
-      String hash = hash(recipeFile, folder.work(), recipe.stages(), corpus);
+      String hash = hash(text, folder.work(), recipe.stages(), corpus);
       try (HybridTransformer model = fresh(config, recipe.settings().seed());
           Learner learner = new Learner(recipe.name(), model)) {
         Environment environment = Environment.of(ops);
@@ -78,7 +92,7 @@ public final class Pretrainer {
             folder.out(),
             new ModelFiles.SaveOptions(
                 recipe.settings().dtype(), options.force(), folder.work(), extras));
-        AtomicFile.write(folder.out().path().resolve("recipe.json"), read(recipeFile));
+        AtomicFile.write(folder.out().path().resolve("recipe.json"), text);
         AtomicFile.write(
             folder.out().path().resolve("README.md"),
             ModelCard.of(
@@ -142,9 +156,10 @@ public final class Pretrainer {
     }
   }
 
-  private static String hash(Path recipe, Path work, List<Stage> stages, DataCorpus corpus) {
+  private static String hash(byte[] recipe, Path work, List<Stage> stages, DataCorpus corpus) {
+    String text = new String(recipe, StandardCharsets.UTF_8);
     return new Fingerprint()
-        .add(Json.read(recipe).toString())
+        .add(Json.parse(text, "the recipe").toString())
         .add(read(work.resolve("tokenizer.json")))
         .add(corpus.fingerprint(stages))
         .hex();

@@ -2,7 +2,7 @@ package io.hydrahead.train;
 
 /**
  * Training text as rows of T + 1 tokens, read by index: what a corpus looks like at one context
- * length. Reading a row gives the same tokens every time.
+ * length. Reading a row gives the same tokens every time. Safe for use by many threads.
  */
 public interface Rows {
   /** Number of rows; generated text may give a very large number. */

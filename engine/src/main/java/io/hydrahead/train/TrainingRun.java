@@ -1,5 +1,6 @@
 package io.hydrahead.train;
 
+import io.hydrahead.ops.Ops;
 import io.hydrahead.tensor.InputException;
 import io.hydrahead.tensor.Progress;
 import io.hydrahead.tensor.Tensor;
@@ -172,8 +173,19 @@ public final class TrainingRun {
     Stage.Batching b = stage.batching();
     Rows rows = job.training(stage);
     DataOrder order = new DataOrder(job.settings().seed() + index, rows.count());
+    try (RowsAhead ahead = ahead(rows, order, b, done * b.rows(), stage.steps() * b.rows())) {
+      steps(index, stage, work, done, ahead);
+    }
+    logEvaluation(stage, stage.steps(), heldOut(stage, work), true);
+  }
+
+  private void steps(int index, Stage stage, StageWork work, long done, RowsAhead ahead)
+      throws IOException {
+    Stage.Batching b = stage.batching();
     Batch[][] turns = {batches(b), batches(b)};
-    fill(turns[0], b, rows, order, done);
+    if (done < stage.steps()) {
+      fill(turns[0], ahead);
+    }
     double[][] sums = new double[job.learners().size()][work.columns().size()];
     long steps = stage.steps();
     int evaluateEvery = job.settings().evaluateEvery();
@@ -183,7 +195,7 @@ public final class TrainingRun {
       job.learners().forEach(l -> l.grads().clear());
       StageWork.Share share = accumulate(work, micros, true);
       if (step < steps) { // a device is still at work on this step
-        fill(turns[(int) ((step - done) % 2)], b, rows, order, step);
+        fill(turns[(int) ((step - done) % 2)], ahead);
       }
       double lr = stage.schedule().at(step, steps);
       double[] norms = job.learners().stream().mapToDouble(l -> l.update(lr)).toArray();
@@ -209,15 +221,19 @@ public final class TrainingRun {
                 + "; the state is saved, go on with --resume");
       }
     }
-    logEvaluation(stage, steps, heldOut(stage, work), true);
   }
 
-  /** Reads the rows of the step after {@code done} steps. */
-  private static void fill(
-      Batch[] micros, Stage.Batching b, Rows rows, DataOrder order, long done) {
-    for (int m = 0; m < micros.length; m++) {
-      micros[m].fill(rows, order, done * b.rows() + (long) m * b.microRows());
+  private static void fill(Batch[] micros, RowsAhead ahead) {
+    for (Batch m : micros) {
+      m.fill(ahead);
     }
+  }
+
+  private RowsAhead ahead(Rows rows, DataOrder order, Stage.Batching b, long first, long end) {
+    Ops ops = job.learners().getFirst().model().ops();
+    RowsAhead.Readers readers =
+        new RowsAhead.Readers(ops.pool().threads(), !ops.memory().host());
+    return new RowsAhead(rows, order, b.context(), first, end, b.rows(), readers);
   }
 
   static Batch[] batches(Stage.Batching b) {
@@ -248,8 +264,8 @@ public final class TrainingRun {
     Batch[] batches =
         batches(new Stage.Batching(micros * b.microRows(), b.microRows(), b.context()));
     DataOrder order = new DataOrder(job.settings().seed(), rows.count());
-    for (int m = 0; m < micros; m++) {
-      batches[m].fill(rows, order, (long) m * b.microRows());
+    try (RowsAhead ahead = ahead(rows, order, b, 0, (long) micros * b.microRows())) {
+      fill(batches, ahead);
     }
     double[][] sums = new double[job.learners().size()][work.columns().size()];
     work.take(accumulate(work, batches, false), sums);

@@ -1,6 +1,7 @@
 package io.hydrahead.transfer;
 
 import io.hydrahead.json.Fields;
+import io.hydrahead.json.MergePatch;
 import io.hydrahead.plan.ConvertRecipe;
 import io.hydrahead.train.RunSettings;
 import io.hydrahead.train.Stage;
@@ -31,9 +32,13 @@ public record TransferRecipe(
     NEXT_TOKEN
   }
 
-  /** Reads and checks a recipe file. */
+  /** Reads and checks a recipe file, which may extend another, see {@link MergePatch}. */
   public static TransferRecipe read(Path file) {
-    Fields f = Fields.read(file);
+    return read(MergePatch.fields(file));
+  }
+
+  /** Reads and checks a recipe that is at hand as JSON. */
+  public static TransferRecipe read(Fields f) {
     String name = f.text("name");
     String about = f.text("about", "A hybrid model made by hydrahead transfer.");
     boolean namesStyle = f.has("style");

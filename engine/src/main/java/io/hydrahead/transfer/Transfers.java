@@ -1,7 +1,7 @@
 package io.hydrahead.transfer;
 
 import io.hydrahead.checkpoint.AtomicFile;
-import io.hydrahead.json.Json;
+import io.hydrahead.json.MergePatch;
 import io.hydrahead.model.HybridTransformer;
 import io.hydrahead.model.ModelFiles;
 import io.hydrahead.ops.Ops;
@@ -19,6 +19,7 @@ import java.nio.file.Path;
 import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
+import tools.jackson.databind.JsonNode;
 
 /**
  * {@code hydrahead transfer}: one student's transfer from teacher and student folders to a complete
@@ -80,7 +81,8 @@ public final class Transfers {
           result,
           folder.out(),
           new ModelFiles.SaveOptions(recipe.settings().dtype(), options.force(), teacher, extras));
-      AtomicFile.write(folder.out().path().resolve("recipe.json"), Json.read(recipeFile), true);
+      AtomicFile.write(
+          folder.out().path().resolve("recipe.json"), MergePatch.read(recipeFile), true);
       AtomicFile.write(
           folder.out().path().resolve("README.md"),
           ModelCard.of(
@@ -112,9 +114,19 @@ public final class Transfers {
       HybridTransformer teacher,
       List<Learner> students,
       DataCorpus corpus) {
+    return hash(MergePatch.read(recipeFile), recipe, teacher, students, corpus);
+  }
+
+  /** Like the other, for a recipe that is at hand as JSON. */
+  public static String hash(
+      JsonNode json,
+      TransferRecipe recipe,
+      HybridTransformer teacher,
+      List<Learner> students,
+      DataCorpus corpus) {
     Fingerprint f =
         new Fingerprint()
-            .add(Json.read(recipeFile).toString())
+            .add(json.toString())
             .add(teacher.parameters())
             .add(corpus.fingerprint(recipe.stages()));
     for (Learner s : students) {

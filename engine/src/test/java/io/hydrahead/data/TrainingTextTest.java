@@ -185,12 +185,12 @@ class TrainingTextTest {
         out.write(("class " + name + " {}\n").getBytes());
       }
     }
-    TextCorpus corpus = TextCorpus.javaSources(zip, 1000);
+    TextCorpus corpus = JdkSources.upTo(1000).open(zip);
     assertThat(corpus.documents())
         .extracting(TextCorpus.Document::name)
         .containsExactly("java.base/A.java", "z.mod/B.java");
     assertThat(corpus.notices()).anyMatch(n -> n.matches(".*sha256 [0-9a-f]{64}"));
-    assertThatThrownBy(() -> TextCorpus.javaSources(folder.resolve("none.zip"), 1))
+    assertThatThrownBy(() -> JdkSources.upTo(1).open(folder.resolve("none.zip")))
         .isInstanceOf(InputException.class)
         .hasMessageContaining("no sources");
   }

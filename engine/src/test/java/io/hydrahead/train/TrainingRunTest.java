@@ -207,8 +207,11 @@ class TrainingRunTest {
     try (NextTokenWork work = new NextTokenWork(job.learners(), b)) {
       Batch[] micros = TrainingRun.batches(b);
       DataOrder order = new DataOrder(1, 500);
-      for (int m = 0; m < micros.length; m++) {
-        micros[m].fill(Toy.rows(16), order, (long) m * microRows);
+      RowsAhead.Readers readers = new RowsAhead.Readers(2, microRows == 2);
+      try (RowsAhead ahead = new RowsAhead(Toy.rows(16), order, 16, 0, 8, 8, readers)) {
+        for (Batch m : micros) {
+          m.fill(ahead);
+        }
       }
       TrainingRun.accumulate(work, micros, true);
     }

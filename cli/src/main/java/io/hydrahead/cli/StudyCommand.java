@@ -1,0 +1,163 @@
+package io.hydrahead.cli;
+
+import io.hydrahead.checkpoint.AtomicFile;
+import io.hydrahead.data.JdkSources;
+import io.hydrahead.study.StudyFolder;
+import io.hydrahead.study.StudyRecipe;
+import io.hydrahead.study.StudyStage;
+import io.hydrahead.study.run.StudyRun;
+import io.hydrahead.study.run.Surroundings;
+import io.hydrahead.tensor.InputException;
+import java.nio.file.Path;
+import java.util.ArrayList;
+import java.util.EnumMap;
+import java.util.LinkedHashSet;
+import java.util.List;
+import java.util.Locale;
+import java.util.Map;
+import java.util.Set;
+import java.util.concurrent.Callable;
+import picocli.CommandLine.Command;
+import picocli.CommandLine.Mixin;
+import picocli.CommandLine.Option;
+
+/** {@code hydrahead study}: teachers, arms and their comparison, from one recipe. */
+@Command(
+    name = "study",
+    description = {
+      "Compare arms: train teachers, probe, convert, transfer, evaluate.",
+      "Makes what is missing in the output folder; the same command goes on after an interruption.",
+      "Several processes, each with its own --device, may share one folder."
+    })
+@Without(refused = "--dtype")
+final class StudyCommand implements Callable<Integer> {
+  @Mixin private CommonOptions common;
+
+  @Option(
+      names = "--recipe",
+      required = true,
+      paramLabel = "FILE",
+      description = "JSON: teacher, seeds, arms, rounds, evaluation.")
+  private Path recipe;
+
+  @Option(
+      names = "--arm",
+      paramLabel = "NAME",
+      split = ",",
+      description = "Only these arms, and what they need; default: all.")
+  private List<String> arms = new ArrayList<>();
+
+  @Option(
+      names = "--stage",
+      paramLabel = "STAGE",
+      split = ",",
+      description = "Only these: ${COMPLETION-CANDIDATES}; default: all.")
+  private List<StudyStage> stages = new ArrayList<>();
+
+  @Option(
+      names = "--plan-only",
+      description = "Print what would be made and the device time it should take; make nothing.")
+  private boolean planOnly;
+
+  @Option(
+      names = "--pack-sources",
+      paramLabel = "FILE",
+      description = {
+        "Write the JDK sources that the recipe reads into an uncompressed archive and make nothing:",
+        "for a machine whose JDK has none, as lib/src.zip of its JAVA_HOME."
+      })
+  private Path pack;
+
+  @Option(
+      names = {"-o", "--output"},
+      paramLabel = "DIR",
+      description = "Folder of the study.")
+  private Path output;
+
+  @Override
+  public Integer call() {
+    if (common.dtype() != null) {
+      throw new InputException(
+          "--dtype: a study probes in float32 and trains and evaluates in bf16; leave it out");
+    }
+    StudyRecipe study = StudyRecipe.read(recipe);
+    if (pack != null) {
+      return pack(study);
+    }
+    if (output == null) {
+      throw new InputException("-o is missing; name the study's folder");
+    }
+    StudyRun.Part part = part(study);
+    StudyRun run =
+        new StudyRun(
+            study,
+            new StudyFolder(output.toAbsolutePath().normalize()),
+            new Surroundings(
+                type -> LoadedModel.ops(common, type),
+                common.progress(),
+                line -> common.notice("hydrahead: " + line),
+                TrainingSummary.producer(common),
+                BuildInfo.commit(),
+                common.commandLine(),
+                common.threads()));
+    if (planOnly) {
+      print(run.list(part));
+      return ExitCode.OK;
+    }
+    Outputs.announceParent(common, output);
+    StudyRun.Outcome outcome = run.run(part);
+    common.out().printf("%d made in %s%n", outcome.done(), output);
+    outcome.failures().forEach((unit, why) -> common.out().printf("not made: %s: %s%n", unit, why));
+    common.out().flush();
+    return outcome.failures().isEmpty() ? ExitCode.OK : ExitCode.CHECK_FAILED;
+  }
+
+  private int pack(StudyRecipe study) {
+    Outputs.requireFree(common, pack, "--pack-sources");
+    JdkSources sources = JdkSources.of(study.data());
+    AtomicFile.write(pack, out -> common.out().println(sources.pack(JdkSources.archive(), out)));
+    common.out().flush();
+    return ExitCode.OK;
+  }
+
+  private StudyRun.Part part(StudyRecipe study) {
+    for (String arm : arms) {
+      if (!study.arms().containsKey(arm)) {
+        throw new InputException(
+            "--arm " + arm + ": the study has no such arm; it has " + study.arms().keySet());
+      }
+    }
+    Set<Integer> seeds = Set.of();
+    if (common.seedGiven()) {
+      if (common.seed() > Integer.MAX_VALUE || !study.seeds().contains((int) common.seed())) {
+        throw new InputException(
+            "--seed " + common.seed() + ": the study has the seeds " + study.seeds());
+      }
+      seeds = Set.of((int) common.seed());
+    }
+    return new StudyRun.Part(
+        stages.isEmpty() ? Set.of(StudyStage.values()) : Set.copyOf(stages),
+        new LinkedHashSet<>(arms),
+        seeds);
+  }
+
+  private void print(List<StudyRun.Planned> units) {
+    Table t = new Table("unit", "state", "size", "device time");
+    Map<StudyStage, Double> missing = new EnumMap<>(StudyStage.class);
+    for (StudyRun.Planned u : units) {
+      t.row(u.unit(), u.done() ? "done" : "", u.about(), seconds(u.seconds()));
+      missing.merge(u.stage(), u.done() ? 0 : u.seconds(), Double::sum);
+    }
+    t.print(common.out());
+    common.out().println();
+    double all = missing.values().stream().mapToDouble(x -> x).sum();
+    missing.forEach((stage, s) ->
+        common.out().printf("%s: %s to go%n", stage.name().toLowerCase(Locale.ROOT), seconds(s)));
+    common.out().printf("in all: %s of one device%n", seconds(all));
+    common.out().flush();
+  }
+
+  private static String seconds(double s) {
+    return s == 0 ? "–" : String.format(Locale.ROOT, "%.0f s", s);
+  }
+}

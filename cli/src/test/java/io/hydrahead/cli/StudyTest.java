@@ -1,0 +1,217 @@
+package io.hydrahead.cli;
+
+import static org.assertj.core.api.Assertions.assertThat;
+
+import io.hydrahead.json.Json;
+import java.io.IOException;
+import java.nio.file.Files;
+import java.nio.file.Path;
+import java.util.Arrays;
+import java.util.List;
+import java.util.concurrent.CompletableFuture;
+import java.util.function.BooleanSupplier;
+import org.junit.jupiter.api.AfterEach;
+import org.junit.jupiter.api.BeforeEach;
+import org.junit.jupiter.api.Test;
+import org.junit.jupiter.api.io.TempDir;
+import tools.jackson.databind.JsonNode;
+
+/** A study in miniature: the bundled teacher, five arms, a few steps each. */
+class StudyTest {
+  @TempDir Path temporary;
+  private Path recipe;
+
+  @BeforeEach
+  void write() {
+    Recipes.write(
+        temporary.resolve("base.json"),
+        """
+        {
+          "name": "base",
+          "data": {"text": [{"generated": true}], "plain": 1},
+          "evaluation_rows": 2, "save_every": 7,
+          "schedule": {"kind": "constant", "lr": 1e-3, "warmup_steps": 1},
+          "stages": [
+            {"name": "align", "objective": "align", "tokens": 5000, "context": 64, "rows": 2},
+            {"name": "lengthen", "objective": "next_token", "tokens": 1024, "context": 512, "rows": 1}
+          ]
+        }
+        """);
+    arm("heads", "\"ratio\": \"7:1\", \"floor\": \"none\"", "\"family\": \"head\", ");
+    arm("layers", "\"ratio\": \"3:1\", \"axis\": \"layer\"", "");
+    arm("draw", "\"rule\": \"equal_cache\", \"like\": \"heads\", \"draw\": 2", "");
+    Recipes.write(
+        temporary.resolve("teacher.json"),
+        """
+        {"name": "teacher", "arm": {"label": "T", "group": "control", "teacher": true}}
+        """);
+    Recipes.write(
+        temporary.resolve("scaled.json"),
+        """
+        {"name": "scaled",
+         "arm": {"label": "S", "group": "ablation", "of": "heads", "length_scale": "log"}}
+        """);
+    recipe =
+        Recipes.write(
+            temporary.resolve("study.json"),
+            """
+            {
+              "name": "mini", "teacher": "%s", "seeds": [0, 3],
+              "probe": {"length": 256, "pairs": 1, "sender_pairs": 0, "texts": 0,
+                        "calibration_texts": 1},
+              "arms": ["heads.json", "layers.json", "draw.json", "teacher.json", "scaled.json"],
+              "sweep": {"seed": 0, "share": 0.2, "factors": [0.5, 2], "families": {"head": "heads"}},
+              "rounds": [{"arms": ["heads", "layers", "teacher", "scaled"], "seeds": [0],
+                          "grids": ["g"]},
+                         {"arms": ["draw"], "seeds": [3]}],
+              "evaluation": {"seed": 5, "questions": 2, "grids": {
+                "g": [{"tasks": ["niah_single_1"], "lengths": ["256"], "haystacks": 2}]}}
+            }
+            """
+                .formatted(Run.home().resolve("models/tiny-teacher")));
+  }
+
+  private void arm(String name, String selection, String more) {
+    Recipes.write(
+        temporary.resolve(name + ".json"),
+        """
+        {"extends": "base.json", "name": "%s",
+         "arm": {"label": "L", "group": "head", %s%s}}
+        """
+            .formatted(name, more, selection));
+  }
+
+  @AfterEach
+  void goOn() {
+    Interrupts.request(false);
+  }
+
+  private Run study(String output, String... more) {
+    Object[] words = {
+      "study",
+      "--recipe",
+      recipe,
+      "-o",
+      temporary.resolve(output),
+      "--deterministic",
+      "--device",
+      "cpu"
+    };
+    Object[] all = Arrays.copyOf(words, words.length + more.length);
+    System.arraycopy(more, 0, all, words.length, more.length);
+    return Run.of(all);
+  }
+
+  private Run interrupted(String output, BooleanSupplier when) {
+    CompletableFuture<Run> run = CompletableFuture.supplyAsync(() -> study(output));
+    while (!when.getAsBoolean() && !run.isDone()) {
+      Thread.onSpinWait();
+    }
+    Interrupts.request(true);
+    Run r = run.join();
+    Interrupts.request(false);
+    assertThat(r.code()).as(r.err()).isEqualTo(ExitCode.INTERRUPTED);
+    assertThat(r.err()).contains("the same command goes on from there");
+    return r;
+  }
+
+  private void requireSameModels(String one, String other) throws IOException {
+    for (String model : List.of("heads/seed-0", "layers/seed-0", "draw/seed-3")) {
+      String weights = "models/" + model + "/model.safetensors";
+      assertThat(
+              Files.mismatch(
+                  temporary.resolve(one).resolve(weights),
+                  temporary.resolve(other).resolve(weights)))
+          .as(weights)
+          .isEqualTo(-1);
+    }
+  }
+
+  private JsonNode facts(String output, String arm, int seed) {
+    return results(output, arm, seed, "arm.json");
+  }
+
+  private JsonNode results(String output, String arm, int seed, String file) {
+    Path folder = temporary.resolve(output).resolve("results/" + arm + "/seed-" + seed);
+    return Json.read(folder.resolve(file));
+  }
+
+  @Test
+  void whatWasInterruptedGoesOnToTheSameModels() throws IOException {
+    Run planned = study("whole", "--plan-only");
+    assertThat(planned.code()).as(planned.err()).isZero();
+    assertThat(planned.out())
+        .contains("train heads seed 0", "train draw seed 3", "rate of head × 2.0", "in all: ")
+        .doesNotContain("train heads seed 3"); // the draw goes by its plan, not its model
+    assertThat(temporary.resolve("whole")).doesNotExist();
+
+    Run whole = study("whole", "-q");
+    assertThat(whole.code()).as(whole.err()).isZero();
+    assertThat(whole.err()).isEmpty();
+    JsonNode heads = facts("whole", "heads", 0);
+    assertThat(heads.path("full_heads").intValue()).isEqualTo(4);
+    assertThat(heads.path("tokens").longValue()).isEqualTo(5120 + 1024);
+    assertThat(heads.path("stages").size()).isEqualTo(2);
+    double factor = heads.path("learning_rate_factor").doubleValue();
+    assertThat(factor).isIn(0.5, 2.0);
+    assertThat(heads.path("stages").get(0).path("lr").doubleValue()).isEqualTo(1e-3 * factor);
+    assertThat(heads.path("parameters").longValue())
+        .isGreaterThan(facts("whole", "teacher", 0).path("parameters").longValue());
+    JsonNode draw = facts("whole", "draw", 3);
+    assertThat(draw.path("full_heads").intValue()).isEqualTo(4);
+    assertThat(facts("whole", "layers", 0).path("full_heads").intValue()).isEqualTo(8);
+    assertThat(facts("whole", "scaled", 0).path("checkpoint_hash").stringValue())
+        .isNotEqualTo(heads.path("checkpoint_hash").stringValue());
+    assertThat(temporary.resolve("whole/models/scaled")).doesNotExist();
+    JsonNode cell = results("whole", "heads", 0, "cells/niah_single_1-256.json");
+    assertThat(cell.path("checkpoint_hash").stringValue())
+        .isEqualTo(heads.path("checkpoint_hash").stringValue());
+    assertThat(temporary.resolve("whole/results/draw/seed-3/cells")).doesNotExist();
+    assertThat(Json.read(temporary.resolve("whole/results/study.json")).path("seeds").size())
+        .isEqualTo(2);
+
+    // Once in the probe or the sweep, once in an arm's training.
+    Path cut = temporary.resolve("cut");
+    interrupted("cut", () -> Files.exists(cut.resolve("sweep/head-x0.5.json")));
+    Path log = cut.resolve("models/layers/seed-0.run/training-log.jsonl");
+    interrupted("cut", () -> Files.exists(log) && log.toFile().length() > 2000);
+    Run on = study("cut", "-q");
+    assertThat(on.code()).as(on.err()).isZero();
+    requireSameModels("cut", "whole");
+    assertThat(study("cut", "-q").out()).startsWith("0 made");
+  }
+
+  @Test
+  void twoProcessesShareAFolder() throws IOException {
+    CompletableFuture<Run> other = CompletableFuture.supplyAsync(() -> study("shared", "-q"));
+    Run one = study("shared", "-q");
+    Run two = other.join();
+    assertThat(one.code()).as(one.err()).isZero();
+    assertThat(two.code()).as(two.err()).isZero();
+    int made = made(one) + made(two);
+    assertThat(made).as(one.out() + two.out()).isEqualTo(9 + 5);
+    assertThat(made(one)).isPositive();
+    assertThat(made(two)).isPositive();
+    assertThat(facts("shared", "draw", 3).path("seed").intValue()).isEqualTo(3);
+  }
+
+  private static int made(Run r) {
+    return Integer.parseInt(r.out().substring(0, r.out().indexOf(' ')));
+  }
+
+  @Test
+  void saysWhatIsWrongOrMissing() throws IOException {
+    assertThat(study("x", "--arm", "nobody").err()).contains("--arm nobody", "heads");
+    assertThat(study("x", "--seed", "1").err()).contains("--seed 1", "[0, 3]");
+    Run r = Run.of("study", "--recipe", recipe, "-o", temporary.resolve("x"), "--stage", "train");
+    assertThat(r.code()).isEqualTo(ExitCode.BAD_INPUT);
+    assertThat(r.err()).contains("needs probe seed 0", "--stage");
+
+    assertThat(study("y", "--arm", "teacher", "-q").code()).isZero();
+    Files.writeString(recipe, Files.readString(recipe).replace("\"pairs\": 1", "\"pairs\": 2"));
+    assertThat(study("y", "-q").err()).contains("another \"probe\"", "recipe.json");
+    Files.writeString(
+        recipe, Files.readString(recipe).replace("\"arms\": [\"draw\"]", "\"arms\": [\"dram\"]"));
+    assertThat(study("y").err()).contains("$.rounds[1].arms", "dram");
+  }
+}

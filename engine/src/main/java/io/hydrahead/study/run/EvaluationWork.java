@@ -1,0 +1,227 @@
+package io.hydrahead.study.run;
+
+import io.hydrahead.checkpoint.AtomicFile;
+import io.hydrahead.data.Dice;
+import io.hydrahead.data.PlainText;
+import io.hydrahead.data.Split;
+import io.hydrahead.data.TextCodec;
+import io.hydrahead.json.Json;
+import io.hydrahead.model.HybridTransformer;
+import io.hydrahead.model.ModelConfig;
+import io.hydrahead.model.ModelFiles;
+import io.hydrahead.model.RotaryConfig;
+import io.hydrahead.model.RotaryConfig.Yarn;
+import io.hydrahead.model.Style;
+import io.hydrahead.study.ArmRecipe;
+import io.hydrahead.study.StudyRecipe;
+import io.hydrahead.study.eval.CellSpec;
+import io.hydrahead.study.eval.EvaluationRecipe;
+import io.hydrahead.study.eval.SpeedMeter;
+import io.hydrahead.study.eval.StudyEvaluator;
+import io.hydrahead.study.eval.Subject;
+import io.hydrahead.tokenizer.Tokenizer;
+import java.nio.file.Files;
+import java.nio.file.Path;
+import java.util.ArrayList;
+import java.util.LinkedHashMap;
+import java.util.LinkedHashSet;
+import java.util.List;
+import java.util.Map;
+import java.util.Set;
+import java.util.TreeMap;
+
+/** Evaluates arms: the haystacks, the cells of a grid, the speeds. */
+final class EvaluationWork implements AutoCloseable {
+  private static final String HAYSTACKS = "haystacks.txt";
+
+  private final Workshop shop;
+  private final ArmFacts facts;
+  private final EvaluationRecipe recipe;
+  private StudyEvaluator evaluator;
+
+  EvaluationWork(Workshop shop, ArmFacts facts) {
+    this.shop = shop;
+    this.facts = facts;
+    recipe = EvaluationRecipe.read(shop.recipe().evaluation());
+  }
+
+  private StudyEvaluator evaluator() {
+    if (evaluator == null) {
+      evaluator =
+          new StudyEvaluator(
+              recipe,
+              TextCodec.of(tokenizer()),
+              new Late(),
+              shop.folder().haystacks(),
+              shop.around().threads());
+    }
+    return evaluator;
+  }
+
+  private Tokenizer tokenizer() {
+    boolean own = Files.isDirectory(shop.folder().tokenizer());
+    return Tokenizer.load(
+        own ? shop.folder().tokenizer() : shop.teacher(shop.recipe().seeds().getFirst()));
+  }
+
+  /** The held-out text, opened when it is first read. */
+  private final class Late implements PlainText {
+    private PlainText text() {
+      return shop.data(shop.recipe().data()).text();
+    }
+
+    @Override
+    public String excerpt(Split split, int chars, Dice dice) {
+      return text().excerpt(split, chars, dice);
+    }
+
+    @Override
+    public String fingerprint() {
+      return text().fingerprint();
+    }
+
+    @Override
+    public long chars(Split split) {
+      return text().chars(split);
+    }
+
+    @Override
+    public List<String> notices() {
+      return text().notices();
+    }
+  }
+
+  private Path haystacksMade() {
+    return shop.folder().haystacks().resolve(HAYSTACKS);
+  }
+
+  boolean haystacksDone() {
+    return Files.isRegularFile(haystacksMade());
+  }
+
+  /** Makes the haystacks of all rounds, so that no two processes make the same ones. */
+  void haystacks() {
+    Map<String, Set<Integer>> seeds = new LinkedHashMap<>();
+    for (StudyRecipe.Round r : shop.recipe().rounds()) {
+      r.grids()
+          .forEach(g -> seeds.computeIfAbsent(g, _ -> new LinkedHashSet<>()).addAll(r.seeds()));
+    }
+    seeds.forEach((grid, of) ->
+        evaluator()
+            .prepare(recipe.cells(List.of(grid)), List.copyOf(of), shop.around().progress()));
+    AtomicFile.write(haystacksMade(), seeds + "\n");
+  }
+
+  boolean done(ArmRecipe arm, int seed, String grid) {
+    return facts.done(arm.name(), seed)
+        && evaluator()
+            .complete(
+                recipe.cells(List.of(grid)),
+                seed,
+                shop.folder().results(arm.name(), seed),
+                checkpoint(arm, seed));
+  }
+
+  private String checkpoint(ArmRecipe arm, int seed) {
+    return Json.read(shop.folder().armFile(arm.name(), seed))
+        .path("checkpoint_hash")
+        .asString("");
+  }
+
+  void run(ArmRecipe arm, int seed, String grid) {
+    List<CellSpec> cells = recipe.cells(List.of(grid));
+    try (HybridTransformer model = load(arm, seed)) {
+      if (arm.source() instanceof ArmRecipe.Teacher(boolean yarn) && yarn) {
+        Map<Integer, List<CellSpec>> byLength = new TreeMap<>();
+        cells.forEach(c ->
+            byLength.computeIfAbsent(c.length(), _ -> new ArrayList<>()).add(c));
+        byLength.forEach((length, some) -> evaluate(arm, seed, stretched(model, length), some));
+      } else {
+        evaluate(arm, seed, model, cells);
+      }
+    }
+  }
+
+  private void evaluate(ArmRecipe arm, int seed, HybridTransformer model, List<CellSpec> cells) {
+    evaluator()
+        .evaluate(
+            new Subject(arm.name(), seed, model, checkpoint(arm, seed)),
+            cells,
+            shop.folder().results(arm.name(), seed),
+            shop.around().progress());
+  }
+
+  private HybridTransformer load(ArmRecipe arm, int seed) {
+    HybridTransformer m =
+        HybridTransformer.load(
+            facts.checkpoint(arm, seed), shop.ops(), ModelFiles.LoadOptions.STORED);
+    return arm.source() instanceof ArmRecipe.Of of
+        ? new HybridTransformer(
+            m.config(), m.plan(), scaled(m.style(), of), m.parameters(), m.ops())
+        : m;
+  }
+
+  private static Style scaled(Style s, ArmRecipe.Of of) {
+    return s.withLengthScale(of.lengthScale());
+  }
+
+  /** The same parameters, with YaRN from the native context to {@code length}. */
+  private static HybridTransformer stretched(HybridTransformer m, int length) {
+    ModelConfig c = m.config();
+    int context = c.maxPositionEmbeddings();
+    if (length <= context) {
+      return m;
+    }
+    Yarn d = Yarn.NONE;
+    Yarn yarn =
+        new Yarn(
+            (double) length / context,
+            context,
+            d.betaFast(),
+            d.betaSlow(),
+            d.attentionFactor(),
+            d.truncate());
+    return new HybridTransformer(
+        ArmWork.withRotary(c, new RotaryConfig(c.rotary().theta(), yarn)),
+        m.plan(),
+        m.style(),
+        m.parameters(),
+        m.ops());
+  }
+
+  boolean speedDone(String arm, int seed) {
+    return Files.isRegularFile(shop.folder().results(arm, seed).resolve("speed.json"));
+  }
+
+  /** Times all arms one after the other, on this device and in this process. */
+  void speed(StudyRecipe.Speed speed) {
+    for (String name : speed.arms()) {
+      ArmRecipe arm = shop.recipe().arm(name);
+      try (HybridTransformer model = load(arm, speed.seed())) {
+        new SpeedMeter(speed.seconds())
+            .measure(
+                new Subject(name, speed.seed(), model, checkpoint(arm, speed.seed())),
+                speed.lengths(),
+                shop.folder().results(name, speed.seed()),
+                shop.around().progress());
+      }
+    }
+  }
+
+  /** Seconds that a grid should take one device. */
+  double seconds(String grid) {
+    double tokens = 0;
+    for (CellSpec c : recipe.cells(List.of(grid))) {
+      tokens += (double) c.haystacks() * c.length();
+    }
+    return tokens / shop.recipe().rates().evaluate();
+  }
+
+  @Override
+  public void close() {
+    if (evaluator != null) {
+      evaluator.close();
+      evaluator = null;
+    }
+  }
+}

@@ -1,0 +1,14 @@
+package io.hydrahead.study.run;
+
+import io.hydrahead.ops.Ops;
+import io.hydrahead.tensor.DType;
+
+/** Where a study computes. */
+public interface Machine {
+  /**
+   * Operations of the device; the caller closes them before it asks again.
+   *
+   * @param activations in which a GPU computes; the CPU does so in float32
+   */
+  Ops open(DType activations);
+}

@@ -1,0 +1,29 @@
+package io.hydrahead.study.run;
+
+import io.hydrahead.study.StudyStage;
+import java.util.List;
+import java.util.function.BooleanSupplier;
+
+/**
+ * A piece of work of a study. Its output is either wholly there or not, so that it can be seen
+ * whether it is done.
+ *
+ * @param name its own
+ * @param arm that it makes or evaluates; empty for what all arms share
+ * @param seed of the teacher; −1 for what all seeds share
+ * @param needs names of the units that must be done before
+ * @param about for a listing: sizes of the work
+ * @param seconds that it should take one device; 0 where that is nothing to speak of
+ * @param done whether its output is there
+ * @param work makes the output
+ */
+record Unit(
+    String name,
+    StudyStage stage,
+    String arm,
+    int seed,
+    List<String> needs,
+    String about,
+    double seconds,
+    BooleanSupplier done,
+    Runnable work) {}

@@ -1,0 +1,85 @@
+package io.hydrahead.study;
+
+import static org.assertj.core.api.Assertions.assertThat;
+
+import io.hydrahead.model.HeadPlan;
+import io.hydrahead.model.ModelConfig;
+import io.hydrahead.model.RotaryConfig;
+import io.hydrahead.model.Style;
+import io.hydrahead.transfer.TransferRecipe;
+import java.nio.file.Files;
+import java.nio.file.Path;
+import java.util.List;
+import org.junit.jupiter.api.Test;
+
+/** The study that is in the repository. */
+class StudyRecipeTest {
+  private static Path recipes() {
+    Path p = Path.of("").toAbsolutePath();
+    while (!Files.exists(p.resolve("hydrahead"))) {
+      p = p.getParent();
+    }
+    return p.resolve("recipes");
+  }
+
+  @Test
+  void theStudysArmsSeeTheSameTokens() {
+    StudyRecipe study = StudyRecipe.read(recipes().resolve("study.json"));
+    assertThat(study.seeds()).hasSizeGreaterThanOrEqualTo(3);
+    assertThat(study.pretrains()).isTrue();
+    for (ArmRecipe arm : study.arms().values()) {
+      if (arm.trained() && arm.group() != ArmRecipe.Group.FINAL) {
+        TransferRecipe r = arm.recipe(arm.transfer(0, 1, 1));
+        assertThat(r.stages().stream().mapToLong(s -> s.tokens()).sum())
+            .as(arm.name())
+            .isEqualTo(16_000_000);
+        assertThat(r.settings().seed()).isEqualTo(101);
+      }
+    }
+    assertThat(study.arms().keySet())
+        .contains("vanilla", "vanilla-yarn", "vanilla-long", "all-full", "all-linear")
+        .contains("layer-3-1", "layer-5-1", "layer-11-1", "head-7-1", "random-3", "head-15-1")
+        .contains("no-norm", "no-gamma", "no-gate", "full-rotary", "log-scale", "conv", "beta-2");
+  }
+
+  @Test
+  void aRunsRecipeHasItsSeedRateAndShare() {
+    ArmRecipe arm = StudyRecipe.read(recipes().resolve("study.json")).arm("head-7-1");
+    TransferRecipe a = arm.recipe(arm.transfer(0, 1, 1));
+    TransferRecipe b = arm.recipe(arm.transfer(2, 3, 0.5));
+    assertThat(b.settings().seed()).isEqualTo(a.settings().seed() + 2);
+    assertThat(b.conversion().options().seed()).isEqualTo(a.conversion().options().seed() + 2);
+    for (int i = 0; i < a.stages().size(); i++) {
+      assertThat(b.stages().get(i).tokens()).isEqualTo(a.stages().get(i).tokens() / 2);
+      assertThat(b.stages().get(i).schedule().peak())
+          .isEqualTo(3 * a.stages().get(i).schedule().peak());
+      assertThat(b.stages().get(i).schedule().last())
+          .isEqualTo(3 * a.stages().get(i).schedule().last());
+    }
+  }
+
+  @Test
+  void theTinyHybridsRecipeIsComplete() {
+    StudyRecipe study = StudyRecipe.read(recipes().resolve("tiny-hybrid.json"));
+    assertThat(study.pretrains()).isFalse();
+    assertThat(study.arm("tiny-hybrid").trained()).isTrue();
+  }
+
+  @Test
+  void operationsOfAPassByHand() {
+    ModelConfig c =
+        new ModelConfig(
+            10, 8, 12, 1, 2, 1, 4, 64, 1e-6f, RotaryConfig.plain(1e4), true, -1, List.of());
+    HeadPlan plan = HeadPlan.allFull(1, 2);
+    // q 8×8, k and v 4×8, o 8×8, gate, up and down 12×8, LM head 10×8
+    double matrices = 64 + 2 * 32 + 64 + 3 * 96 + 80;
+    assertThat(Flops.perToken(c, plan, Style.VANILLA, 9)).isEqualTo(2 * matrices + 2 * 4 * 4 * 5);
+    HeadPlan linear = HeadPlan.of(new boolean[1][2]);
+    // q, k, v, gate and o 8×8, a and b 2×8
+    double more = 5 * 64 + 2 * 16 + 3 * 96 + 80;
+    assertThat(Flops.perToken(c, linear, Style.HYDRAHEAD, 9)).isEqualTo(2 * more + 2 * 7 * 16);
+    // no a and b; 1, 2, 3, 3, 3, 3 positions seen
+    assertThat(Flops.perToken(c, linear, Style.HYDRAHEAD.withWindow(2, 1), 6))
+        .isEqualTo(2 * (more - 2 * 16) + 2 * 4 * 4 * 15 / 6.0);
+  }
+}
