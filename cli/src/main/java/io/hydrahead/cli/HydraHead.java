@@ -31,6 +31,7 @@ import picocli.CommandLine.Spec;
       TokenizeCommand.class,
       GenerateCommand.class,
       ChatCommand.class,
+      ServeCommand.class,
       ProbeCommand.class,
       PlanCommand.class,
       ConvertCommand.class,

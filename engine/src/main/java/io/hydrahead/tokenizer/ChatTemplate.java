@@ -186,6 +186,16 @@ public final class ChatTemplate {
     }
   }
 
+  /** Whether the template's text has {@code word} in it, such as the name of a role. */
+  public boolean mentions(String word) {
+    return usual.mentions(word) || withTools.mentions(word);
+  }
+
+  /** The template's text, that for conversations without tools. */
+  public String source() {
+    return usual.text();
+  }
+
   /** The same with another clock for {@code strftime_now}. */
   public ChatTemplate withClock(Clock other) {
     return new ChatTemplate(usual, withTools, tokens, other, limits);

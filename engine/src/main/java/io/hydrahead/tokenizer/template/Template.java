@@ -25,6 +25,16 @@ public final class Template {
     return new Template(Source.of(name, text));
   }
 
+  /** The template itself. */
+  public String text() {
+    return source.text();
+  }
+
+  /** Whether {@code word} stands anywhere in it. */
+  public boolean mentions(String word) {
+    return source.text().contains(word);
+  }
+
   /**
    * Renders the template.
    *

@@ -1,0 +1,161 @@
+package io.hydrahead.cli;
+
+import io.hydrahead.model.ModelConfig;
+import io.hydrahead.server.HydraServer;
+import io.hydrahead.server.ServerOptions;
+import io.hydrahead.server.engine.Engine;
+import io.hydrahead.tensor.InputException;
+import java.nio.file.Path;
+import java.time.Duration;
+import java.util.concurrent.Callable;
+import picocli.CommandLine.Command;
+import picocli.CommandLine.Mixin;
+import picocli.CommandLine.Option;
+import picocli.CommandLine.Parameters;
+
+/** {@code hydrahead serve}: the OpenAI API. */
+@Command(
+    name = "serve",
+    description = {
+      "Serve a checkpoint over the OpenAI API, until interrupted.",
+      "The address goes to stdout; one line of JSON a request, without its text, to stderr."
+    })
+@Without({"--seed", "--force"})
+final class ServeCommand implements Callable<Integer> {
+  private static final String KEY_VARIABLE = "HYDRAHEAD_API_KEY";
+
+  @Mixin private CommonOptions common;
+
+  @Parameters(paramLabel = "CHECKPOINT", description = "A Hugging Face folder.")
+  private Path folder;
+
+  @Option(
+      names = "--host",
+      paramLabel = "ADDRESS",
+      defaultValue = "127.0.0.1",
+      description = "Where to listen (default: ${DEFAULT-VALUE}); others than this machine's own need a key.")
+  private String host;
+
+  @Option(
+      names = {"-p", "--port"},
+      paramLabel = "N",
+      defaultValue = "8080",
+      description = "Port; 0 is any that is free (default: ${DEFAULT-VALUE}).")
+  private int port;
+
+  @Option(
+      names = "--api-key",
+      paramLabel = "KEY",
+      description = "What clients must show; better given as " + KEY_VARIABLE + ".")
+  private String apiKey;
+
+  @Option(
+      names = "--name",
+      paramLabel = "NAME",
+      description = "What clients call the model; default: the folder's name.")
+  private String name;
+
+  @Option(
+      names = "--max-context",
+      paramLabel = "N",
+      description = "Most tokens of prompt and reply; default: the model's native context.")
+  private TokenCount maxContext;
+
+  @Option(
+      names = "--max-waiting",
+      paramLabel = "N",
+      defaultValue = "256",
+      description = "Most requests that wait; others get 429 (default: ${DEFAULT-VALUE}).")
+  private int maxWaiting;
+
+  @Option(
+      names = "--max-body",
+      paramLabel = "MIB",
+      defaultValue = "32",
+      description = "Largest body of a request in MiB (default: ${DEFAULT-VALUE}).")
+  private int maxBody;
+
+  @Option(
+      names = "--time-limit",
+      paramLabel = "SECONDS",
+      defaultValue = "1800",
+      description = "Longest time for a request (default: ${DEFAULT-VALUE}).")
+  private int timeLimit;
+
+  @Option(
+      names = "--drain",
+      paramLabel = "SECONDS",
+      defaultValue = "30",
+      description = "How long requests may go on after an interrupt (default: ${DEFAULT-VALUE}).")
+  private int drain;
+
+  @Override
+  public Integer call() throws InterruptedException {
+    Sources.config(folder);
+    ServerOptions options = options();
+    HydraServer.check(options);
+    try (LoadedModel loaded = LoadedModel.open(folder, common)) {
+      ModelConfig config = loaded.model().config();
+      int context =
+          maxContext == null
+              ? config.maxPositionEmbeddings()
+              : (int) Math.min(maxContext.tokens(), Integer.MAX_VALUE / 2);
+      GenerateCommand.introduce(common, folder);
+      GenerateCommand.warnBeyondNative(common, config, context);
+      String served = name == null ? Engine.Options.of(folder).name() : name;
+      Engine.Options how = new Engine.Options(served, context, maxWaiting);
+      try (Engine engine = Engine.of(folder, loaded.model(), how, () -> {});
+          HydraServer server = HydraServer.start(engine, options)) {
+        serve(engine, server);
+      }
+    }
+    return ExitCode.INTERRUPTED;
+  }
+
+  private void serve(Engine engine, HydraServer server) throws InterruptedException {
+    Interrupts.pollingBegins();
+    try {
+      common.out().println(server.uri() + "/v1");
+      common.out().flush();
+      common.notice(
+          "hydrahead: serving '"
+              + engine.name()
+              + "', up to "
+              + TokenCount.format(engine.scheduler().maxContext())
+              + " tokens; Ctrl-C stops");
+      while (!Interrupts.requested()) {
+        Thread.sleep(100);
+      }
+      common.notice("hydrahead: no new requests; those under way have " + drain + " s to end");
+    } finally {
+      Interrupts.pollingEnds();
+    }
+  }
+
+  private ServerOptions options() {
+    at("--port", port, 0, 65_535);
+    at("--max-waiting", maxWaiting, 1, 1_000_000);
+    at("--max-body", maxBody, 1, 1024);
+    at("--time-limit", timeLimit, 1, 1_000_000);
+    at("--drain", drain, 0, 3600);
+    ServerOptions options =
+        ServerOptions.DEFAULT
+            .host(host)
+            .port(port)
+            .maxBodyBytes((long) maxBody << 20)
+            .timeLimit(Duration.ofSeconds(timeLimit))
+            .drain(Duration.ofSeconds(drain))
+            .accessLog(common::notice);
+    String key = apiKey == null ? System.getenv(KEY_VARIABLE) : apiKey;
+    if (key != null && key.isBlank()) {
+      throw new InputException("the API key is empty; leave it out, or give one");
+    }
+    return key == null ? options : options.apiKey(key);
+  }
+
+  private static void at(String option, int value, int min, int max) {
+    if (value < min || value > max) {
+      throw new InputException(option + " must be from " + min + " to " + max + ", not " + value);
+    }
+  }
+}

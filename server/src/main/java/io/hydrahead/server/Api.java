@@ -1,0 +1,267 @@
+package io.hydrahead.server;
+
+import io.helidon.http.HeaderNames;
+import io.helidon.webserver.http.ServerRequest;
+import io.helidon.webserver.http.ServerResponse;
+import io.hydrahead.server.api.ApiException;
+import io.hydrahead.server.api.Bodies;
+import io.hydrahead.server.api.ChatRequest;
+import io.hydrahead.server.api.CompletionRequest;
+import io.hydrahead.server.api.CompletionRequest.Prompt;
+import io.hydrahead.server.api.Models;
+import io.hydrahead.server.api.TokenizerBodies;
+import io.hydrahead.server.engine.Constraint;
+import io.hydrahead.server.engine.Engine;
+import io.hydrahead.server.engine.GenerationRequest;
+import io.hydrahead.server.engine.JsonConstraint;
+import io.hydrahead.server.engine.Scheduler;
+import io.hydrahead.tokenizer.AddedToken;
+import io.hydrahead.tokenizer.ChatTemplate;
+import java.io.IOException;
+import java.io.InputStream;
+import java.io.UncheckedIOException;
+import java.nio.charset.StandardCharsets;
+import java.util.ArrayList;
+import java.util.Arrays;
+import java.util.HashSet;
+import java.util.List;
+import java.util.Locale;
+import java.util.Map;
+import java.util.Optional;
+import java.util.Set;
+import tools.jackson.databind.JsonNode;
+
+/** The server's endpoints. */
+final class Api {
+  private final Engine engine;
+  private final ServerOptions options;
+  private final ServerMetrics metrics;
+  private final Gate gate;
+  private final Set<Integer> eos;
+  private final Constraint.Maker json;
+
+  Api(Engine engine, ServerOptions options, ServerMetrics metrics, Gate gate) {
+    this.engine = engine;
+    this.options = options;
+    this.metrics = metrics;
+    this.gate = gate;
+    this.eos = new HashSet<>(engine.config().eosTokenIds());
+    this.json = JsonConstraint.maker(engine.tokenizer(), engine.config().vocabSize());
+  }
+
+  /** {@code POST /v1/chat/completions}. */
+  void chat(ServerRequest request, ServerResponse response) {
+    ChatRequest r = ChatRequest.read(body(request), options.limits());
+    requireModel(r.model());
+    int[] prompt = Prompts.chat(engine, r.messages(), r.tools(), r.variables(), true);
+    int room = engine.scheduler().maxContext() - prompt.length;
+    if (room < 1) {
+      throw new Scheduler.ContextException(prompt.length, 1, engine.scheduler().maxContext());
+    }
+    int most = r.maxTokens().orElse(room);
+    List<GenerationRequest> sequences = new ArrayList<>();
+    for (int i = 0; i < r.sampling().choices(); i++) {
+      GenerationRequest g =
+          r.sampling().request(prompt, most, i, eos).logprobs(r.logprobs(), false);
+      sequences.add(r.json() ? g.constraint(json) : g);
+    }
+    tellIgnored(response, r.ignored());
+    HttpAnswer answer = new HttpAnswer(response, r.sampling().stream());
+    ChatReplies replies = new ChatReplies(engine, answer, r, metrics, prompt);
+    run(sequences, replies, answer, replies::close);
+  }
+
+  /** {@code POST /v1/completions}. */
+  void complete(ServerRequest request, ServerResponse response) {
+    CompletionRequest r = CompletionRequest.read(body(request), options.limits());
+    requireModel(r.model());
+    List<int[]> prompts = new ArrayList<>();
+    List<GenerationRequest> sequences = new ArrayList<>();
+    for (Prompt p : r.prompts()) {
+      int[] ids =
+          switch (p) {
+            case Prompt.Text t -> engine.tokenizer().encode(t.text());
+            case Prompt.Ids i -> i.ids();
+          };
+      if (ids.length == 0) {
+        throw ApiException.invalid("prompt", "'prompt' is empty; give at least one token.");
+      }
+      prompts.add(ids);
+      for (int i = 0; i < r.sampling().choices(); i++) {
+        sequences.add(
+            r.sampling()
+                .request(ids, r.maxTokens(), i, eos)
+                .logprobs(r.logprobs(), r.echo() && r.logprobs() >= 0));
+      }
+    }
+    tellIgnored(response, r.ignored());
+    HttpAnswer answer = new HttpAnswer(response, r.sampling().stream());
+    CompletionReplies replies = new CompletionReplies(engine, answer, r, metrics, prompts);
+    run(sequences, replies, answer, replies::close);
+  }
+
+  private void run(
+      List<GenerationRequest> sequences, Replies replies, HttpAnswer answer, Runnable close) {
+    try {
+      SequenceGroup.run(
+          engine.scheduler(), sequences, replies, options.heartbeat(), options.timeLimit());
+      close.run();
+    } catch (UncheckedIOException gone) {
+      throw gone; // nobody is there to be told
+    } catch (RuntimeException e) {
+      if (!answer.begun()) {
+        throw e;
+      }
+      answer.fail(Gate.translate(e));
+    }
+  }
+
+  private void requireModel(String name) {
+    if (!name.isEmpty() && !name.equals(engine.name())) {
+      throw ApiException.noModel(name, engine.name());
+    }
+  }
+
+  private static void tellIgnored(ServerResponse response, List<String> fields) {
+    if (!fields.isEmpty()) {
+      response.header("X-HydraHead-Ignored", String.join(", ", fields));
+    }
+  }
+
+  /** The request's body, read no further than is allowed. */
+  private JsonNode body(ServerRequest request) {
+    String type = request.headers().first(HeaderNames.CONTENT_TYPE).orElse("");
+    if (!type.toLowerCase(Locale.ROOT).startsWith(HttpAnswer.JSON)) {
+      throw ApiException.of(
+          415,
+          "invalid_request_error",
+          "Send the body as Content-Type: application/json.",
+          "unsupported_media_type");
+    }
+    int most = (int) Math.min(options.maxBodyBytes(), Integer.MAX_VALUE - 16);
+    try (InputStream in = request.content().inputStream()) {
+      byte[] bytes = in.readNBytes(most + 1);
+      if (bytes.length > most) {
+        throw tooLarge();
+      }
+      return Bodies.read(bytes);
+    } catch (IOException e) {
+      throw ApiException.invalid("", "The body cannot be read to its end.");
+    }
+  }
+
+  private ApiException tooLarge() {
+    return ApiException.of(
+        413,
+        "invalid_request_error",
+        "The body has more than " + options.maxBodyBytes() + " bytes.",
+        "body_too_large");
+  }
+
+  private Models.Model served() {
+    return new Models.Model(
+        engine.name(),
+        "model",
+        engine.loaded().getEpochSecond(),
+        "hydrahead",
+        engine.scheduler().maxContext());
+  }
+
+  /** {@code GET /v1/models}. */
+  void models(ServerRequest request, ServerResponse response) {
+    new HttpAnswer(response, false).body(new Models("list", List.of(served())));
+  }
+
+  /** {@code GET /v1/models/{id}}. */
+  void model(ServerRequest request, ServerResponse response) {
+    requireModel(request.path().pathParameters().get("id"));
+    new HttpAnswer(response, false).body(served());
+  }
+
+  /** {@code POST /tokenize}. */
+  void tokenize(ServerRequest request, ServerResponse response) {
+    TokenizerBodies.Tokenize r = TokenizerBodies.Tokenize.read(body(request), options.limits());
+    requireModel(r.model());
+    int[] ids =
+        r.messages().isPresent()
+            ? Prompts.chat(engine, r.messages().get(), r.tools(), r.variables(), r.reply())
+            : engine.tokenizer().encode(r.prompt().orElseThrow(), r.parseSpecial());
+    TokenSpelling spelling = new TokenSpelling(engine.tokenizer());
+    Optional<List<String>> spelled =
+        r.spelled()
+            ? Optional.of(Arrays.stream(ids).mapToObj(spelling::text).toList())
+            : Optional.empty();
+    tellIgnored(response, r.ignored());
+    new HttpAnswer(response, false)
+        .body(
+            new TokenizerBodies.Tokens(
+                ids.length,
+                engine.scheduler().maxContext(),
+                Arrays.stream(ids).boxed().toList(),
+                spelled));
+  }
+
+  /** {@code POST /detokenize}. */
+  void detokenize(ServerRequest request, ServerResponse response) {
+    TokenizerBodies.Detokenize r = TokenizerBodies.Detokenize.read(body(request));
+    requireModel(r.model());
+    int vocabulary = engine.config().vocabSize();
+    int[] ids = r.tokens().stream().mapToInt(i -> i).toArray();
+    for (int id : ids) {
+      if (id >= vocabulary) {
+        throw ApiException.invalid(
+            "tokens", "'tokens' has " + id + ", the vocabulary has " + vocabulary + ".");
+      }
+    }
+    new HttpAnswer(response, false)
+        .body(new TokenizerBodies.Text(engine.tokenizer().decode(ids)));
+  }
+
+  /** {@code GET /tokenizer_info}. */
+  void tokenizerInfo(ServerRequest request, ServerResponse response) {
+    List<TokenizerBodies.Info.Special> special =
+        engine.tokenizer().addedTokens().stream()
+            .filter(AddedToken::special)
+            .map(t -> new TokenizerBodies.Info.Special(t.id(), t.content()))
+            .toList();
+    new HttpAnswer(response, false)
+        .body(
+            new TokenizerBodies.Info(
+                "byte-level BPE",
+                engine.config().vocabSize(),
+                engine.scheduler().maxContext(),
+                engine.config().eosTokenIds(),
+                special,
+                engine.template().map(ChatTemplate::source)));
+  }
+
+  /** {@code GET /health}: whether the server works. */
+  void health(ServerRequest request, ServerResponse response) {
+    if (!engine.scheduler().status().alive()) {
+      throw ApiException.of(
+          503, "server_error", "The scheduler has stopped.", "service_unavailable");
+    }
+    new HttpAnswer(response, false).body(Map.of("status", "ok"));
+  }
+
+  /** {@code GET /ready}: whether it takes requests. */
+  void ready(ServerRequest request, ServerResponse response) {
+    if (gate.isClosing() || !engine.scheduler().status().alive()) {
+      throw ApiException.of(
+          503, "server_error", "The server is shutting down.", "service_unavailable");
+    }
+    new HttpAnswer(response, false).body(Map.of("status", "ready"));
+  }
+
+  /** {@code GET /metrics}. */
+  void metrics(ServerRequest request, ServerResponse response) {
+    response.header(HeaderNames.CONTENT_TYPE, "text/plain; version=0.0.4; charset=utf-8");
+    response.send(metrics.scrape().getBytes(StandardCharsets.UTF_8));
+  }
+
+  /** Everything else. */
+  void nothing(ServerRequest request, ServerResponse response) {
+    throw ApiException.of(
+        404, "invalid_request_error", "There is nothing here of that name.", "not_found");
+  }
+}

@@ -1,0 +1,104 @@
+package io.hydrahead.server;
+
+import io.helidon.http.HeaderNames;
+import io.helidon.webserver.http.ServerResponse;
+import io.hydrahead.server.api.ApiException;
+import io.hydrahead.server.api.Bodies;
+import java.io.IOException;
+import java.io.OutputStream;
+import java.io.UncheckedIOException;
+import java.nio.charset.StandardCharsets;
+
+/**
+ * The answer to one request: one JSON body, or server-sent events. While nothing is ready, signs of
+ * life keep the connection open and find out whether the client is still there: comments in a
+ * stream of events, and before a JSON body white space, which does not change it.
+ */
+final class HttpAnswer {
+  static final String JSON = "application/json";
+
+  private final ServerResponse response;
+  private final boolean events;
+  private OutputStream out;
+
+  HttpAnswer(ServerResponse response, boolean events) {
+    this.response = response;
+    this.events = events;
+  }
+
+  /** Sends the body. */
+  void body(Object body) {
+    byte[] bytes = Bodies.write(body).getBytes(StandardCharsets.UTF_8);
+    if (out == null) {
+      response.header(HeaderNames.CONTENT_TYPE, JSON);
+      response.send(bytes);
+    } else {
+      write(bytes);
+      close();
+    }
+  }
+
+  /** Sends one event. */
+  void event(Object data) {
+    write(("data: " + Bodies.write(data) + "\n\n").getBytes(StandardCharsets.UTF_8));
+  }
+
+  /** Ends a stream of events. */
+  void end() {
+    write("data: [DONE]\n\n".getBytes(StandardCharsets.UTF_8));
+    close();
+  }
+
+  /**
+   * Sends a sign of life.
+   *
+   * @throws UncheckedIOException if the client is gone
+   */
+  void heartbeat() {
+    write((events ? ": waiting\n\n" : " ").getBytes(StandardCharsets.UTF_8));
+  }
+
+  /** Sends an error, as its status or, where the answer has begun, within it. */
+  void fail(ApiException e) {
+    if (out == null) {
+      response.status(e.status());
+      if (e.status() == 429 || e.status() == 503) {
+        response.header(HeaderNames.RETRY_AFTER, "1");
+      }
+      response.header(HeaderNames.CONTENT_TYPE, JSON);
+      response.send(Bodies.write(e.body()).getBytes(StandardCharsets.UTF_8));
+    } else if (events) {
+      event(e.body());
+      end();
+    } else {
+      body(e.body());
+    }
+  }
+
+  /** Whether a status has gone out. */
+  boolean begun() {
+    return out != null;
+  }
+
+  private void write(byte[] bytes) {
+    try {
+      if (out == null) {
+        response.header(HeaderNames.CONTENT_TYPE, events ? "text/event-stream" : JSON);
+        response.header(HeaderNames.CACHE_CONTROL, "no-cache");
+        out = response.outputStream();
+      }
+      out.write(bytes);
+      out.flush();
+    } catch (IOException e) {
+      throw new UncheckedIOException(e);
+    }
+  }
+
+  private void close() {
+    try {
+      out.close();
+    } catch (IOException e) {
+      throw new UncheckedIOException(e);
+    }
+  }
+}

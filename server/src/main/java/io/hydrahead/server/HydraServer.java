@@ -1,0 +1,177 @@
+package io.hydrahead.server;
+
+import io.helidon.http.DirectHandler;
+import io.helidon.http.HeaderValues;
+import io.helidon.http.Status;
+import io.helidon.webserver.WebServer;
+import io.helidon.webserver.http.DirectHandlers;
+import io.helidon.webserver.http.HttpRouting;
+import io.helidon.webserver.http1.Http1Config;
+import io.hydrahead.server.api.ApiException;
+import io.hydrahead.server.api.Bodies;
+import io.hydrahead.server.engine.Engine;
+import io.hydrahead.tensor.InputException;
+import java.io.IOException;
+import java.net.InetAddress;
+import java.net.InetSocketAddress;
+import java.net.ServerSocket;
+import java.net.URI;
+import java.net.UnknownHostException;
+import java.nio.charset.StandardCharsets;
+import java.time.Duration;
+
+/** A running server. */
+public final class HydraServer implements AutoCloseable {
+  private final Engine engine;
+  private final ServerOptions options;
+  private final ServerMetrics metrics;
+  private final Gate gate;
+  private final WebServer web;
+
+  private HydraServer(Engine engine, ServerOptions options) {
+    InetAddress address = check(options);
+    this.engine = engine;
+    this.options = options;
+    metrics = new ServerMetrics(engine.scheduler());
+    gate = new Gate(options, address, metrics);
+    Api api = new Api(engine, options, metrics, gate);
+    web =
+        WebServer.builder()
+            .address(address)
+            .port(options.port())
+            .shutdownHook(false)
+            .maxPayloadSize(options.maxBodyBytes())
+            .shutdownGracePeriod(Duration.ofSeconds(1))
+            .featuresDiscoverServices(false)
+            .protocolsDiscoverServices(false)
+            .addProtocol(Http1Config.builder().maxPrologueLength(4096).build())
+            .directHandlers(directHandlers())
+            .routing(r -> route(r, api))
+            .build();
+  }
+
+  /**
+   * Starts to serve {@code engine}, which stays the caller's to close, after the server.
+   *
+   * @throws InputException if the address cannot be had, or others could get in without a key
+   */
+  public static HydraServer start(Engine engine, ServerOptions options) {
+    HydraServer server = new HydraServer(engine, options);
+    requireFree(options);
+    server.web.start();
+    if (!server.web.isRunning() || server.port() < 0) {
+      server.metrics.close();
+      throw cannotListen(options, null);
+    }
+    return server;
+  }
+
+  /** Helidon logs a port that is taken, and goes on. */
+  private static void requireFree(ServerOptions options) {
+    try (ServerSocket trial = new ServerSocket()) {
+      trial.setReuseAddress(true);
+      trial.bind(new InetSocketAddress(address(options.host()), options.port()));
+    } catch (IOException e) {
+      throw cannotListen(options, e);
+    }
+  }
+
+  private static InputException cannotListen(ServerOptions options, IOException why) {
+    return new InputException(
+        "cannot listen at "
+            + options.host()
+            + ":"
+            + options.port()
+            + (why == null ? "" : " (" + why.getMessage() + ")")
+            + "; is the port in use? Take another one, or 0 for any that is free",
+        why);
+  }
+
+  /**
+   * Whether {@code options} make sense, before anything is loaded.
+   *
+   * @throws InputException if the address does not exist, or others could get in without a key
+   */
+  public static InetAddress check(ServerOptions options) {
+    InetAddress address = address(options.host());
+    if (!address.isLoopbackAddress() && options.apiKey().isEmpty()) {
+      throw new InputException(
+          "serving at "
+              + options.host()
+              + " lets others in: give an API key, or serve at 127.0.0.1");
+    }
+    return address;
+  }
+
+  private static InetAddress address(String host) {
+    try {
+      return InetAddress.getByName(host);
+    } catch (UnknownHostException e) {
+      throw new InputException(host + ": no such host; write an address such as 127.0.0.1", e);
+    }
+  }
+
+  private void route(HttpRouting.Builder r, Api api) {
+    r.addFilter(gate)
+        .post("/v1/chat/completions", api::chat)
+        .post("/v1/completions", api::complete)
+        .get("/v1/models", api::models)
+        .get("/v1/models/{id}", api::model)
+        .post("/tokenize", api::tokenize)
+        .post("/detokenize", api::detokenize)
+        .get("/tokenizer_info", api::tokenizerInfo)
+        .get("/health", api::health)
+        .get("/ready", api::ready)
+        .get("/metrics", api::metrics)
+        .any(api::nothing)
+        .error(Throwable.class, gate::fail);
+  }
+
+  /** Requests that never become one, such as those that are no HTTP, get errors of the same form. */
+  private static DirectHandlers directHandlers() {
+    DirectHandlers.Builder b = DirectHandlers.builder();
+    DirectHandler handler =
+        (request, type, status, headers, message) -> {
+          Status s = status.code() >= 500 ? Status.BAD_REQUEST_400 : status;
+          ApiException e =
+              ApiException.of(
+                  s.code(),
+                  "invalid_request_error",
+                  "The request is not valid HTTP for this server: " + s.reasonPhrase() + ".",
+                  "bad_request");
+          return DirectHandler.TransportResponse.builder()
+              .status(s)
+              .header(HeaderValues.CONTENT_TYPE_JSON)
+              .entity(Bodies.write(e.body()).getBytes(StandardCharsets.UTF_8))
+              .keepAlive(false)
+              .build();
+        };
+    for (DirectHandler.EventType type : DirectHandler.EventType.values()) {
+      b.addHandler(type, handler);
+    }
+    return b.build();
+  }
+
+  /** The port it listens at. */
+  public int port() {
+    return web.port();
+  }
+
+  /** Where clients find it. */
+  public URI uri() {
+    String host = options.host().contains(":") ? "[" + options.host() + "]" : options.host();
+    return URI.create("http://" + host + ":" + port());
+  }
+
+  /**
+   * Takes no more requests, lets those under way end for at most {@link ServerOptions#drain}, and
+   * stops.
+   */
+  @Override
+  public void close() {
+    gate.closing();
+    engine.scheduler().drain(options.drain());
+    web.stop();
+    metrics.close();
+  }
+}

@@ -1,0 +1,118 @@
+package io.hydrahead.server;
+
+import io.hydrahead.model.TokenLogprobs;
+import io.hydrahead.server.api.SamplingFields;
+import io.hydrahead.server.api.Usage;
+import io.hydrahead.server.engine.Engine;
+import io.hydrahead.server.engine.GenerationListener.Finish;
+import io.hydrahead.server.engine.ReplyText;
+import java.util.ArrayList;
+import java.util.List;
+import java.util.Optional;
+
+/**
+ * Turns the tokens of a request's sequences into texts and passes them on, piece by piece or at the
+ * end. What a chat and a completion have in common.
+ */
+abstract class Replies implements SequenceGroup.Watcher {
+  /** One sequence. */
+  static final class State {
+    final ReplyText text;
+    final StringBuilder whole = new StringBuilder();
+    int tokens;
+    int cached;
+    long lastToken;
+    Optional<String> finish = Optional.empty();
+
+    State(ReplyText text) {
+      this.text = text;
+    }
+  }
+
+  final Engine engine;
+  final HttpAnswer answer;
+  final SamplingFields sampling;
+  final TokenSpelling spelling;
+  final List<State> states = new ArrayList<>();
+  private final ServerMetrics metrics;
+  private final long arrived = System.nanoTime();
+
+  Replies(
+      Engine engine,
+      HttpAnswer answer,
+      SamplingFields sampling,
+      ServerMetrics metrics,
+      int sequences) {
+    this.engine = engine;
+    this.answer = answer;
+    this.sampling = sampling;
+    this.metrics = metrics;
+    this.spelling = new TokenSpelling(engine.tokenizer());
+    for (int i = 0; i < sequences; i++) {
+      states.add(new State(new ReplyText(engine.tokenizer(), sampling.stops())));
+    }
+  }
+
+  /** A token of a reply with the text that is certain with it. */
+  abstract void piece(int sequence, String text, int id, Optional<TokenLogprobs> logprobs);
+
+  /** The reply's last text, and how it ended. */
+  abstract void last(int sequence, String text, String finish);
+
+  @Override
+  public void started(int sequence, int cachedTokens) {
+    states.get(sequence).cached = cachedTokens;
+  }
+
+  @Override
+  public boolean token(int sequence, int id, Optional<TokenLogprobs> logprobs) {
+    State s = states.get(sequence);
+    long now = System.nanoTime();
+    if (s.tokens == 0) {
+      metrics.firstToken(now - arrived);
+    } else {
+      metrics.betweenTokens(now - s.lastToken);
+    }
+    s.lastToken = now;
+    s.tokens++;
+    String text = s.text.push(id);
+    s.whole.append(text);
+    piece(sequence, text, id, logprobs);
+    return !s.text.stopped();
+  }
+
+  @Override
+  public void finished(
+      int sequence,
+      Finish finish,
+      io.hydrahead.server.engine.GenerationListener.Usage usage) {
+    State s = states.get(sequence);
+    metrics.tokens(usage.promptTokens(), usage.cachedTokens(), s.tokens);
+    String rest = s.text.finish();
+    s.whole.append(rest);
+    String how = finish == Finish.LENGTH && !s.text.stopped() ? "length" : "stop";
+    s.finish = Optional.of(how);
+    last(sequence, rest, how);
+  }
+
+  @Override
+  public void silence() {
+    answer.heartbeat();
+  }
+
+  /**
+   * Tokens of all sequences; a prompt counts once, however many replies it has.
+   *
+   * @param prompts lengths of the prompts
+   */
+  Usage usage(List<int[]> prompts) {
+    int prompt = prompts.stream().mapToInt(p -> p.length).sum();
+    int cached = 0;
+    int replies = 0;
+    for (int i = 0; i < states.size(); i++) {
+      cached += i % sampling.choices() == 0 ? states.get(i).cached : 0;
+      replies += states.get(i).tokens;
+    }
+    return Usage.of(prompt, replies, cached);
+  }
+}

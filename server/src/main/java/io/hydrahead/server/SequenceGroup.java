@@ -1,0 +1,192 @@
+package io.hydrahead.server;
+
+import io.hydrahead.model.TokenLogprobs;
+import io.hydrahead.server.api.ApiException;
+import io.hydrahead.server.engine.Generation;
+import io.hydrahead.server.engine.GenerationListener;
+import io.hydrahead.server.engine.GenerationRequest;
+import io.hydrahead.server.engine.Scheduler;
+import io.hydrahead.server.engine.Scheduler.OverloadedException;
+import java.time.Duration;
+import java.util.List;
+import java.util.Optional;
+import java.util.concurrent.BlockingQueue;
+import java.util.concurrent.LinkedBlockingQueue;
+import java.util.concurrent.TimeUnit;
+
+/**
+ * The sequences of one HTTP request. The scheduler's thread only queues what happens; the request's
+ * own thread looks at it, so that a slow client holds up nobody else.
+ */
+final class SequenceGroup {
+  /** What is done with the sequences' news, all on the thread that runs the group. */
+  interface Watcher {
+    void started(int sequence, int cachedTokens);
+
+    void prompt(int sequence, int id, Optional<TokenLogprobs> logprobs);
+
+    /** Takes a token; false if the sequence shall end here. */
+    boolean token(int sequence, int id, Optional<TokenLogprobs> logprobs);
+
+    void finished(int sequence, GenerationListener.Finish finish, GenerationListener.Usage usage);
+
+    /** Nothing has happened for a while. */
+    void silence();
+  }
+
+  private sealed interface News {
+    int sequence();
+
+    record Started(int sequence, int cached) implements News {}
+
+    record Prompt(int sequence, int id, Optional<TokenLogprobs> logprobs) implements News {}
+
+    record Token(int sequence, int id, Optional<TokenLogprobs> logprobs) implements News {}
+
+    record Finished(
+        int sequence, GenerationListener.Finish finish, GenerationListener.Usage usage)
+        implements News {}
+
+    record Failed(int sequence, RuntimeException why) implements News {}
+  }
+
+  private final Scheduler scheduler;
+  private final List<GenerationRequest> requests;
+  private final BlockingQueue<News> news = new LinkedBlockingQueue<>();
+  private final Generation[] running;
+  private final boolean[] ended;
+  private int submitted;
+  private int over;
+
+  private SequenceGroup(Scheduler scheduler, List<GenerationRequest> requests) {
+    this.scheduler = scheduler;
+    this.requests = requests;
+    this.running = new Generation[requests.size()];
+    this.ended = new boolean[requests.size()];
+  }
+
+  /**
+   * Runs all sequences to their ends.
+   *
+   * @param heartbeat after how long without news {@code watcher} hears of the silence
+   * @throws OverloadedException if not even one is taken
+   * @throws ApiException 504 after {@code limit}
+   * @throws RuntimeException what the watcher throws, or the engine; then all sequences are cancelled
+   */
+  static void run(
+      Scheduler scheduler,
+      List<GenerationRequest> requests,
+      Watcher watcher,
+      Duration heartbeat,
+      Duration limit) {
+    SequenceGroup group = new SequenceGroup(scheduler, requests);
+    boolean done = false;
+    try {
+      group.run(watcher, heartbeat, System.nanoTime() + limit.toNanos());
+      done = true;
+    } finally {
+      if (!done) {
+        group.cancel();
+      }
+    }
+  }
+
+  private void run(Watcher watcher, Duration heartbeat, long deadline) {
+    submit();
+    while (over < requests.size()) {
+      long left = deadline - System.nanoTime();
+      if (left <= 0) {
+        throw ApiException.of(
+            504, "timeout_error", "The request took longer than this server allows.", "timeout");
+      }
+      News n = next(Math.min(left, heartbeat.toNanos()));
+      if (n != null) {
+        handle(n, watcher);
+      } else if (left > heartbeat.toNanos()) {
+        watcher.silence();
+      }
+    }
+  }
+
+  private News next(long nanos) {
+    try {
+      return news.poll(nanos, TimeUnit.NANOSECONDS);
+    } catch (InterruptedException e) {
+      Thread.currentThread().interrupt();
+      throw ApiException.of(
+          503, "server_error", "The server is shutting down.", "service_unavailable");
+    }
+  }
+
+  private void handle(News n, Watcher watcher) {
+    int s = n.sequence();
+    switch (n) {
+      case News.Started started -> watcher.started(s, started.cached());
+      case News.Prompt p -> watcher.prompt(s, p.id(), p.logprobs());
+      case News.Token t -> {
+        if (!ended[s] && !watcher.token(s, t.id(), t.logprobs())) {
+          ended[s] = true;
+          running[s].cancel();
+        }
+      }
+      case News.Finished f -> {
+        over++;
+        watcher.finished(s, f.finish(), f.usage());
+        submit();
+      }
+      case News.Failed f -> throw f.why();
+    }
+  }
+
+  /** Hands over as many as the scheduler takes; the rest when one of ours has ended. */
+  private void submit() {
+    while (submitted < requests.size()) {
+      try {
+        running[submitted] = scheduler.submit(requests.get(submitted), listener(submitted));
+        submitted++;
+      } catch (OverloadedException e) {
+        if (submitted > over) {
+          return;
+        }
+        throw e;
+      }
+    }
+  }
+
+  private GenerationListener listener(int sequence) {
+    return new GenerationListener() {
+      @Override
+      public void started(int cachedTokens) {
+        news.add(new News.Started(sequence, cachedTokens));
+      }
+
+      @Override
+      public void prompt(int id, Optional<TokenLogprobs> logprobs) {
+        news.add(new News.Prompt(sequence, id, logprobs));
+      }
+
+      @Override
+      public void token(int id, Optional<TokenLogprobs> logprobs) {
+        news.add(new News.Token(sequence, id, logprobs));
+      }
+
+      @Override
+      public void finished(Finish finish, Usage usage) {
+        news.add(new News.Finished(sequence, finish, usage));
+      }
+
+      @Override
+      public void failed(RuntimeException why) {
+        news.add(new News.Failed(sequence, why));
+      }
+    };
+  }
+
+  private void cancel() {
+    for (Generation g : running) {
+      if (g != null) {
+        g.cancel();
+      }
+    }
+  }
+}

@@ -1,0 +1,81 @@
+package io.hydrahead.server;
+
+import io.hydrahead.server.engine.Scheduler;
+import io.micrometer.core.instrument.Counter;
+import io.micrometer.core.instrument.Gauge;
+import io.micrometer.core.instrument.Timer;
+import io.micrometer.prometheusmetrics.PrometheusConfig;
+import io.micrometer.prometheusmetrics.PrometheusMeterRegistry;
+import java.time.Duration;
+import java.util.function.ToDoubleFunction;
+
+/** What {@code /metrics} tells, in Prometheus' format. */
+final class ServerMetrics implements AutoCloseable {
+  private final PrometheusMeterRegistry registry =
+      new PrometheusMeterRegistry(PrometheusConfig.DEFAULT);
+  private final Counter promptTokens = counter("prompt.tokens", "Tokens of prompts");
+  private final Counter cachedTokens =
+      counter("cached.tokens", "Tokens of prompts whose caches were kept");
+  private final Counter generatedTokens = counter("generated.tokens", "Tokens of replies");
+  private final Timer firstToken =
+      timer("time.to.first.token", "From a request's arrival to its first token");
+  private final Timer betweenTokens = timer("inter.token.latency", "Between two tokens of a reply");
+
+  ServerMetrics(Scheduler scheduler) {
+    gauge("requests.waiting", "Requests that wait", scheduler, s -> s.status().waiting());
+    gauge("requests.running", "Requests being worked on", scheduler, s -> s.status().running());
+    gauge("kv.bytes", "Bytes of keys and values", scheduler, s -> s.status().kvBytes());
+    gauge("state.bytes", "Bytes of recurrent states", scheduler, s -> s.status().stateBytes());
+  }
+
+  private Counter counter(String name, String what) {
+    return Counter.builder("hydrahead." + name).description(what).register(registry);
+  }
+
+  private Timer timer(String name, String what) {
+    return Timer.builder("hydrahead." + name)
+        .description(what)
+        .publishPercentileHistogram()
+        .minimumExpectedValue(Duration.ofMillis(1))
+        .maximumExpectedValue(Duration.ofMinutes(2))
+        .register(registry);
+  }
+
+  private void gauge(
+      String name, String what, Scheduler scheduler, ToDoubleFunction<Scheduler> value) {
+    Gauge.builder("hydrahead." + name, scheduler, value).description(what).register(registry);
+  }
+
+  /** A request was answered. */
+  void request(String path, int status, long nanos) {
+    Timer.builder("hydrahead.http.requests")
+        .description("Requests by path and status")
+        .tag("path", path)
+        .tag("status", Integer.toString(status))
+        .register(registry)
+        .record(Duration.ofNanos(nanos));
+  }
+
+  void tokens(int prompt, int cached, int generated) {
+    promptTokens.increment(prompt);
+    cachedTokens.increment(cached);
+    generatedTokens.increment(generated);
+  }
+
+  void firstToken(long nanos) {
+    firstToken.record(Duration.ofNanos(nanos));
+  }
+
+  void betweenTokens(long nanos) {
+    betweenTokens.record(Duration.ofNanos(nanos));
+  }
+
+  String scrape() {
+    return registry.scrape();
+  }
+
+  @Override
+  public void close() {
+    registry.close();
+  }
+}

@@ -1,0 +1,69 @@
+package io.hydrahead.server.api;
+
+import java.util.Optional;
+
+/** An answer that is an error, in the form of OpenAI's API. */
+public final class ApiException extends RuntimeException {
+  private static final long serialVersionUID = 1L;
+
+  private final int status;
+  private final String type;
+  private final String param;
+  private final String code;
+
+  private ApiException(int status, String type, String message, String param, String code) {
+    super(message, null, false, false);
+    this.status = status;
+    this.type = type;
+    this.param = param;
+    this.code = code;
+  }
+
+  /**
+   * 400: the field {@code param} cannot be taken.
+   *
+   * @param param JSON path such as {@code messages[0].role}; empty for the body as a whole
+   */
+  public static ApiException invalid(String param, String message) {
+    return new ApiException(400, "invalid_request_error", message, param, "invalid_value");
+  }
+
+  /** 400 with a code that says more. */
+  public static ApiException invalid(String param, String message, String code) {
+    return new ApiException(400, "invalid_request_error", message, param, code);
+  }
+
+  /** Another status than 400. */
+  public static ApiException of(int status, String type, String message, String code) {
+    return new ApiException(status, type, message, "", code);
+  }
+
+  /** 404: there is no such model. */
+  public static ApiException noModel(String name, String served) {
+    return new ApiException(
+        404,
+        "invalid_request_error",
+        "The model '" + shorten(name) + "' does not exist; this server has '" + served + "'.",
+        "model",
+        "model_not_found");
+  }
+
+  static String shorten(String s) {
+    return s.length() <= 60 ? s : s.substring(0, 57) + "…";
+  }
+
+  /** HTTP status. */
+  public int status() {
+    return status;
+  }
+
+  /** The body. */
+  public ErrorBody body() {
+    return new ErrorBody(
+        new ErrorBody.Details(
+            getMessage(),
+            type,
+            Optional.of(param).filter(p -> !p.isEmpty()),
+            Optional.of(code).filter(c -> !c.isEmpty())));
+  }
+}

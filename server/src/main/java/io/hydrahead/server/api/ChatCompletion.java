@@ -1,0 +1,50 @@
+package io.hydrahead.server.api;
+
+import com.fasterxml.jackson.annotation.JsonInclude;
+import java.util.List;
+import java.util.Optional;
+
+/** Body of a chat's answer, whole or as one event of a stream. */
+public record ChatCompletion(
+    String id,
+    String object,
+    long created,
+    String model,
+    List<Choice> choices,
+    @JsonInclude(JsonInclude.Include.NON_ABSENT) Optional<Usage> usage) {
+
+  public static final String OBJECT = "chat.completion";
+  public static final String CHUNK = "chat.completion.chunk";
+
+  /**
+   * A reply, or a piece of one.
+   *
+   * @param message of a whole answer
+   * @param delta of a stream
+   */
+  public record Choice(
+      int index,
+      @JsonInclude(JsonInclude.Include.NON_ABSENT) Optional<Message> message,
+      @JsonInclude(JsonInclude.Include.NON_ABSENT) Optional<Delta> delta,
+      Optional<Logprobs> logprobs,
+      Optional<String> finishReason) {}
+
+  /**
+   * @param refusal always absent: the model has no such channel
+   */
+  public record Message(String role, String content, Optional<String> refusal) {}
+
+  public record Delta(
+      @JsonInclude(JsonInclude.Include.NON_ABSENT) Optional<String> role,
+      @JsonInclude(JsonInclude.Include.NON_ABSENT) Optional<String> content) {}
+
+  public record Logprobs(List<TokenLogprob> content, Optional<String> refusal) {}
+
+  /**
+   * @param bytes of the token, which need not be whole characters
+   */
+  public record Alternative(String token, float logprob, List<Integer> bytes) {}
+
+  public record TokenLogprob(
+      String token, float logprob, List<Integer> bytes, List<Alternative> topLogprobs) {}
+}

@@ -1,0 +1,145 @@
+package io.hydrahead.server.api;
+
+import io.hydrahead.json.Json;
+import java.util.List;
+import java.util.OptionalInt;
+import tools.jackson.databind.JsonNode;
+import tools.jackson.databind.node.ArrayNode;
+import tools.jackson.databind.node.ObjectNode;
+
+/**
+ * Body of {@code POST /v1/chat/completions}.
+ *
+ * @param model empty for the one that is served
+ * @param messages as the template gets them; arguments of calls as objects
+ * @param tools empty for none
+ * @param variables further variables for the template
+ * @param maxTokens most tokens of a reply; empty for all that there is room for
+ * @param logprobs alternatives to every token; −1 for no log-probabilities
+ * @param json whether replies must be JSON objects
+ * @param ignored fields that are not used
+ */
+public record ChatRequest(
+    String model,
+    ArrayNode messages,
+    ArrayNode tools,
+    ObjectNode variables,
+    OptionalInt maxTokens,
+    int logprobs,
+    boolean json,
+    SamplingFields sampling,
+    List<String> ignored) {
+
+  /**
+   * Reads a body.
+   *
+   * @throws ApiException naming the field that is wrong
+   */
+  public static ChatRequest read(JsonNode body, RequestLimits limits) {
+    RequestFields f = RequestFields.of(body);
+    String model = f.text("model", "");
+    ArrayNode messages = Messages.read(f, limits);
+    ArrayNode tools = tools(f, limits);
+    OptionalInt maxTokens = f.integer("max_completion_tokens", 1, Integer.MAX_VALUE);
+    OptionalInt older = f.integer("max_tokens", 1, Integer.MAX_VALUE);
+    int logprobs = logprobs(f, limits);
+    boolean json = json(f);
+    ObjectNode variables = variables(f);
+    SamplingFields sampling = SamplingFields.read(f, limits);
+    refuse(f);
+    SamplingFields.others(f);
+    f.ignore("parallel_tool_calls");
+    f.end();
+    return new ChatRequest(
+        model,
+        messages,
+        tools,
+        variables,
+        maxTokens.isPresent() ? maxTokens : older,
+        logprobs,
+        json,
+        sampling,
+        f.ignored());
+  }
+
+  static ArrayNode tools(RequestFields f, RequestLimits limits) {
+    ArrayNode out = Json.object().putArray("tools");
+    for (RequestFields tool : f.objects("tools", limits.tools())) {
+      tool.choice("type", "function", "function");
+      RequestFields function = tool.object("function");
+      function.text("name");
+      function.text("description", "");
+      if (function.has("parameters")) {
+        function.object("parameters");
+      }
+      function.refuse("strict", v -> v.isBoolean() && !v.booleanValue(), "calls are not checked");
+      function.end();
+      tool.end();
+      out.add(tool.node());
+    }
+    String use = f.has("tool_choice") && f.required("tool_choice").isString()
+        ? f.text("tool_choice")
+        : "auto";
+    f.refuse(
+        "tool_choice",
+        v -> v.isString() && List.of("auto", "none").contains(v.stringValue()),
+        "a call cannot be enforced; write \"auto\" or \"none\"");
+    return use.equals("none") ? out.removeAll() : out;
+  }
+
+  private static int logprobs(RequestFields f, RequestLimits limits) {
+    boolean wanted = f.flag("logprobs", false);
+    OptionalInt top = f.integer("top_logprobs", 0, limits.topLogprobs());
+    if (top.isPresent() && !wanted) {
+      throw f.error("top_logprobs", "needs \"logprobs\": true");
+    }
+    return wanted ? top.orElse(0) : -1;
+  }
+
+  private static boolean json(RequestFields f) {
+    if (!f.has("response_format")) {
+      return false;
+    }
+    RequestFields format = f.object("response_format");
+    String type = format.text("type");
+    if (type.equals("json_schema")) {
+      throw ApiException.invalid(
+          "response_format",
+          "'response_format' of type json_schema is not supported; json_object is.",
+          "unsupported");
+    }
+    if (!List.of("text", "json_object").contains(type)) {
+      throw format.error("type", "must be text or json_object");
+    }
+    format.end();
+    return type.equals("json_object");
+  }
+
+  static ObjectNode variables(RequestFields f) {
+    ObjectNode out = Json.object();
+    f.entries("chat_template_kwargs").forEach(e -> {
+      if (List.of("messages", "tools", "add_generation_prompt").contains(e.getKey())) {
+        throw f.error("chat_template_kwargs", "cannot set " + e.getKey());
+      }
+      out.set(e.getKey(), e.getValue());
+    });
+    if (f.has("reasoning_effort")) {
+      out.put("reasoning_effort", f.text("reasoning_effort"));
+    }
+    return out;
+  }
+
+  private static void refuse(RequestFields f) {
+    f.refuse("functions", "write tools");
+    f.refuse("function_call", "write tool_choice");
+    f.refuse("audio", "the model writes text only");
+    f.refuse(
+        "modalities",
+        v -> v.isArray() && v.size() == 1 && v.get(0).asString("").equals("text"),
+        "the model writes text only");
+    f.refuse("prediction", "replies are not predicted");
+    f.refuse("web_search_options", "the server makes no connections");
+    f.refuse("verbosity", "the model does not know it");
+    f.refuse("store", v -> v.isBoolean() && !v.booleanValue(), "nothing is stored");
+  }
+}

@@ -1,0 +1,143 @@
+package io.hydrahead.server.api;
+
+import io.hydrahead.json.Json;
+import io.hydrahead.tensor.InputException;
+import java.util.ArrayList;
+import java.util.List;
+import tools.jackson.databind.JsonNode;
+import tools.jackson.databind.node.ArrayNode;
+import tools.jackson.databind.node.ObjectNode;
+
+/** Messages of a chat, checked and in the form that templates expect. */
+public final class Messages {
+  private Messages() {}
+
+  static ArrayNode read(RequestFields f, RequestLimits limits) {
+    List<RequestFields> all = f.objects("messages", limits.messages());
+    if (all.isEmpty()) {
+      f.required("messages");
+      throw f.error("messages", "must have at least one message");
+    }
+    ArrayNode out = Json.object().putArray("messages");
+    for (RequestFields m : all) {
+      out.add(message(m, limits));
+    }
+    return out;
+  }
+
+  private static ObjectNode message(RequestFields m, RequestLimits limits) {
+    ObjectNode out = Json.object();
+    m.required("role");
+    String role = m.choice("role", "", "system", "developer", "user", "assistant", "tool");
+    out.put("role", role);
+    boolean assistant = role.equals("assistant");
+    if (m.has("content")) {
+      out.put("content", content(m));
+    } else if (assistant && (m.has("tool_calls") || m.has("reasoning_content"))) {
+      out.putNull("content");
+    } else {
+      m.required("content");
+    }
+    if (m.has("name")) {
+      out.put("name", m.text("name"));
+    }
+    if (assistant) {
+      if (m.has("reasoning_content")) {
+        out.put("reasoning_content", m.text("reasoning_content"));
+      }
+      if (m.has("tool_calls")) {
+        out.set("tool_calls", calls(m, limits));
+      }
+      m.refuse("function_call", "write tool_calls");
+      m.refuse("audio", "the model reads text only");
+      m.ignore("refusal", "annotations");
+    }
+    if (role.equals("tool")) {
+      out.put("tool_call_id", m.text("tool_call_id"));
+    }
+    m.end();
+    return out;
+  }
+
+  /** A text, or the texts of several parts with newlines between them. */
+  private static String content(RequestFields m) {
+    JsonNode v = m.required("content");
+    if (v.isString()) {
+      return v.stringValue();
+    }
+    List<String> parts = new ArrayList<>();
+    for (RequestFields part : m.objects("content", 10_000)) {
+      if (!part.text("type").equals("text")) {
+        throw ApiException.invalid(
+            part.path(), "'" + part.path() + "' must be text: the model reads nothing else.");
+      }
+      parts.add(part.text("text"));
+      part.end();
+    }
+    if (parts.isEmpty()) {
+      throw m.error("content", "must be a text or a list of text parts");
+    }
+    return String.join("\n", parts);
+  }
+
+  private static ArrayNode calls(RequestFields m, RequestLimits limits) {
+    ArrayNode out = Json.object().putArray("calls");
+    for (RequestFields call : m.objects("tool_calls", limits.tools())) {
+      ObjectNode o = out.addObject();
+      if (call.has("id")) {
+        o.put("id", call.text("id"));
+      }
+      o.put("type", call.choice("type", "function", "function"));
+      call.ignore("index");
+      RequestFields function = call.object("function");
+      ObjectNode called = o.putObject("function");
+      called.put("name", function.text("name"));
+      called.set("arguments", arguments(function));
+      function.end();
+      call.end();
+    }
+    return out;
+  }
+
+  /** OpenAI has arguments as a text that holds JSON; templates want the object. */
+  private static JsonNode arguments(RequestFields function) {
+    JsonNode given = function.required("arguments");
+    if (given.isObject()) {
+      return given;
+    }
+    String text = function.text("arguments");
+    if (text.isBlank()) {
+      return Json.object();
+    }
+    try {
+      JsonNode parsed = Json.parse(text, "arguments");
+      return parsed.isObject() ? parsed : given;
+    } catch (InputException e) {
+      return given;
+    }
+  }
+
+  /** The same with every call's arguments as a text, for templates that expect that. */
+  public static ArrayNode withTextArguments(ArrayNode messages) {
+    ArrayNode out = messages.deepCopy();
+    for (JsonNode m : out) {
+      for (JsonNode call : m.path("tool_calls")) {
+        if (call.path("function") instanceof ObjectNode f && f.path("arguments").isObject()) {
+          f.put("arguments", f.get("arguments").toString());
+        }
+      }
+    }
+    return out;
+  }
+
+  /** The same with {@code developer} as {@code system}, for templates that do not know it. */
+  public static ArrayNode withSystemForDeveloper(ArrayNode messages) {
+    ArrayNode out = messages.deepCopy();
+    for (JsonNode m : out) {
+      if (m.path("role").asString("").equals("developer")) {
+        ((ObjectNode) m).put("role", "system");
+      }
+    }
+    return out;
+  }
+}

@@ -1,0 +1,28 @@
+package io.hydrahead.server.api;
+
+/**
+ * What one request may ask for.
+ *
+ * @param choices most replies to a prompt ({@code n})
+ * @param prompts most prompts of a completion
+ * @param sequences most replies in all
+ * @param stops most stop strings
+ * @param stopLength most characters of a stop string
+ * @param messages most messages of a chat
+ * @param tools most tools
+ * @param bias most entries of {@code logit_bias}
+ * @param topLogprobs most alternatives a token
+ */
+public record RequestLimits(
+    int choices,
+    int prompts,
+    int sequences,
+    int stops,
+    int stopLength,
+    int messages,
+    int tools,
+    int bias,
+    int topLogprobs) {
+  public static final RequestLimits DEFAULT =
+      new RequestLimits(16, 128, 256, 16, 1000, 10_000, 256, 1024, 20);
+}

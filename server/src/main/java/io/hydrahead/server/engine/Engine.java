@@ -1,0 +1,164 @@
+package io.hydrahead.server.engine;
+
+import io.hydrahead.model.HybridTransformer;
+import io.hydrahead.model.ModelConfig;
+import io.hydrahead.model.ModelFiles;
+import io.hydrahead.ops.Ops;
+import io.hydrahead.ops.OpsFactory;
+import io.hydrahead.ops.OpsOptions;
+import io.hydrahead.tensor.InputException;
+import io.hydrahead.tokenizer.ChatTemplate;
+import io.hydrahead.tokenizer.Tokenizer;
+import java.nio.file.Path;
+import java.time.Instant;
+import java.util.Optional;
+
+/**
+ * A loaded checkpoint and its scheduler: what a server serves, and what another program embeds.
+ *
+ * <pre>{@code
+ * try (var engine = Engine.open(Path.of("models/tiny-teacher"))) {
+ *   engine.scheduler().submit(GenerationRequest.of(engine.tokenizer().encode("…"), 20), listener);
+ * }
+ * }</pre>
+ */
+public final class Engine implements AutoCloseable {
+  private final String name;
+  private final Instant loaded = Instant.now();
+  private final ModelConfig config;
+  private final Tokenizer tokenizer;
+  private final Optional<ChatTemplate> template;
+  private final Scheduler scheduler;
+  private final AutoCloseable owned;
+
+  private Engine(
+      String name,
+      ModelConfig config,
+      Tokenizer tokenizer,
+      Optional<ChatTemplate> template,
+      Scheduler scheduler,
+      AutoCloseable owned) {
+    this.name = name;
+    this.config = config;
+    this.tokenizer = tokenizer;
+    this.template = template;
+    this.scheduler = scheduler;
+    this.owned = owned;
+  }
+
+  /**
+   * How a model is served.
+   *
+   * @param name what clients call it
+   * @param maxContext most tokens of prompt and reply; 0 for the model's native context
+   * @param maxWaiting most requests that wait before others are turned away
+   */
+  public record Options(String name, int maxContext, int maxWaiting) {
+    public Options {
+      if (name.isBlank() || maxContext < 0 || maxWaiting < 1) {
+        throw new InputException("a served model needs a name, a context and a queue");
+      }
+    }
+
+    /** Called like its folder, with its native context. */
+    public static Options of(Path checkpoint) {
+      Path file = checkpoint.toAbsolutePath().normalize().getFileName();
+      return new Options(file == null ? "model" : file.toString(), 0, 256);
+    }
+  }
+
+  /**
+   * Loads a checkpoint on the CPU, as it is stored.
+   *
+   * @throws InputException naming what is wrong with the folder
+   */
+  public static Engine open(Path checkpoint) {
+    Ops ops = OpsFactory.cpu(OpsOptions.defaults());
+    boolean ready = false;
+    try {
+      HybridTransformer model =
+          HybridTransformer.load(checkpoint, ops, ModelFiles.LoadOptions.STORED);
+      Engine e =
+          of(
+              checkpoint,
+              model,
+              Options.of(checkpoint),
+              () -> {
+                model.close();
+                ops.close();
+              });
+      ready = true;
+      return e;
+    } finally {
+      if (!ready) {
+        ops.close();
+      }
+    }
+  }
+
+  /**
+   * Serves a model that is loaded already.
+   *
+   * @param checkpoint where its tokenizer and chat template are
+   * @param owned what is closed with the engine
+   */
+  public static Engine of(
+      Path checkpoint, HybridTransformer model, Options options, AutoCloseable owned) {
+    Tokenizer tokenizer = Tokenizer.load(checkpoint);
+    Optional<ChatTemplate> template = ChatTemplate.find(checkpoint);
+    if (template.isEmpty() && ChatTemplate.knowsChatMl(tokenizer)) {
+      template = Optional.of(ChatTemplate.load(checkpoint, tokenizer));
+    }
+    int context =
+        options.maxContext() == 0
+            ? model.config().maxPositionEmbeddings()
+            : options.maxContext();
+    return new Engine(
+        options.name(),
+        model.config(),
+        tokenizer,
+        template,
+        new SerialScheduler(model, context, options.maxWaiting()),
+        owned);
+  }
+
+  /** What clients call the model. */
+  public String name() {
+    return name;
+  }
+
+  /** When it was loaded. */
+  public Instant loaded() {
+    return loaded;
+  }
+
+  public ModelConfig config() {
+    return config;
+  }
+
+  public Tokenizer tokenizer() {
+    return tokenizer;
+  }
+
+  /** How conversations become prompts; empty if this is no chat model. */
+  public Optional<ChatTemplate> template() {
+    return template;
+  }
+
+  public Scheduler scheduler() {
+    return scheduler;
+  }
+
+  /** Cancels what is being worked on and frees everything. */
+  @Override
+  public void close() {
+    scheduler.close();
+    try {
+      owned.close();
+    } catch (RuntimeException e) {
+      throw e;
+    } catch (Exception e) {
+      throw new IllegalStateException(e);
+    }
+  }
+}

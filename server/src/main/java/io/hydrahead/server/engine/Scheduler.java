@@ -1,0 +1,73 @@
+package io.hydrahead.server.engine;
+
+import java.time.Duration;
+
+/**
+ * Decides which request's tokens are computed next. What a request may be is looked at before it is
+ * taken, so that nothing is begun that cannot be ended.
+ */
+public interface Scheduler extends AutoCloseable {
+  /**
+   * Takes a request. Returns at once; the listener hears the rest.
+   *
+   * @throws OverloadedException if too many wait
+   * @throws ContextException if prompt and reply do not fit
+   * @throws io.hydrahead.tensor.InputException if the request is wrong in another way
+   */
+  Generation submit(GenerationRequest request, GenerationListener listener);
+
+  /** Most tokens that prompt and reply may have together. */
+  int maxContext();
+
+  /** How things stand. */
+  Status status();
+
+  /**
+   * Takes no more requests, and waits until those that were taken are over; cancels what is left
+   * when {@code patience} ends.
+   */
+  void drain(Duration patience);
+
+  /** Cancels everything and frees what it holds. */
+  @Override
+  void close();
+
+  /**
+   * Numbers of a moment.
+   *
+   * @param waiting requests that were taken and not begun
+   * @param running requests that are being worked on
+   * @param kvBytes bytes of keys and values in use
+   * @param stateBytes bytes of recurrent states in use
+   * @param alive whether the worker works
+   */
+  record Status(int waiting, int running, long kvBytes, long stateBytes, boolean alive) {}
+
+  /** So many requests wait that another would wait too long. */
+  final class OverloadedException extends RuntimeException {
+    private static final long serialVersionUID = 1L;
+
+    public OverloadedException(String message) {
+      super(message);
+    }
+  }
+
+  /** Prompt and reply have more tokens than fit. */
+  final class ContextException extends RuntimeException {
+    private static final long serialVersionUID = 1L;
+
+    /**
+     * @param most most tokens that prompt and reply may have together
+     */
+    public ContextException(int promptTokens, int maxTokens, int most) {
+      super(
+          "This model takes at most "
+              + most
+              + " tokens; the prompt has "
+              + promptTokens
+              + " and the reply may have "
+              + maxTokens
+              + ". Shorten the prompt or ask for fewer tokens.");
+    }
+  }
+}

@@ -1,0 +1,242 @@
+package io.hydrahead.server.engine;
+
+import io.hydrahead.model.HybridTransformer;
+import io.hydrahead.model.LogitEdits;
+import io.hydrahead.model.Sampler;
+import io.hydrahead.model.Session;
+import io.hydrahead.model.TokenLogprobs;
+import io.hydrahead.server.engine.GenerationListener.Finish;
+import io.hydrahead.server.engine.GenerationListener.Usage;
+import io.hydrahead.tensor.Tensor;
+import java.lang.foreign.Arena;
+import java.util.Arrays;
+import java.util.Optional;
+import java.util.function.BooleanSupplier;
+
+/**
+ * Reads and continues one sequence at a time in one session, which keeps what it read. Used by one
+ * thread; only the two byte counts may be read by others.
+ */
+final class SequenceRunner implements AutoCloseable {
+  /** Tokens between two looks at whether the request was cancelled. */
+  private static final int PIECE = 512;
+
+  private static final int SMALLEST_SESSION = 1024;
+
+  private final HybridTransformer model;
+  private final int maxContext;
+  private final Tensor promptLogits;
+  private final Tensor masked;
+  private Session session;
+
+  /** What the session has read, as far as its position goes. */
+  private int[] read = new int[0];
+
+  /** Where the last prompt ended; {@link #promptLogits} belong there. */
+  private Session.Mark promptEnd;
+
+  private volatile long kvBytes;
+  private volatile long stateBytes;
+
+  SequenceRunner(HybridTransformer model, int maxContext) {
+    this.model = model;
+    this.maxContext = maxContext;
+    promptLogits = Tensor.allocate(Arena.ofAuto(), model.config().vocabSize());
+    masked = Tensor.allocate(Arena.ofAuto(), model.config().vocabSize());
+  }
+
+  long kvBytes() {
+    return kvBytes;
+  }
+
+  long stateBytes() {
+    return stateBytes;
+  }
+
+  /** Works on a request to its end, whatever happens. */
+  void run(GenerationRequest request, GenerationListener listener, BooleanSupplier cancelled) {
+    int[] prompt = request.prompt();
+    try {
+      open(prompt.length + request.maxTokens());
+      boolean rereads = request.promptLogprobs();
+      int cached = rereads ? reset() : moveTo(prompt);
+      listener.started(cached);
+      if (rereads) {
+        tell(listener, prompt[0], Optional.empty());
+      }
+      boolean whole = readPrompt(request, prompt, listener, cancelled);
+      if (!whole) {
+        listener.finished(Finish.CANCELLED, new Usage(prompt.length, cached, 0));
+        return;
+      }
+      promptEnd = session.mark();
+      Reply reply = new Reply(request, listener, cancelled);
+      Finish finish = reply.write(prompt);
+      listener.finished(finish, new Usage(prompt.length, cached, reply.tokens));
+    } catch (RuntimeException e) {
+      forget();
+      listener.failed(e);
+    } catch (OutOfMemoryError e) {
+      forget();
+      listener.failed(new IllegalStateException("out of memory", e));
+    }
+  }
+
+  private static void tell(GenerationListener listener, int id, Optional<TokenLogprobs> logprobs) {
+    listener.prompt(id, logprobs);
+  }
+
+  /** Makes sure that the session has room for {@code tokens}. */
+  private void open(int tokens) {
+    if (session != null && session.capacity() >= tokens) {
+      return;
+    }
+    forget();
+    int ample = Math.max(SMALLEST_SESSION, Integer.highestOneBit(Math.max(1, tokens - 1)) * 2);
+    session = model.newSession(Math.max(tokens, Math.min(maxContext, ample)));
+    kvBytes = session.kvBytes();
+    stateBytes = session.stateBytes();
+  }
+
+  private void forget() {
+    if (session != null) {
+      session.close();
+    }
+    session = null;
+    promptEnd = null;
+    kvBytes = 0;
+    stateBytes = 0;
+  }
+
+  private int reset() {
+    session.reset();
+    promptEnd = null;
+    return 0;
+  }
+
+  /** Goes to the farthest place from which {@code prompt} can be read on; returns the position. */
+  private int moveTo(int[] prompt) {
+    int mismatch = Arrays.mismatch(Arrays.copyOf(read, session.position()), prompt);
+    int agree = mismatch < 0 ? prompt.length : mismatch;
+    if (agree < session.position() || session.position() == prompt.length) {
+      boolean back = promptEnd != null && promptEnd.position() <= agree;
+      if (!back) {
+        return reset();
+      }
+      session.rewind(promptEnd);
+    }
+    return session.position();
+  }
+
+  /** Reads what is left of the prompt; false if the request was cancelled. */
+  private boolean readPrompt(
+      GenerationRequest request,
+      int[] prompt,
+      GenerationListener listener,
+      BooleanSupplier cancelled) {
+    int from = session.position();
+    read = Arrays.copyOf(prompt, session.capacity());
+    if (from < prompt.length) {
+      promptEnd = null;
+    }
+    for (int i = from; i < prompt.length; ) {
+      if (cancelled.getAsBoolean()) {
+        return false;
+      }
+      int to = Math.min(prompt.length, (i / PIECE + 1) * PIECE);
+      int[] piece = Arrays.copyOfRange(prompt, i, to);
+      if (request.promptLogprobs()) {
+        readAloud(request, prompt, piece, i, listener);
+      } else {
+        promptLogits.copyFrom(session.prefill(piece));
+      }
+      i = to;
+    }
+    return true;
+  }
+
+  /** Reads a piece and tells the log-probabilities of the tokens after each of its own. */
+  private void readAloud(
+      GenerationRequest request, int[] prompt, int[] piece, int from, GenerationListener listener) {
+    session.prefill(
+        piece,
+        (row, logits) -> {
+          for (int r = 0; r < logits.dim(0); r++) {
+            Tensor one = logits.rows(r, 1).view(logits.dim(1));
+            int next = from + row + r + 1;
+            if (next < prompt.length) {
+              int top = Math.max(0, request.logprobs());
+              int id = prompt[next];
+              tell(listener, id, Optional.of(TokenLogprobs.of(one, id, top)));
+            } else {
+              promptLogits.copyFrom(one);
+            }
+          }
+        });
+  }
+
+  /** The reply to a prompt that was read. */
+  private final class Reply {
+    private final GenerationRequest request;
+    private final GenerationListener listener;
+    private final BooleanSupplier cancelled;
+    private final LogitEdits edits;
+    private final Sampler sampler;
+    private final Optional<Constraint> constraint;
+    private int tokens;
+
+    Reply(GenerationRequest request, GenerationListener listener, BooleanSupplier cancelled) {
+      this.request = request;
+      this.listener = listener;
+      this.cancelled = cancelled;
+      edits = new LogitEdits(request.edits(), model.config().vocabSize());
+      sampler = new Sampler(request.sampling());
+      constraint = request.constraint().map(Constraint.Maker::begin);
+    }
+
+    Finish write(int[] prompt) {
+      edits.prompt(prompt);
+      Tensor logits = promptLogits;
+      while (tokens < request.maxTokens()) {
+        if (cancelled.getAsBoolean()) {
+          return Finish.CANCELLED;
+        }
+        int id = sampler.next(choices(logits));
+        if (request.endIds().contains(id)) {
+          return Finish.STOP;
+        }
+        Optional<TokenLogprobs> logprobs =
+            request.logprobs() < 0
+                ? Optional.empty()
+                : Optional.of(TokenLogprobs.of(logits, id, request.logprobs()));
+        tokens++;
+        listener.token(id, logprobs);
+        edits.generated(id);
+        constraint.ifPresent(c -> c.advance(id));
+        if (constraint.isPresent() && constraint.get().complete()) {
+          return Finish.STOP;
+        }
+        if (tokens < request.maxTokens()) {
+          read[session.position()] = id;
+          logits = session.decode(id);
+        }
+      }
+      return Finish.LENGTH;
+    }
+
+    private Tensor choices(Tensor logits) {
+      Tensor edited = edits.apply(logits);
+      if (constraint.isEmpty()) {
+        return edited;
+      }
+      masked.copyFrom(edited);
+      constraint.get().mask(masked, request.endIds());
+      return masked;
+    }
+  }
+
+  @Override
+  public void close() {
+    forget();
+  }
+}
