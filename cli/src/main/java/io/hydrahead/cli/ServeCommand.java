@@ -33,7 +33,8 @@ final class ServeCommand implements Callable<Integer> {
       names = "--host",
       paramLabel = "ADDRESS",
       defaultValue = "127.0.0.1",
-      description = "Where to listen (default: ${DEFAULT-VALUE}); others than this machine's own need a key.")
+      description =
+          "Where to listen (default: ${DEFAULT-VALUE}); others than this machine's own need a key.")
   private String host;
 
   @Option(

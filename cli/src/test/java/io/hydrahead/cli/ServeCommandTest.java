@@ -55,7 +55,8 @@ class ServeCommandTest {
     }
     Interrupts.request(true);
     assertThat(code.get(60, TimeUnit.SECONDS)).isEqualTo(ExitCode.INTERRUPTED);
-    assertThat(err.toString()).contains("serving 'small'", "\"path\":\"/v1/completions\"", "\"status\":200");
+    assertThat(err.toString())
+        .contains("serving 'small'", "\"path\":\"/v1/completions\"", "\"status\":200");
   }
 
   @Test

@@ -213,8 +213,7 @@ final class Api {
             "tokens", "'tokens' has " + id + ", the vocabulary has " + vocabulary + ".");
       }
     }
-    new HttpAnswer(response, false)
-        .body(new TokenizerBodies.Text(engine.tokenizer().decode(ids)));
+    new HttpAnswer(response, false).body(new TokenizerBodies.Text(engine.tokenizer().decode(ids)));
   }
 
   /** {@code GET /tokenizer_info}. */

@@ -92,11 +92,9 @@ final class ChatReplies extends Replies {
     }
     List<Choice> choices = new ArrayList<>();
     for (int i = 0; i < states.size(); i++) {
-      Message message =
-          new Message("assistant", states.get(i).whole.toString(), Optional.empty());
+      Message message = new Message("assistant", states.get(i).whole.toString(), Optional.empty());
       choices.add(
-          new Choice(
-              i, Optional.of(message), Optional.empty(), logprobs(i), states.get(i).finish));
+          new Choice(i, Optional.of(message), Optional.empty(), logprobs(i), states.get(i).finish));
     }
     answer.body(body(ChatCompletion.OBJECT, choices, Optional.of(usage(prompts))));
   }

@@ -56,11 +56,7 @@ final class CompletionReplies extends Replies {
       ServerMetrics metrics,
       List<int[]> prompts) {
     super(
-        engine,
-        answer,
-        request.sampling(),
-        metrics,
-        prompts.size() * request.sampling().choices());
+        engine, answer, request.sampling(), metrics, prompts.size() * request.sampling().choices());
     this.prompts = prompts;
     this.request = request;
     states.forEach(s -> tables.add(new Table()));
@@ -100,11 +96,10 @@ final class CompletionReplies extends Replies {
   @Override
   void last(int sequence, String text, String finish) {
     if (sampling.stream()) {
-      boolean nothingYet = request.echo() && request.logprobs() >= 0 && states.get(sequence).tokens == 0;
+      boolean nothingYet =
+          request.echo() && request.logprobs() >= 0 && states.get(sequence).tokens == 0;
       send(
-          sequence,
-          nothingYet ? states.get(sequence).whole.toString() : text,
-          Optional.of(finish));
+          sequence, nothingYet ? states.get(sequence).whole.toString() : text, Optional.of(finish));
     }
   }
 

@@ -110,7 +110,8 @@ final class Gate implements Filter {
 
   private void log(ServerRequest request, ServerResponse response, long nanos) {
     String path = request.path().path();
-    String known = KNOWN.contains(path) ? path : path.startsWith("/v1/models/") ? "/v1/models" : "other";
+    String known =
+        KNOWN.contains(path) ? path : path.startsWith("/v1/models/") ? "/v1/models" : "other";
     metrics.request(known, response.status().code(), nanos);
     ObjectNode line = Json.object();
     line.put("time", Instant.now().toString());

@@ -127,7 +127,9 @@ public final class HydraServer implements AutoCloseable {
         .error(Throwable.class, gate::fail);
   }
 
-  /** Requests that never become one, such as those that are no HTTP, get errors of the same form. */
+  /**
+   * Requests that never become one, such as those that are no HTTP, get errors of the same form.
+   */
   private static DirectHandlers directHandlers() {
     DirectHandlers.Builder b = DirectHandlers.builder();
     DirectHandler handler =

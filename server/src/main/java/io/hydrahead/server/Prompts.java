@@ -40,7 +40,9 @@ final class Prompts {
           "messages", "The chat template refuses the messages: " + e.reason(), "template_error");
     } catch (TemplateException e) {
       throw ApiException.invalid(
-          "messages", "The chat template fails on the messages: " + e.getMessage(), "template_error");
+          "messages",
+          "The chat template fails on the messages: " + e.getMessage(),
+          "template_error");
     }
   }
 

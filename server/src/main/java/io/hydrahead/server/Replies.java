@@ -83,9 +83,7 @@ abstract class Replies implements SequenceGroup.Watcher {
 
   @Override
   public void finished(
-      int sequence,
-      Finish finish,
-      io.hydrahead.server.engine.GenerationListener.Usage usage) {
+      int sequence, Finish finish, io.hydrahead.server.engine.GenerationListener.Usage usage) {
     State s = states.get(sequence);
     metrics.tokens(usage.promptTokens(), usage.cachedTokens(), s.tokens);
     String rest = s.text.finish();

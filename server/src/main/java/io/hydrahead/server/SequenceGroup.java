@@ -43,8 +43,7 @@ final class SequenceGroup {
 
     record Token(int sequence, int id, Optional<TokenLogprobs> logprobs) implements News {}
 
-    record Finished(
-        int sequence, GenerationListener.Finish finish, GenerationListener.Usage usage)
+    record Finished(int sequence, GenerationListener.Finish finish, GenerationListener.Usage usage)
         implements News {}
 
     record Failed(int sequence, RuntimeException why) implements News {}
@@ -71,7 +70,8 @@ final class SequenceGroup {
    * @param heartbeat after how long without news {@code watcher} hears of the silence
    * @throws OverloadedException if not even one is taken
    * @throws ApiException 504 after {@code limit}
-   * @throws RuntimeException what the watcher throws, or the engine; then all sequences are cancelled
+   * @throws RuntimeException what the watcher throws, or the engine; then all sequences are
+   *     cancelled
    */
   static void run(
       Scheduler scheduler,

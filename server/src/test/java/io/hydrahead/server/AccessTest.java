@@ -48,7 +48,9 @@ class AccessTest {
   private static String host(Running r, String host) throws IOException {
     try (Socket s = new Socket("127.0.0.1", r.server().port())) {
       s.getOutputStream()
-          .write(("GET /health HTTP/1.1\r\nHost: " + host + "\r\n\r\n").getBytes(StandardCharsets.US_ASCII));
+          .write(
+              ("GET /health HTTP/1.1\r\nHost: " + host + "\r\n\r\n")
+                  .getBytes(StandardCharsets.US_ASCII));
       return new String(s.getInputStream().readNBytes(20), StandardCharsets.US_ASCII);
     }
   }
@@ -109,8 +111,7 @@ class AccessTest {
     try (Running r = new Running(ServerOptions.DEFAULT.heartbeat(Duration.ofNanos(1)))) {
       HttpResponse<String> whole = r.post("/v1/completions", LONG + ", \"temperature\": 0}");
       assertThat(whole.body()).startsWith(" ");
-      String text =
-          Json.parse(whole.body(), "body").path("choices").get(0).path("text").asString();
+      String text = Json.parse(whole.body(), "body").path("choices").get(0).path("text").asString();
       HttpResponse<String> events =
           r.post("/v1/completions", LONG + ", \"temperature\": 0, \"stream\": true}");
       assertThat(events.body()).contains(": waiting\n\n");
@@ -155,8 +156,8 @@ class AccessTest {
   void aPortInUseIsAnInputError() throws IOException {
     try (Running r = new Running();
         ServerSocket taken = new ServerSocket(0, 1, java.net.InetAddress.getLoopbackAddress())) {
-      assertThatThrownBy(() ->
-              HydraServer.start(r.engine(), ServerOptions.DEFAULT.port(taken.getLocalPort())))
+      assertThatThrownBy(
+              () -> HydraServer.start(r.engine(), ServerOptions.DEFAULT.port(taken.getLocalPort())))
           .isInstanceOf(InputException.class)
           .hasMessageContaining("in use");
     }

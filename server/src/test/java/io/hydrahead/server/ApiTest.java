@@ -24,7 +24,8 @@ import tools.jackson.databind.JsonNode;
 class ApiTest {
   private static final String CHAT = "/v1/chat/completions";
   private static final String COMPLETIONS = "/v1/completions";
-  private static final String HELLO = "\"messages\": [{\"role\": \"user\", \"content\": \"Hello\"}]";
+  private static final String HELLO =
+      "\"messages\": [{\"role\": \"user\", \"content\": \"Hello\"}]";
 
   private static Running running;
 
@@ -79,7 +80,8 @@ class ApiTest {
   void streamsJoinToTheSameText() {
     for (String stops : List.of("", ", \"stop\": [\"e\", \"zz\"]")) {
       String body =
-          "{\"prompt\": \"The key of the red door is\", \"temperature\": 0, \"max_tokens\": 40" + stops;
+          "{\"prompt\": \"The key of the red door is\", \"temperature\": 0, \"max_tokens\": 40"
+              + stops;
       JsonNode whole = running.ask(COMPLETIONS, body + "}");
       List<JsonNode> events =
           running.stream(
@@ -115,7 +117,10 @@ class ApiTest {
     assertThat(choice.path("message").path("refusal").isNull()).isTrue();
     assertThat(choice.path("logprobs").isNull()).isTrue();
     int[] prompt =
-        running.engine().tokenizer().encode("<|im_start|>user\nHello<|im_end|>\n<|im_start|>assistant\n");
+        running
+            .engine()
+            .tokenizer()
+            .encode("<|im_start|>user\nHello<|im_end|>\n<|im_start|>assistant\n");
     assertThat(whole.path("usage").path("prompt_tokens").intValue()).isEqualTo(prompt.length);
     List<JsonNode> events =
         running.stream(CHAT, body.replace("\"temperature\"", "\"stream\": true, \"temperature\""));
@@ -206,7 +211,9 @@ class ApiTest {
     JsonNode r =
         running.ask(
             CHAT,
-            "{" + HELLO + ", \"temperature\": 0, \"max_tokens\": 4, \"logprobs\": true, \"top_logprobs\": 3}");
+            "{"
+                + HELLO
+                + ", \"temperature\": 0, \"max_tokens\": 4, \"logprobs\": true, \"top_logprobs\": 3}");
     JsonNode content = r.path("choices").get(0).path("logprobs").path("content");
     int tokens = r.path("usage").path("completion_tokens").intValue();
     assertThat(content.size()).isEqualTo(tokens);
@@ -225,15 +232,19 @@ class ApiTest {
     JsonNode r =
         running.ask(
             COMPLETIONS,
-            "{\"prompt\": \"A\", \"temperature\": 0, \"max_tokens\": 5, \"logit_bias\": {\"" + id + "\": 100}}");
-    assertThat(r.path("choices").get(0).path("text").asString()).isEqualTo(t.decode(new int[] {id, id, id, id, id}));
+            "{\"prompt\": \"A\", \"temperature\": 0, \"max_tokens\": 5, \"logit_bias\": {\""
+                + id
+                + "\": 100}}");
+    assertThat(r.path("choices").get(0).path("text").asString())
+        .isEqualTo(t.decode(new int[] {id, id, id, id, id}));
     JsonNode p =
         running.ask(
             COMPLETIONS,
             "{\"prompt\": \"A\", \"temperature\": 0, \"max_tokens\": 5, \"repetition_penalty\": 10,"
-                + " \"logit_bias\": {\"" + id + "\": 3}}");
-    assertThat(p.path("choices").get(0).path("text").asString())
-        .doesNotContain(" the the the");
+                + " \"logit_bias\": {\""
+                + id
+                + "\": 3}}");
+    assertThat(p.path("choices").get(0).path("text").asString()).doesNotContain(" the the the");
   }
 
   @Test
@@ -242,7 +253,11 @@ class ApiTest {
       JsonNode r =
           running.ask(
               CHAT,
-              "{" + HELLO + ", \"seed\": " + seed + ", \"temperature\": 1.5, \"max_tokens\": 200,"
+              "{"
+                  + HELLO
+                  + ", \"seed\": "
+                  + seed
+                  + ", \"temperature\": 1.5, \"max_tokens\": 200,"
                   + " \"response_format\": {\"type\": \"json_object\"}}");
       JsonNode choice = r.path("choices").get(0);
       String text = choice.path("message").path("content").asString();
@@ -258,7 +273,8 @@ class ApiTest {
     int[] first = running.engine().tokenizer().encode("One two three four five six seven");
     String body = "{\"temperature\": 0, \"max_tokens\": 4, \"ignore_eos\": true, \"prompt\": ";
     JsonNode a = running.ask(COMPLETIONS, body + Arrays.toString(first) + "}");
-    int[] reply = running.engine().tokenizer().encode(a.path("choices").get(0).path("text").asString());
+    int[] reply =
+        running.engine().tokenizer().encode(a.path("choices").get(0).path("text").asString());
     int[] more = Arrays.copyOf(first, first.length + 1);
     more[first.length] = reply[0];
     JsonNode b = running.ask(COMPLETIONS, body + Arrays.toString(more) + "}");
@@ -286,11 +302,14 @@ class ApiTest {
     JsonNode back = running.ask("/detokenize", "{\"tokens\": " + t.path("tokens") + "}");
     assertThat(back.path("prompt").asString()).isEqualTo(text);
     JsonNode chat = running.ask("/tokenize", "{" + HELLO + ", \"add_generation_prompt\": false}");
-    assertThat(running.ask("/detokenize", "{\"tokens\": " + chat.path("tokens") + "}").path("prompt").asString())
+    assertThat(
+            running
+                .ask("/detokenize", "{\"tokens\": " + chat.path("tokens") + "}")
+                .path("prompt")
+                .asString())
         .isEqualTo("<|im_start|>user\nHello<|im_end|>\n");
     JsonNode info = Json.parse(running.get("/tokenizer_info").body(), "body");
-    assertThat(info.path("vocab_size").intValue())
-        .isEqualTo(running.engine().config().vocabSize());
+    assertThat(info.path("vocab_size").intValue()).isEqualTo(running.engine().config().vocabSize());
     assertThat(info.path("chat_template").asString()).contains("message['role']");
   }
 

@@ -126,8 +126,7 @@ class ClientsTest {
     assertThatThrownBy(() -> openai.chat().completions().create(chat("x").model("gpt-9").build()))
         .isInstanceOf(NotFoundException.class)
         .hasMessageContaining("gpt-9");
-    assertThatThrownBy(() ->
-            openai.chat().completions().create(chat("word ".repeat(400)).build()))
+    assertThatThrownBy(() -> openai.chat().completions().create(chat("word ".repeat(400)).build()))
         .isInstanceOf(BadRequestException.class)
         .hasMessageContaining("256 tokens");
     OpenAIClient other =

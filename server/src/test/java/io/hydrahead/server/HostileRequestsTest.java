@@ -66,7 +66,10 @@ class HostileRequestsTest {
 
   static Stream<Arguments> bodies() {
     String stops =
-        IntStream.range(0, 10_000).mapToObj(i -> "\"s" + i + "\"").reduce((a, b) -> a + "," + b).orElseThrow();
+        IntStream.range(0, 10_000)
+            .mapToObj(i -> "\"s" + i + "\"")
+            .reduce((a, b) -> a + "," + b)
+            .orElseThrow();
     String ids = repeat("5,", 300) + "5";
     return Stream.of(
         chat("\"n\":1000000000", "n"),
@@ -170,7 +173,9 @@ class HostileRequestsTest {
     HttpResponse<String> r = running.post(path, body);
     assertThat(r.statusCode()).as(r.body()).isBetween(400, 499);
     JsonNode error = Json.parse(r.body(), "body").path("error");
-    assertThat(error.path("message").asString()).isNotBlank().doesNotContain("/work", "io.hydrahead", "Exception");
+    assertThat(error.path("message").asString())
+        .isNotBlank()
+        .doesNotContain("/work", "io.hydrahead", "Exception");
     assertThat(error.path("type").asString()).isEqualTo("invalid_request_error");
     assertThat(error.path("param").asString("")).isEqualTo(param);
   }
@@ -208,8 +213,7 @@ class HostileRequestsTest {
             + "{% if messages[0].content == 'bomb' %}{{ 'x' * 999999999 }}{% endif %}"
             + "{% if messages[0].content == 'wrong' %}{{ 1 + 'x' }}{% endif %}"
             + "{{ raise_exception('I take no ' ~ messages[0].content) }}";
-    try (Running r =
-        new Running(Running.withTemplate(folder, template), ServerOptions.DEFAULT)) {
+    try (Running r = new Running(Running.withTemplate(folder, template), ServerOptions.DEFAULT)) {
       for (String content : new String[] {"loop", "recurse", "bomb", "wrong", "nonsense"}) {
         HttpResponse<String> reply = r.post(CHAT, "{" + HI.replace("hi", content) + "}");
         assertThat(reply.statusCode()).as(content).isEqualTo(400);
@@ -224,7 +228,8 @@ class HostileRequestsTest {
     try (Socket s = new Socket("127.0.0.1", running.server().port())) {
       s.setSoTimeout(20_000);
       OutputStream out = s.getOutputStream();
-      String head = "POST /v1/chat/completions HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\n";
+      String head =
+          "POST /v1/chat/completions HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\n";
       try {
         out.write((head + rest).getBytes(StandardCharsets.ISO_8859_1));
         out.flush();
@@ -267,17 +272,26 @@ class HostileRequestsTest {
   void otherMediaTypesAndMethods() {
     HttpResponse<String> plain =
         running.send(
-            running.request(CHAT).header("Content-Type", "text/plain").POST(BodyPublishers.ofString("{" + HI + "}")).build());
+            running
+                .request(CHAT)
+                .header("Content-Type", "text/plain")
+                .POST(BodyPublishers.ofString("{" + HI + "}"))
+                .build());
     assertThat(plain.statusCode()).isEqualTo(415);
     HttpRequest none = running.request(CHAT).POST(BodyPublishers.noBody()).build();
     assertThat(running.send(none).statusCode()).isEqualTo(415);
     assertThat(running.get(CHAT).statusCode()).isBetween(400, 499);
-    assertThat(running.send(running.request(CHAT).DELETE().build()).statusCode()).isBetween(400, 499);
+    assertThat(running.send(running.request(CHAT).DELETE().build()).statusCode())
+        .isBetween(400, 499);
     assertThat(running.post("/nowhere", "{}").statusCode()).isEqualTo(404);
     byte[] bad = {'{', '"', (byte) 0xC3, '"', ':', '1', '}'};
     HttpResponse<String> utf8 =
         running.send(
-            running.request(CHAT).header("Content-Type", "application/json").POST(BodyPublishers.ofByteArray(bad)).build());
+            running
+                .request(CHAT)
+                .header("Content-Type", "application/json")
+                .POST(BodyPublishers.ofByteArray(bad))
+                .build());
     assertThat(utf8.statusCode()).isEqualTo(400);
     assertThat(utf8.body()).contains("UTF-8");
   }

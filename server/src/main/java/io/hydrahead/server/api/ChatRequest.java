@@ -77,9 +77,10 @@ public record ChatRequest(
       tool.end();
       out.add(tool.node());
     }
-    String use = f.has("tool_choice") && f.required("tool_choice").isString()
-        ? f.text("tool_choice")
-        : "auto";
+    String use =
+        f.has("tool_choice") && f.required("tool_choice").isString()
+            ? f.text("tool_choice")
+            : "auto";
     f.refuse(
         "tool_choice",
         v -> v.isString() && List.of("auto", "none").contains(v.stringValue()),
@@ -117,12 +118,13 @@ public record ChatRequest(
 
   static ObjectNode variables(RequestFields f) {
     ObjectNode out = Json.object();
-    f.entries("chat_template_kwargs").forEach(e -> {
-      if (List.of("messages", "tools", "add_generation_prompt").contains(e.getKey())) {
-        throw f.error("chat_template_kwargs", "cannot set " + e.getKey());
-      }
-      out.set(e.getKey(), e.getValue());
-    });
+    f.entries("chat_template_kwargs")
+        .forEach(e -> {
+          if (List.of("messages", "tools", "add_generation_prompt").contains(e.getKey())) {
+            throw f.error("chat_template_kwargs", "cannot set " + e.getKey());
+          }
+          out.set(e.getKey(), e.getValue());
+        });
     if (f.has("reasoning_effort")) {
       out.put("reasoning_effort", f.text("reasoning_effort"));
     }

@@ -55,8 +55,7 @@ public record CompletionRequest(
         "every reply is returned; it can only equal n");
     SamplingFields.others(f);
     f.end();
-    return new CompletionRequest(
-        model, prompts, maxTokens, echo, logprobs, sampling, f.ignored());
+    return new CompletionRequest(model, prompts, maxTokens, echo, logprobs, sampling, f.ignored());
   }
 
   private static List<Prompt> prompts(RequestFields f, RequestLimits limits) {

@@ -12,8 +12,8 @@ import java.util.function.Predicate;
 import tools.jackson.databind.JsonNode;
 
 /**
- * A strict reader of one object of a request. Every field is asked for once; {@code null} counts
- * as left out, as clients send it; {@link #end} refuses what nobody asked for.
+ * A strict reader of one object of a request. Every field is asked for once; {@code null} counts as
+ * left out, as clients send it; {@link #end} refuses what nobody asked for.
  */
 final class RequestFields {
   private final JsonNode node;

@@ -119,8 +119,7 @@ public record SamplingFields(
               && !stop.stringValue().isEmpty()
               && stop.stringValue().length() <= limits.stopLength();
       if (!fits) {
-        throw f.error(
-            "stop", "must be strings of 1 to " + limits.stopLength() + " characters");
+        throw f.error("stop", "must be strings of 1 to " + limits.stopLength() + " characters");
       }
       out.add(stop.stringValue());
     }

@@ -2,7 +2,10 @@ package io.hydrahead.server.api;
 
 /** What a request took, in tokens. */
 public record Usage(
-    int promptTokens, int completionTokens, int totalTokens, PromptTokensDetails promptTokensDetails) {
+    int promptTokens,
+    int completionTokens,
+    int totalTokens,
+    PromptTokensDetails promptTokensDetails) {
   /**
    * @param cachedTokens of the prompt, those that did not have to be read
    */

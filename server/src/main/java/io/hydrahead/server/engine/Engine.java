@@ -110,9 +110,7 @@ public final class Engine implements AutoCloseable {
       template = Optional.of(ChatTemplate.load(checkpoint, tokenizer));
     }
     int context =
-        options.maxContext() == 0
-            ? model.config().maxPositionEmbeddings()
-            : options.maxContext();
+        options.maxContext() == 0 ? model.config().maxPositionEmbeddings() : options.maxContext();
     return new Engine(
         options.name(),
         model.config(),

@@ -80,10 +80,8 @@ final class JsonMachine {
       case FIRST_ITEM -> space(b) || b == ']' && close() || value(b);
       case AFTER_VALUE -> space(b) || afterValue(b);
       case STRING -> inString(b);
-      case ESCAPE ->
-          b == 'u' ? hex() : "\"\\/bfnrt".indexOf(b) >= 0 && go(At.STRING);
-      case HEX ->
-          Character.digit(b, 16) >= 0 && b < 128 && (--count > 0 || go(At.STRING));
+      case ESCAPE -> b == 'u' ? hex() : "\"\\/bfnrt".indexOf(b) >= 0 && go(At.STRING);
+      case HEX -> Character.digit(b, 16) >= 0 && b < 128 && (--count > 0 || go(At.STRING));
       case UTF8 -> continuation(b);
       case LITERAL -> letter(b);
       case MINUS -> b == '0' ? go(At.ZERO) : digit(b) && go(At.INTEGER);
@@ -91,7 +89,8 @@ final class JsonMachine {
       case INTEGER -> digit(b) || fraction(b) || ended(b);
       case POINT -> digit(b) && go(At.FRACTION);
       case FRACTION -> digit(b) || exponent(b) || ended(b);
-      case EXPONENT -> b == '+' || b == '-' ? go(At.EXPONENT_SIGN) : digit(b) && go(At.EXPONENT_DIGITS);
+      case EXPONENT ->
+          b == '+' || b == '-' ? go(At.EXPONENT_SIGN) : digit(b) && go(At.EXPONENT_DIGITS);
       case EXPONENT_SIGN -> digit(b) && go(At.EXPONENT_DIGITS);
       case EXPONENT_DIGITS -> digit(b) || ended(b);
       case DONE -> false;

@@ -21,9 +21,7 @@ public final class ReplyText {
   public ReplyText(Tokenizer tokenizer, List<String> stops) {
     this.decoder = tokenizer.streamingDecoder();
     this.stops = List.copyOf(stops);
-    tokenizer.addedTokens().stream()
-        .filter(AddedToken::special)
-        .forEach(t -> special.set(t.id()));
+    tokenizer.addedTokens().stream().filter(AddedToken::special).forEach(t -> special.set(t.id()));
   }
 
   /** The text that is certain with token {@code id}; nothing once stopped. */

@@ -145,7 +145,9 @@ class SerialSchedulerTest {
           assertThat(got.logprobs).isEqualTo(want.logprobs);
         }
         cachedTokens += got.cached;
-        assertThat(got.usage.cachedTokens()).isEqualTo(got.cached).isLessThanOrEqualTo(prompt.length);
+        assertThat(got.usage.cachedTokens())
+            .isEqualTo(got.cached)
+            .isLessThanOrEqualTo(prompt.length);
         if (!r.promptLogprobs()) {
           assertThat(again.cached).isEqualTo(prompt.length);
         }
@@ -205,7 +207,9 @@ class SerialSchedulerTest {
       assertThat(s.status().waiting()).isEqualTo(2);
       assertThat(s.status().running()).isEqualTo(1);
       go.countDown();
-      assertThat(first.await().tokens).isEqualTo(second.await().tokens).isEqualTo(third.await().tokens);
+      assertThat(first.await().tokens)
+          .isEqualTo(second.await().tokens)
+          .isEqualTo(third.await().tokens);
     }
   }
 
