@@ -19,7 +19,6 @@ import io.hydrahead.tokenizer.AddedToken;
 import io.hydrahead.tokenizer.ChatTemplate;
 import java.io.IOException;
 import java.io.InputStream;
-import java.io.UncheckedIOException;
 import java.nio.charset.StandardCharsets;
 import java.util.ArrayList;
 import java.util.Arrays;
@@ -106,8 +105,8 @@ final class Api {
       SequenceGroup.run(
           engine.scheduler(), sequences, replies, options.heartbeat(), options.timeLimit());
       close.run();
-    } catch (UncheckedIOException gone) {
-      throw gone; // nobody is there to be told
+    } catch (ClientGoneException gone) {
+      throw gone;
     } catch (RuntimeException e) {
       if (!answer.begun()) {
         throw e;

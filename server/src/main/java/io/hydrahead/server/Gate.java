@@ -29,6 +29,7 @@ import tools.jackson.databind.node.ObjectNode;
  */
 final class Gate implements Filter {
   private static final System.Logger LOG = System.getLogger("io.hydrahead.server");
+  private static final String GONE = "client gone";
   private static final Set<String> OPEN = Set.of("/health", "/ready");
   private static final Set<String> KNOWN =
       Set.of(
@@ -119,11 +120,18 @@ final class Gate implements Filter {
     line.put("path", known);
     line.put("status", response.status().code());
     line.put("ms", nanos / 1_000_000);
+    if (request.context().get(GONE, Boolean.class).isPresent()) {
+      line.put("client", "gone");
+    }
     options.accessLog().accept(line.toString());
   }
 
   /** Answers with an error. */
   void fail(ServerRequest request, ServerResponse response, Throwable why) {
+    if (why instanceof ClientGoneException) {
+      request.context().register(GONE, true);
+      return;
+    }
     ApiException e = translate(why);
     if (!response.isSent()) {
       response.headers().clear();

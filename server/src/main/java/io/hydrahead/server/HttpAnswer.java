@@ -1,6 +1,7 @@
 package io.hydrahead.server;
 
 import io.helidon.http.HeaderNames;
+import io.helidon.webserver.CloseConnectionException;
 import io.helidon.webserver.http.ServerResponse;
 import io.hydrahead.server.api.ApiException;
 import io.hydrahead.server.api.Bodies;
@@ -52,7 +53,7 @@ final class HttpAnswer {
   /**
    * Sends a sign of life.
    *
-   * @throws UncheckedIOException if the client is gone
+   * @throws ClientGoneException if there is nobody any more
    */
   void heartbeat() {
     write((events ? ": waiting\n\n" : " ").getBytes(StandardCharsets.UTF_8));
@@ -89,16 +90,16 @@ final class HttpAnswer {
       }
       out.write(bytes);
       out.flush();
-    } catch (IOException e) {
-      throw new UncheckedIOException(e);
+    } catch (IOException | CloseConnectionException | UncheckedIOException e) {
+      throw new ClientGoneException(e);
     }
   }
 
   private void close() {
     try {
       out.close();
-    } catch (IOException e) {
-      throw new UncheckedIOException(e);
+    } catch (IOException | CloseConnectionException | UncheckedIOException e) {
+      throw new ClientGoneException(e);
     }
   }
 }

@@ -85,6 +85,8 @@ class AccessTest {
         await(() -> r.engine().scheduler().status().waiting() == 0);
         await(() -> r.engine().scheduler().status().running() == 0);
         assertThat(r.post("/v1/completions", LONG + "}").statusCode()).isEqualTo(200);
+        await(() -> r.log().stream().filter(l -> l.contains("\"client\":\"gone\"")).count() >= 1);
+        assertThat(r.log()).noneMatch(l -> l.contains("\"status\":500"));
       }
     }
   }

@@ -344,10 +344,13 @@ class ApiTest {
   }
 
   @Test
-  void theLogHasNoText() {
+  void theLogHasNoText() throws InterruptedException {
     running.ask(CHAT, "{" + HELLO.replace("Hello", "secret words") + ", \"max_tokens\": 2}");
     running.get("/secret-path?q=secret");
-    assertThat(running.log()).isNotEmpty();
+    // The line is written after the answer has gone out.
+    for (int i = 0; i < 200 && !String.join("", running.log()).contains("\"other\""); i++) {
+      Thread.sleep(20);
+    }
     assertThat(String.join("\n", running.log())).doesNotContain("secret");
     assertThat(running.log().getLast()).contains("\"path\":\"other\"", "\"status\":404");
   }

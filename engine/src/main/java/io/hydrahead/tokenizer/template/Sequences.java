@@ -58,7 +58,7 @@ final class Sequences {
     }
     long i = Numbers.big(v).max(Numbers.big(-n - 1L)).min(Numbers.big(n + 1L)).longValue();
     i = i < 0 ? i + n : i;
-    return (int) (step < 0 ? Math.clamp(i, -1, n - 1) : Math.clamp(i, 0, n));
+    return step < 0 ? Math.clamp(i, -1, n - 1) : Math.clamp(i, 0, n);
   }
 
   private static List<Object> pick(List<Object> items, int from, int to, int step) {

@@ -1,0 +1,10 @@
+package io.hydrahead.server;
+
+/** The client has closed the connection: nobody is there to be told anything. */
+final class ClientGoneException extends RuntimeException {
+  private static final long serialVersionUID = 1L;
+
+  ClientGoneException(Exception cause) {
+    super("the client has closed the connection", cause, false, false);
+  }
+}
