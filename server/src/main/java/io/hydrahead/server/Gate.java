@@ -29,7 +29,6 @@ import tools.jackson.databind.node.ObjectNode;
  */
 final class Gate implements Filter {
   private static final System.Logger LOG = System.getLogger("io.hydrahead.server");
-  private static final String GONE = "client gone";
   private static final Set<String> OPEN = Set.of("/health", "/ready");
   private static final Set<String> KNOWN =
       Set.of(
@@ -69,11 +68,17 @@ final class Gate implements Filter {
   @Override
   public void filter(FilterChain chain, RoutingRequest request, RoutingResponse response) {
     long start = System.nanoTime();
+    boolean gone = false;
     try {
       admit(request);
       chain.proceed();
+    } catch (ApiException refused) {
+      fail(request, response, refused);
+    } catch (ClientGoneException e) {
+      gone = true;
+      throw e; // for the web server, which closes its side
     } finally {
-      log(request, response, System.nanoTime() - start);
+      log(request, response, System.nanoTime() - start, gone);
     }
   }
 
@@ -109,7 +114,7 @@ final class Gate implements Filter {
     return host.equals("localhost") || host.equals("[::1]") || host.matches("127(\\.\\d{1,3}){3}");
   }
 
-  private void log(ServerRequest request, ServerResponse response, long nanos) {
+  private void log(ServerRequest request, ServerResponse response, long nanos, boolean gone) {
     String path = request.path().path();
     String known =
         KNOWN.contains(path) ? path : path.startsWith("/v1/models/") ? "/v1/models" : "other";
@@ -120,7 +125,7 @@ final class Gate implements Filter {
     line.put("path", known);
     line.put("status", response.status().code());
     line.put("ms", nanos / 1_000_000);
-    if (request.context().get(GONE, Boolean.class).isPresent()) {
+    if (gone) {
       line.put("client", "gone");
     }
     options.accessLog().accept(line.toString());
@@ -128,10 +133,6 @@ final class Gate implements Filter {
 
   /** Answers with an error. */
   void fail(ServerRequest request, ServerResponse response, Throwable why) {
-    if (why instanceof ClientGoneException) {
-      request.context().register(GONE, true);
-      return;
-    }
     ApiException e = translate(why);
     if (!response.isSent()) {
       response.headers().clear();
