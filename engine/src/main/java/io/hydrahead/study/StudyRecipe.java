@@ -118,7 +118,10 @@ public record StudyRecipe(
     }
     Fields rates = f.objectOrEmpty("rates");
     Rates speed =
-        new Rates(rates.number("pretrain", 1, 1e12, 1e6), rates.number("transfer", 1, 1e12, 5e5), rates.number("evaluate", 1, 1e12, 1e6));
+        new Rates(
+            rates.number("pretrain", 1, 1e12, 1e6),
+            rates.number("transfer", 1, 1e12, 5e5),
+            rates.number("evaluate", 1, 1e12, 1e6));
     rates.end();
     Speed measured = f.has("speed") ? speed(f.object("speed"), arms.keySet()) : null;
     Fields roles = f.objectOrEmpty("roles");
@@ -126,7 +129,18 @@ public record StudyRecipe(
     f.end();
     StudyRecipe out =
         new StudyRecipe(
-            name, teacher, seeds, probe, arms, sweep, rounds, speed, Optional.ofNullable(measured), roles, evaluation, f.node());
+            name,
+            teacher,
+            seeds,
+            probe,
+            arms,
+            sweep,
+            rounds,
+            speed,
+            Optional.ofNullable(measured),
+            roles,
+            evaluation,
+            f.node());
     out.requireReferences();
     return out;
   }

@@ -231,8 +231,7 @@ public final class TrainingRun {
 
   private RowsAhead ahead(Rows rows, DataOrder order, Stage.Batching b, long first, long end) {
     Ops ops = job.learners().getFirst().model().ops();
-    RowsAhead.Readers readers =
-        new RowsAhead.Readers(ops.pool().threads(), !ops.memory().host());
+    RowsAhead.Readers readers = new RowsAhead.Readers(ops.pool().threads(), !ops.memory().host());
     return new RowsAhead(rows, order, b.context(), first, end, b.rows(), readers);
   }
 

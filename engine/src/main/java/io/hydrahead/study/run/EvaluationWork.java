@@ -123,9 +123,7 @@ final class EvaluationWork implements AutoCloseable {
   }
 
   private String checkpoint(ArmRecipe arm, int seed) {
-    return Json.read(shop.folder().armFile(arm.name(), seed))
-        .path("checkpoint_hash")
-        .asString("");
+    return Json.read(shop.folder().armFile(arm.name(), seed)).path("checkpoint_hash").asString("");
   }
 
   void run(ArmRecipe arm, int seed, String grid) {
@@ -133,8 +131,7 @@ final class EvaluationWork implements AutoCloseable {
     try (HybridTransformer model = load(arm, seed)) {
       if (arm.source() instanceof ArmRecipe.Teacher(boolean yarn) && yarn) {
         Map<Integer, List<CellSpec>> byLength = new TreeMap<>();
-        cells.forEach(c ->
-            byLength.computeIfAbsent(c.length(), _ -> new ArrayList<>()).add(c));
+        cells.forEach(c -> byLength.computeIfAbsent(c.length(), _ -> new ArrayList<>()).add(c));
         byLength.forEach((length, some) -> evaluate(arm, seed, stretched(model, length), some));
       } else {
         evaluate(arm, seed, model, cells);
