@@ -242,7 +242,10 @@ public record StudyRecipe(
     }
   }
 
-  /** The data of the first arm that is trained: what the probe and the evaluation read too. */
+  /**
+   * The data of the first arm that is trained, or else of the teachers: what the probe and the
+   * evaluation read too.
+   */
   public Fields data() {
     for (ArmRecipe arm : arms.values()) {
       if (arm.trained()) {
@@ -250,7 +253,10 @@ public record StudyRecipe(
         return Fields.of(arm.transfer().path("data"), file.toString(), "$.data", file.getParent());
       }
     }
-    throw new InputException("study " + name + ": no arm is trained, so it has no data");
+    if (pretrains()) {
+      return MergePatch.fields(teacher).object("data");
+    }
+    throw new InputException("study " + name + ": nothing is trained, so it has no data");
   }
 
   /** The arm called {@code name}. */
