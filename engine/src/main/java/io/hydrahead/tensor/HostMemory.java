@@ -12,7 +12,7 @@ final class HostMemory implements Memory {
 
   @Override
   public Arena arena() {
-    return Arena.ofShared();
+    return new LargePages();
   }
 
   @Override

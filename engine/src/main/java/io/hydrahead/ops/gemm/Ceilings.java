@@ -1,6 +1,7 @@
 package io.hydrahead.ops.gemm;
 
 import io.hydrahead.tensor.ComputePool;
+import io.hydrahead.tensor.Memory;
 import io.hydrahead.tensor.NativeMemory;
 import io.hydrahead.tensor.Simd;
 import java.lang.foreign.Arena;
@@ -26,7 +27,7 @@ public record Ceilings(double fmaGflops, double readGBs, double copyGBs) {
    * @param bytes memory to stream over, to be several times the last-level cache
    */
   public static Ceilings measure(ComputePool pool, long bytes) {
-    try (Arena arena = Arena.ofShared()) {
+    try (Arena arena = Memory.HOST.arena()) {
       MemorySegment memory = arena.allocate(Math.max(2 * SLICE, bytes), 64);
       memory.fill((byte) 1);
       return new Ceilings(fmaGflops(pool, 100), readGBs(pool, memory, 8), copyGBs(pool, memory, 4));
