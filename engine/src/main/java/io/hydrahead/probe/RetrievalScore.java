@@ -2,6 +2,8 @@ package io.hydrahead.probe;
 
 import io.hydrahead.model.HybridTransformer;
 import io.hydrahead.tensor.Tensor;
+import java.util.Arrays;
+import java.util.stream.IntStream;
 
 /**
  * The attention-score baseline (Wu et al., "Retrieval Head Mechanistically Explains Long-Context
@@ -29,13 +31,16 @@ final class RetrievalScore {
     float[] keys = k.toFloats();
     for (int j = 0; j < pair.answerTokens(); j++) {
       int row = pair.row(j);
+      int copied = pair.needleStart() + j;
       float[] queries = q.rows(row, 1).toFloats();
-      for (int i = 0; i < heads.length; i++) {
-        int g = java.util.Arrays.binarySearch(kept, heads[i] / model.config().group());
-        if (top(queries, i * d, keys, g * d, kept.length * d, row, d) == pair.needleStart() + j) {
-          scores[heads[i]] += 1.0 / pair.answerTokens();
-        }
-      }
+      IntStream.range(0, heads.length)
+          .parallel()
+          .forEach(i -> {
+            int g = Arrays.binarySearch(kept, heads[i] / model.config().group());
+            if (top(queries, i * d, keys, g * d, kept.length * d, row, d) == copied) {
+              scores[heads[i]] += 1.0 / pair.answerTokens();
+            }
+          });
     }
   }
 
