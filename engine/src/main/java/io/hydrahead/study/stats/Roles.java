@@ -21,6 +21,7 @@ import java.util.Set;
  * @param allFull all heads full through the same conversion and training
  * @param headline the arm of the headline table
  * @param core arms of the headline table and of the charts, in their order
+ * @param more arms that C follows besides those it speaks of
  * @param curves arms with more and more full heads, by the name of their line
  */
 public record Roles(
@@ -34,6 +35,7 @@ public record Roles(
     String allFull,
     String headline,
     List<String> core,
+    List<String> more,
     Map<String, List<String>> curves) {
 
   /**
@@ -61,6 +63,7 @@ public record Roles(
             f.text("all_full"),
             f.text("headline", causal),
             f.has("core") ? f.texts("core") : List.of(),
+            f.has("followed") ? f.texts("followed") : List.of(),
             curves);
     f.end();
     return roles.core.isEmpty() ? roles.withCore() : roles;
@@ -82,6 +85,7 @@ public record Roles(
         allFull,
         headline,
         List.copyOf(all),
+        more,
         curves);
   }
 
@@ -98,6 +102,7 @@ public record Roles(
     out.add(headline);
     out.add(causal);
     out.addAll(List.of(vanilla, yarn, allFull, layer31));
+    out.addAll(more);
     return List.copyOf(out);
   }
 }

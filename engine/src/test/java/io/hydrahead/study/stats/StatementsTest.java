@@ -99,6 +99,9 @@ class StatementsTest {
     assertThat(single.recall().haystacks()).isEqualTo(150);
     assertThat(find(kept, "causal", "multi-key").kept().value()).isCloseTo(0.98, within(0.03));
     assertThat(find(kept, "vanilla", "multi-key").answer()).isEqualTo("does not hold");
+    assertThat(find(kept, "layer-11-1", "multi-key").recall().value())
+        .as("followed besides")
+        .isBetween(0.8, 0.97);
     assertThat(find(kept, "yarn", "multi-key").answer()).isEqualTo("does not hold");
   }
 

@@ -22,6 +22,7 @@ public final class SyntheticStudy {
           "all-full",
           "causal",
           List.of("vanilla", "yarn", "all-full", "layer-3-1", "causal", "random-1"),
+          List.of("layer-11-1"),
           Map.of(
               "layer-wise, even", List.of("layer-11-1", "layer-5-1", "layer-3-1"),
               "head-wise, probe", List.of("causal")));
