@@ -91,7 +91,7 @@ public record CellResult(
     } else {
       o.put("loss", mean());
     }
-    o.put("samples", scores.length).put("questions", spec.questions());
+    o.put("samples", scores.length).put("questions_at_most", spec.questions());
     o.put("split", spec.split().name().toLowerCase(Locale.ROOT));
     o.put("checkpoint_hash", checkpoint).put("haystack_hash", haystackHash);
     o.put("device", work.device).put("seconds", rounded(work.seconds)).put("tokens", work.tokens);
@@ -138,7 +138,7 @@ public record CellResult(
             f.text("task"),
             f.integer("length", 1, Integer.MAX_VALUE),
             scores.length,
-            f.integer("questions", 0, 1_000_000),
+            f.integer("questions_at_most", 0, 1_000_000),
             f.choice("split", Split.class));
     List<Bucket> buckets = new ArrayList<>();
     if (!spec.isRecall()) {

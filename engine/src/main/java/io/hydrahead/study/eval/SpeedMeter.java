@@ -59,6 +59,8 @@ public final class SpeedMeter {
     ArrayNode list = o.putArray("lengths");
     progress.begin("speed " + subject.arm(), lengths.size(), "lengths");
     try {
+      // Once for nothing: kernels are loaded and the code is compiled.
+      time(model, lengths.getFirst(), Json.object());
       for (int i = 0; i < lengths.size(); i++) {
         progress.throwIfCancelled();
         int length = lengths.get(i);
