@@ -32,7 +32,7 @@ class StudyTest {
           "evaluation_rows": 2, "save_every": 7,
           "schedule": {"kind": "constant", "lr": 1e-3, "warmup_steps": 1},
           "stages": [
-            {"name": "align", "objective": "align", "tokens": 5000, "context": 64, "rows": 2},
+            {"name": "align", "objective": "align", "tokens": 2560, "context": 64, "rows": 2},
             {"name": "lengthen", "objective": "next_token", "tokens": 1024, "context": 512, "rows": 1}
           ]
         }
@@ -150,7 +150,7 @@ class StudyTest {
     assertThat(whole.err()).isEmpty();
     JsonNode heads = facts("whole", "heads", 0);
     assertThat(heads.path("full_heads").intValue()).isEqualTo(4);
-    assertThat(heads.path("tokens").longValue()).isEqualTo(5120 + 1024);
+    assertThat(heads.path("tokens").longValue()).isEqualTo(2560 + 1024);
     assertThat(heads.path("stages").size()).isEqualTo(2);
     double factor = heads.path("learning_rate_factor").doubleValue();
     assertThat(factor).isIn(0.5, 2.0);
@@ -210,6 +210,17 @@ class StudyTest {
     assertThat(study("y", "--arm", "teacher", "-q").code()).isZero();
     Files.writeString(recipe, Files.readString(recipe).replace("\"pairs\": 1", "\"pairs\": 2"));
     assertThat(study("y", "-q").err()).contains("another \"probe\"", "recipe.json");
+    Path without = temporary.resolve("without.json");
+    Files.writeString(
+        without, Files.readString(recipe).replaceAll("(?s),\\s*\"evaluation\".*", "}"));
+    Run grids = Run.of("study", "--recipe", without, "-o", temporary.resolve("z"), "--plan-only");
+    assertThat(grids.err()).contains("no \"evaluation\"");
+    Files.writeString(
+        without, Files.readString(without).replaceAll(",\\s*\"grids\": \\[\"g\"\\]", ""));
+    assertThat(
+            Run.of("study", "--recipe", without, "-o", temporary.resolve("z"), "--plan-only").out())
+        .contains("train heads seed 0")
+        .doesNotContain("haystacks");
     Files.writeString(
         recipe, Files.readString(recipe).replace("\"arms\": [\"draw\"]", "\"arms\": [\"dram\"]"));
     assertThat(study("y").err()).contains("$.rounds[1].arms", "dram");

@@ -19,6 +19,7 @@ import io.hydrahead.study.eval.EvaluationRecipe;
 import io.hydrahead.study.eval.SpeedMeter;
 import io.hydrahead.study.eval.StudyEvaluator;
 import io.hydrahead.study.eval.Subject;
+import io.hydrahead.tensor.InputException;
 import io.hydrahead.tokenizer.Tokenizer;
 import java.nio.file.Files;
 import java.nio.file.Path;
@@ -27,6 +28,7 @@ import java.util.LinkedHashMap;
 import java.util.LinkedHashSet;
 import java.util.List;
 import java.util.Map;
+import java.util.Optional;
 import java.util.Set;
 import java.util.TreeMap;
 
@@ -36,20 +38,34 @@ final class EvaluationWork implements AutoCloseable {
 
   private final Workshop shop;
   private final ArmFacts facts;
-  private final EvaluationRecipe recipe;
+  private final Optional<EvaluationRecipe> recipe;
   private StudyEvaluator evaluator;
 
   EvaluationWork(Workshop shop, ArmFacts facts) {
     this.shop = shop;
     this.facts = facts;
-    recipe = EvaluationRecipe.read(shop.recipe().evaluation());
+    boolean none = shop.recipe().evaluation().node().isEmpty();
+    recipe =
+        none ? Optional.empty() : Optional.of(EvaluationRecipe.read(shop.recipe().evaluation()));
+  }
+
+  private EvaluationRecipe recipe() {
+    return recipe.orElseThrow(() ->
+        new InputException(
+            "study "
+                + shop.recipe().name()
+                + ": its rounds name grids, and it has no \"evaluation\" that describes them"));
+  }
+
+  private List<CellSpec> cells(String grid) {
+    return recipe().cells(List.of(grid));
   }
 
   private StudyEvaluator evaluator() {
     if (evaluator == null) {
       evaluator =
           new StudyEvaluator(
-              recipe,
+              recipe(),
               TextCodec.of(tokenizer()),
               new Late(),
               shop.folder().haystacks(),
@@ -106,9 +122,8 @@ final class EvaluationWork implements AutoCloseable {
       r.grids()
           .forEach(g -> seeds.computeIfAbsent(g, _ -> new LinkedHashSet<>()).addAll(r.seeds()));
     }
-    seeds.forEach((grid, of) ->
-        evaluator()
-            .prepare(recipe.cells(List.of(grid)), List.copyOf(of), shop.around().progress()));
+    seeds.forEach(
+        (grid, of) -> evaluator().prepare(cells(grid), List.copyOf(of), shop.around().progress()));
     AtomicFile.write(haystacksMade(), seeds + "\n");
   }
 
@@ -116,10 +131,7 @@ final class EvaluationWork implements AutoCloseable {
     return facts.done(arm.name(), seed)
         && evaluator()
             .complete(
-                recipe.cells(List.of(grid)),
-                seed,
-                shop.folder().results(arm.name(), seed),
-                checkpoint(arm, seed));
+                cells(grid), seed, shop.folder().results(arm.name(), seed), checkpoint(arm, seed));
   }
 
   private String checkpoint(ArmRecipe arm, int seed) {
@@ -127,7 +139,7 @@ final class EvaluationWork implements AutoCloseable {
   }
 
   void run(ArmRecipe arm, int seed, String grid) {
-    List<CellSpec> cells = recipe.cells(List.of(grid));
+    List<CellSpec> cells = cells(grid);
     try (HybridTransformer model = load(arm, seed)) {
       if (arm.source() instanceof ArmRecipe.Teacher(boolean yarn) && yarn) {
         Map<Integer, List<CellSpec>> byLength = new TreeMap<>();
@@ -208,7 +220,7 @@ final class EvaluationWork implements AutoCloseable {
   /** Seconds that a grid should take one device. */
   double seconds(String grid) {
     double tokens = 0;
-    for (CellSpec c : recipe.cells(List.of(grid))) {
+    for (CellSpec c : cells(grid)) {
       tokens += (double) c.haystacks() * c.length();
     }
     return tokens / shop.recipe().rates().evaluate();
