@@ -19,6 +19,7 @@ module io.hydrahead.engine {
   exports io.hydrahead.plan;
   exports io.hydrahead.probe;
   exports io.hydrahead.report;
+  exports io.hydrahead.serve;
   exports io.hydrahead.study;
   exports io.hydrahead.study.eval;
   exports io.hydrahead.study.results;

@@ -64,6 +64,10 @@ final class FullHeads {
       attention.attend();
       return;
     }
+    if (cache.pooled != null) {
+      attention.attend(cache.pooled);
+      return;
+    }
     // Several sequences are continuations: each in turn writes its keys behind the common text.
     for (int b = 0; b < batch; b++) {
       Tensor k = attention.of(b, attention.k);

@@ -106,15 +106,28 @@ final class GatedDeltaHeads extends LinearHeads {
 
   @Override
   void forward(Weights w, Position at, LayerCache cache) {
-    qs.forward(w.qConv(), cache == null ? null : cache.qHistory);
-    ks.forward(w.kConv(), cache == null ? null : cache.kHistory);
-    vs.forward(w.vConv(), cache == null ? null : cache.vHistory);
+    PooledLayer pooled = cache == null ? null : cache.pooled;
+    if (pooled == null) {
+      qs.forward(w.qConv(), cache == null ? null : cache.qHistory);
+      ks.forward(w.kConv(), cache == null ? null : cache.kHistory);
+      vs.forward(w.vConv(), cache == null ? null : cache.vHistory);
+    } else if (w.qConv() != null) {
+      pooled.convolve(PooledLayer.Line.Q, qs.in, w.qConv(), qs.out);
+      pooled.convolve(PooledLayer.Line.K, ks.in, w.kConv(), ks.out);
+      pooled.convolve(PooledLayer.Line.V, vs.in, w.vConv(), vs.out);
+    }
     ops.headPrep().forward(prep, qs.out, w.norms().q(), at.linear(), q, qRstd, qNorms);
     ops.headPrep().forward(prep, ks.out, w.norms().k(), at.linear(), k, kRstd, kNorms);
-    ops.decay().forward(in.a(), in.b(), w.aLog(), w.dtBias(), style.betaMax(), g, beta);
+    if (pooled == null) {
+      ops.decay().forward(in.a(), in.b(), w.aLog(), w.dtBias(), style.betaMax(), g, beta);
+    } else {
+      pooled.decay(in, w, style.betaMax(), g, beta);
+    }
     if (cache == null) {
       state.fill(0f);
       ops.deltaRule().forward(shape, mixed, 0, state, outputs, saved);
+    } else if (pooled != null) {
+      pooled.advance(shape, mixed, outputs);
     } else if (tokens == 1 && !ops.deterministic()) {
       ops.deltaRule().step(shape, mixed, cache.state, outputs);
     } else {

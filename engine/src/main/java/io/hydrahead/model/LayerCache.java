@@ -21,6 +21,9 @@ final class LayerCache {
   /** Or null without windowed heads. */
   final WindowCache window;
 
+  /** Where several sequences have theirs in common pools, or null; then all others are. */
+  final PooledLayer pooled;
+
   /** [1, k − 1, h·d], or null without convolutions. */
   final Tensor qHistory;
 
@@ -31,6 +34,7 @@ final class LayerCache {
   private final long capacity;
 
   LayerCache(HybridTransformer model, int layer, int capacity, Workspace memory) {
+    pooled = null;
     ModelConfig c = model.config();
     HeadPlan plan = model.plan();
     Style style = model.style();
@@ -58,6 +62,7 @@ final class LayerCache {
    * may write its own; a window's they only read.
    */
   LayerCache(LayerCache trunk, int branches, Workspace memory) {
+    pooled = null;
     kvHeads = trunk.kvHeads;
     headDim = trunk.headDim;
     capacity = trunk.capacity;
@@ -68,6 +73,21 @@ final class LayerCache {
     qHistory = several(trunk.qHistory, branches, memory);
     kHistory = several(trunk.kHistory, branches, memory);
     vHistory = several(trunk.vHistory, branches, memory);
+  }
+
+  /** Of several sequences. */
+  LayerCache(PooledLayer pooled) {
+    this.pooled = pooled;
+    kvHeads = 0;
+    headDim = 0;
+    capacity = 0;
+    keys = null;
+    values = null;
+    state = null;
+    window = null;
+    qHistory = null;
+    kHistory = null;
+    vHistory = null;
   }
 
   private static Tensor several(Tensor one, int branches, Workspace memory) {

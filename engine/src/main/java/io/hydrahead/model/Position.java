@@ -30,18 +30,22 @@ final class Position {
    * @param constants owns the rest
    */
   Position(PassSpec spec, Buffers tables, Workspace constants) {
+    this(spec, tables, frequencies(spec.config(), constants), constants.allocate(DType.I32, 1));
+  }
+
+  /**
+   * Of rows that each have a position of their own.
+   *
+   * @param frequencies of {@link #frequencies}
+   * @param position the first row's, or every row's: what {@link #update} reads
+   */
+  Position(PassSpec spec, Buffers tables, Tensor frequencies, Tensor position) {
     ops = spec.ops();
     style = spec.style();
     int d = spec.config().headDim();
-    RotaryTable table = new RotaryTable(spec.config().rotary(), d);
-    scaling = table.scaling();
-    frequencies = constants.allocate(DType.F64, d / 2);
-    Tensor f = Tensor.allocate(java.lang.foreign.Arena.ofAuto(), DType.F64, d / 2);
-    for (int i = 0; i < d / 2; i++) {
-      f.setDouble(i, table.frequency(i));
-    }
-    frequencies.copyFrom(f);
-    position = constants.allocate(DType.I32, 1);
+    scaling = new RotaryTable(spec.config().rotary(), d).scaling();
+    this.frequencies = frequencies;
+    this.position = position;
     cos = tables.f32(spec.tokens(), d / 2);
     sin = tables.f32(spec.tokens(), d / 2);
     boolean scaled = spec.cached() && style.lengthScale() == Style.LengthScale.LOG;
@@ -52,15 +56,33 @@ final class Position {
     linear = style.linearRotary() ? rotary : Tables.NONE;
   }
 
+  /** Of the rotary angles, [d/2] F64. */
+  static Tensor frequencies(ModelConfig config, Workspace owner) {
+    int half = config.headDim() / 2;
+    RotaryTable table = new RotaryTable(config.rotary(), config.headDim());
+    Tensor f = Tensor.allocate(java.lang.foreign.Arena.ofAuto(), DType.F64, half);
+    for (int i = 0; i < half; i++) {
+      f.setDouble(i, table.frequency(i));
+    }
+    Tensor there = owner.allocate(DType.F64, half);
+    there.copyFrom(f);
+    return there;
+  }
+
   /** Moves to {@code newStart}; allocates nothing in the host's memory. */
   void moveTo(int newStart) {
     if (newStart != start) {
       position.setInt(0, newStart);
-      ops.rotary().angles(position, frequencies, scaling, cos, sin);
-      if (lengthScale != null) {
-        ops.headPrep().lengthScale(position, style.logScaleBase(), lengthScale);
-      }
+      update();
       start = newStart;
+    }
+  }
+
+  /** Fills the tables for the positions that now stand in the tensor of positions. */
+  void update() {
+    ops.rotary().angles(position, frequencies, scaling, cos, sin);
+    if (lengthScale != null) {
+      ops.headPrep().lengthScale(position, style.logScaleBase(), lengthScale);
     }
   }
 

@@ -99,6 +99,11 @@ final class SoftmaxHeads {
     ops.attention().forward(alone, kind.kvOf, offset, of(b, q), keys, values, of(b, out), null);
   }
 
+  /** Fills {@link #out} of rows of several sequences, whose keys and values go into their pages. */
+  void attend(PooledLayer cache) {
+    cache.attend(kind, shape, new Inputs(q, k, in.v), out);
+  }
+
   /** Rows [T, …] of sequence {@code b}. */
   Tensor of(int b, Tensor rows) {
     return shape.batch() == 1 ? rows : rows.rows((long) b * shape.queries(), shape.queries());

@@ -66,4 +66,16 @@ public final class TensorChecks {
       throw new IllegalArgumentException(name + " must be one element of " + dtype + ", not " + t);
     }
   }
+
+  /**
+   * Whether {@code position} holds one for every row, and not that of the first alone.
+   *
+   * @throws IllegalArgumentException if it holds neither
+   */
+  public static boolean eachHasPosition(Tensor position, long rows) {
+    if (position.dtype() != DType.I32 || position.size() != 1 && position.size() != rows) {
+      throw new IllegalArgumentException(position + " are not the positions of " + rows + " rows");
+    }
+    return position.size() > 1;
+  }
 }

@@ -59,7 +59,7 @@ public final class TestModels {
   }
 
   /** A random text. */
-  static int[] ids(int n, int vocabulary, long seed) {
+  public static int[] ids(int n, int vocabulary, long seed) {
     return new Random(seed).ints(n, 0, vocabulary).toArray();
   }
 

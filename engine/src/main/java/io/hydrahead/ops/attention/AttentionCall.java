@@ -1,8 +1,13 @@
 package io.hydrahead.ops.attention;
 
+import static io.hydrahead.tensor.NativeMemory.ALL;
+import static java.lang.foreign.ValueLayout.JAVA_INT_UNALIGNED;
+
 import io.hydrahead.ops.Floats;
 import io.hydrahead.ops.attention.CausalAttention.Shape;
 import io.hydrahead.ops.lanes.Lanes;
+import io.hydrahead.tensor.DType;
+import io.hydrahead.tensor.NativeMemory;
 import io.hydrahead.tensor.Tensor;
 
 /** Sizes, addresses and strides (in bytes) of the call in progress. */
@@ -13,8 +18,17 @@ final class AttentionCall {
   int kvHeads;
   int d;
 
-  /** Absolute position of query row 0. */
-  int offset;
+  /** Absolute position of query row 0, where all sequences stand at the same. */
+  private int offset;
+
+  /** Address of the positions of query row 0 of each sequence, or 0. */
+  private long offsets;
+
+  /** Address of the block table of keys and values in pages, or 0. */
+  private long table;
+
+  private long tableRow;
+  private long pageBytes;
 
   int[] kvOf;
   float scale;
@@ -74,6 +88,67 @@ final class AttentionCall {
     kvHead = 4 * AttentionShape.headStride(key, s);
     kvToken = 4 * AttentionShape.tokenStride(key);
     row = 4L * heads * d;
+    offsets = 0;
+    table = 0;
+  }
+
+  /**
+   * Of sequences whose keys and values lie in pages.
+   *
+   * @param start of query row 0, unless there are {@code positions}
+   * @param positions of query row 0 of each sequence, or null
+   */
+  void setPaged(
+      Shape s,
+      int[] kvHeadOf,
+      KvPages pages,
+      int start,
+      Tensor positions,
+      Tensor query,
+      Tensor out) {
+    long keys = start + s.queries();
+    for (int b = 0; positions != null && b < s.batch(); b++) {
+      keys = Math.max(keys, positions.getInt(b) + 1L);
+    }
+    PagedAttention.check(s, pages, keys);
+    AttentionShape.checkQueries(DType.F32, s, kvHeadOf, query, out);
+    batch = s.batch();
+    queries = s.queries();
+    heads = s.heads();
+    kvHeads = s.kvHeads();
+    d = s.headDim();
+    offset = start;
+    offsets = positions == null ? 0 : positions.hostAddress();
+    kvOf = kvHeadOf;
+    scale = s.scale();
+    scale2 = (float) (s.scale() * Lanes.LOG2_E);
+    windowed = false;
+    q = address(query);
+    k = NativeMemory.address(pages.keys().segment(), pages.keys().segment().byteSize());
+    v = NativeMemory.address(pages.values().segment(), pages.values().segment().byteSize());
+    o = address(out);
+    lse = 0;
+    kvBatch = 0;
+    kvToken = 4L * d;
+    kvHead = KvPages.TOKENS * kvToken;
+    row = 4L * heads * d;
+    table = pages.table().hostAddress();
+    tableRow = 4 * pages.table().dim(1);
+    pageBytes = 4 * pages.keys().rowStride();
+  }
+
+  /** Absolute position of query row 0 of sequence b. */
+  int offset(int b) {
+    return offsets == 0 ? offset : ALL.get(JAVA_INT_UNALIGNED, offsets + 4L * b);
+  }
+
+  /** The largest {@link #offset(int)}. */
+  int largestOffset() {
+    int most = offset(0);
+    for (int b = 1; b < batch; b++) {
+      most = Math.max(most, offset(b));
+    }
+    return most;
   }
 
   static long address(Tensor t) {
@@ -139,6 +214,21 @@ final class AttentionCall {
 
   long values(int b, int g) {
     return v + kvAt(b, g);
+  }
+
+  /** Address of key {@code j}, the first of a block of keys, of KV head g of sequence b. */
+  long keys(int b, int g, int j) {
+    return table == 0 ? keys(b, g) + j * kvToken : k + paged(b, g, j);
+  }
+
+  /** Address of value {@code j}, the first of a block of keys, of KV head g of sequence b. */
+  long values(int b, int g, int j) {
+    return table == 0 ? values(b, g) + j * kvToken : v + paged(b, g, j);
+  }
+
+  private long paged(int b, int g, int j) {
+    int page = ALL.get(JAVA_INT_UNALIGNED, table + b * tableRow + 4L * (j / KvPages.TOKENS));
+    return page * pageBytes + g * kvHead + j % KvPages.TOKENS * kvToken;
   }
 
   /** Address of the log-sum-exp of row t of head h of sequence b, 0 if none is asked for. */

@@ -50,7 +50,7 @@ final class AttentionDecode {
   }
 
   void run() {
-    pieces = (call.offset + PIECE) / PIECE;
+    pieces = (call.largestOffset() + PIECE) / PIECE;
     padded = Lanes.padded(call.d);
     long bytes = 4L * call.batch * call.heads * pieces * (padded + LANES);
     if (partials.byteSize() < bytes) {
@@ -62,6 +62,10 @@ final class AttentionDecode {
         combine(b, h);
       }
     }
+  }
+
+  private int piecesOf(int b) {
+    return (call.offset(b) + PIECE) / PIECE;
   }
 
   private long partial(int b, int h, int piece) {
@@ -78,7 +82,7 @@ final class AttentionDecode {
     for (int of : c.kvOf) {
       group += of == g ? 1 : 0;
     }
-    if (group == 0) {
+    if (group == 0 || piece >= piecesOf(b)) {
       return;
     }
     int rows = (group + 3) / 4 * 4;
@@ -96,8 +100,7 @@ final class AttentionDecode {
         Lanes.pack(1, c.d, c.scale2, c.query(b, h, 0), 0, q + 4L * i++ * padded, 0);
       }
     }
-    stream(
-        c.keys(b, g), c.values(b, g), piece * PIECE, group, q, sums, scores, totals, packed, work);
+    stream(b, g, piece * PIECE, group, q, sums, scores, totals, packed, work);
     i = 0;
     for (int h = 0; h < c.heads; h++) {
       if (c.kvOf[h] == g) {
@@ -111,8 +114,8 @@ final class AttentionDecode {
   }
 
   private void stream(
-      long keys,
-      long values,
+      int b,
+      int g,
       int from,
       int group,
       long q,
@@ -121,12 +124,12 @@ final class AttentionDecode {
       long totals,
       long packed,
       long work) {
-    int to = Math.min(from + PIECE, call.offset + 1);
+    int to = Math.min(from + PIECE, call.offset(b) + 1);
     long row = 4L * padded;
     for (int j0 = from; j0 < to; j0 += KEYS) {
       int n = Math.min(KEYS, to - j0);
-      long k = keys + j0 * call.kvToken;
-      long v = values + j0 * call.kvToken;
+      long k = call.keys(b, g, j0);
+      long v = call.values(b, g, j0);
       long stride = call.kvToken;
       if (padded > call.d) { // whole vectors would read past the row
         Lanes.pack(n, call.d, 1f, k, stride, packed, row);
@@ -308,12 +311,13 @@ final class AttentionDecode {
 
   private void combine(int b, int h) {
     float max = Float.NEGATIVE_INFINITY;
-    for (int p = 0; p < pieces; p++) {
+    int filled = piecesOf(b);
+    for (int p = 0; p < filled; p++) {
       max = Math.max(max, get(partial(b, h, p) + 4L * padded));
     }
     double sum = 0;
     long total = partial(b, h, 0);
-    for (int p = 0; p < pieces; p++) {
+    for (int p = 0; p < filled; p++) {
       long at = partial(b, h, p);
       float weight = power(get(at + 4L * padded) - max);
       sum += (double) weight * get(at + 4L * padded + 4);

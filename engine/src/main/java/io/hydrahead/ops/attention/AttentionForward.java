@@ -61,9 +61,7 @@ final class AttentionForward {
     int d = c.d;
     int rows = Math.min(ROWS, c.queries - row0);
     int width = Lanes.padded(rows);
-    int position = c.offset + row0;
-    long keys = c.keys(b, c.kvOf[h]);
-    long values = c.values(b, c.kvOf[h]);
+    int position = c.offset(b) + row0;
 
     int floats = ROWS * (2 * d + 4 + KEYS + 4);
     Scratch scratch = Scratch.ofThread().begin(floats, 6);
@@ -83,7 +81,8 @@ final class AttentionForward {
     int first = c.firstBlock(KEYS, position);
     for (int j0 = first; j0 < end; j0 = c.nextBlock(j0, KEYS, position)) {
       int n = Math.min(KEYS, end - j0);
-      long at = j0 * c.kvToken;
+      long keys = c.keys(b, c.kvOf[h], j0);
+      long values = c.values(b, c.kvOf[h], j0);
       int step = step(j0 + n - 1, position);
       for (int g = 0; g < n; g += step) {
         int lane = hidden(j0 + g, position);
@@ -91,7 +90,7 @@ final class AttentionForward {
             Math.min(step, n - g),
             width - lane,
             d,
-            keys + at + g * c.kvToken,
+            keys + g * c.kvToken,
             c.kvToken,
             4,
             qT + 4L * lane,
@@ -112,7 +111,7 @@ final class AttentionForward {
             d,
             width - lane,
             Math.min(step, n - g),
-            values + at + g * c.kvToken,
+            values + g * c.kvToken,
             4,
             c.kvToken,
             scores + g * SCORE_ROW + 4L * lane,

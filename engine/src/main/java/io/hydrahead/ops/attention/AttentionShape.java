@@ -27,6 +27,20 @@ final class AttentionShape {
       Tensor v,
       Tensor o,
       Tensor lse) {
+    if (offset < 0) {
+      throw new IllegalArgumentException("offset " + offset + " is negative");
+    }
+    checkQueries(type, s, kvOf, q, o);
+    long rows = (long) s.batch() * s.queries() * s.heads();
+    keysOrValues("k", k, type, s, offset + s.queries());
+    keysOrValues("v", v, type, s, offset + s.queries());
+    if (lse != null) {
+      atLeast("lse", lse, DType.F32, rows);
+    }
+  }
+
+  /** All but keys and values. */
+  static void checkQueries(DType type, Shape s, int[] kvOf, Tensor q, Tensor o) {
     if (kvOf.length != s.heads()) {
       throw new IllegalArgumentException(
           kvOf.length + " entries of kvOf for " + s.heads() + " heads");
@@ -36,17 +50,9 @@ final class AttentionShape {
         throw new IllegalArgumentException("KV head " + g + " of " + s.kvHeads());
       }
     }
-    if (offset < 0) {
-      throw new IllegalArgumentException("offset " + offset + " is negative");
-    }
     long rows = (long) s.batch() * s.queries() * s.heads();
     atLeast("q", q, type, rows * s.headDim());
     atLeast("o", o, type, rows * s.headDim());
-    keysOrValues("k", k, type, s, offset + s.queries());
-    keysOrValues("v", v, type, s, offset + s.queries());
-    if (lse != null) {
-      atLeast("lse", lse, DType.F32, rows);
-    }
   }
 
   private static void keysOrValues(String name, Tensor t, DType type, Shape s, int keys) {

@@ -70,6 +70,39 @@ public interface CausalAttention {
   }
 
   /**
+   * Stores keys and values [N, g·d], which may be column slices, in the blocks of a pool.
+   *
+   * @param places where row r goes, [N] I32 in the operations' memory: block · {@value
+   *     KvPages#TOKENS} + token in it
+   */
+  default void store(KvPages pages, Tensor places, Tensor k, Tensor v) {
+    PagedAttention.store(pages, places, k, v);
+  }
+
+  /**
+   * {@link #forward} of a piece of one sequence whose keys and values, those of the piece too, lie
+   * in the blocks of a pool; the table has one row.
+   */
+  default void forwardPaged(Shape s, int[] kvOf, KvPages pages, int offset, Tensor q, Tensor o) {
+    PagedAttention.forward(this, s, kvOf, pages, 0, offset, q, o);
+  }
+
+  /**
+   * One token of each of B sequences (T = 1): row b attends to positions 0 … positions[b] of its
+   * own sequence.
+   *
+   * @param positions [B] I32 in the operations' memory
+   */
+  default void decodePaged(
+      Shape s, int[] kvOf, KvPages pages, Tensor positions, Tensor q, Tensor o) {
+    Shape one = new Shape(1, 1, s.heads(), s.kvHeads(), s.headDim(), s.scale());
+    for (int b = 0; b < s.batch(); b++) {
+      int at = positions.getInt(b);
+      PagedAttention.forward(this, one, kvOf, pages, b, at, q.rows(b, 1), o.rows(b, 1));
+    }
+  }
+
+  /**
    * Gradients at offset 0: assigns dq [B·T, h·d] and dk, dv (like k and v, [B·T, g·d] or slices).
    *
    * @param o output of the forward pass, {@code dO} its gradient, [B·T, h·d]

@@ -36,6 +36,17 @@ public final class CpuCausalAttention implements CausalAttention {
   }
 
   @Override
+  public void forwardPaged(Shape s, int[] kvOf, KvPages pages, int offset, Tensor q, Tensor o) {
+    backend.forwardPaged(s, kvOf, pages, offset, q, o);
+  }
+
+  @Override
+  public void decodePaged(
+      Shape s, int[] kvOf, KvPages pages, Tensor positions, Tensor q, Tensor o) {
+    backend.decodePaged(s, kvOf, pages, positions, q, o);
+  }
+
+  @Override
   public void backward(
       Shape s,
       int[] kvOf,

@@ -27,17 +27,21 @@ final class CudaAttentionDecode implements AutoCloseable {
   /** Rows of the kernel of the matrix units. */
   private static final int BF16_ROWS = 16;
 
+  private static final int VARIANTS = 11;
+
   private final CudaDevice device;
   private final CudaHeadLists lists;
   private final CudaScratch scratch;
   private final CudaScratch counters;
 
-  /** By variant and head dim: bf16, then float32 by aligned and log2 of the rows. */
+  /** By variant and head dim: bf16, then float32 by aligned and log2 of the rows; then paged. */
   private final LaunchArguments[][] kernels =
-      new LaunchArguments[11][CudaAttentionLayout.MOST_DIM + 1];
+      new LaunchArguments[2 * VARIANTS][CudaAttentionLayout.MOST_DIM + 1];
 
-  /** {@code struct Arguments}. */
-  private final MemorySegment arguments = Arena.ofAuto().allocate(160, 8);
+  /** {@code struct Arguments}, paged. */
+  private final MemorySegment arguments = Arena.ofAuto().allocate(176, 8);
+
+  private final MemorySegment unpaged = arguments.asSlice(0, 160);
 
   CudaAttentionDecode(CudaDevice device, CudaScratch scratch, CudaHeadLists lists) {
     this.device = device;
@@ -61,6 +65,38 @@ final class CudaAttentionDecode implements AutoCloseable {
       Tensor v,
       Tensor o,
       Tensor lse) {
+    CudaAttentionLayout.keys(arguments, 0, k, s);
+    CudaAttentionLayout.keys(arguments, 32, v, s);
+    boolean aligned = CudaAttentionLayout.aligned(s, q, k, v, o);
+    launch(s, kvOf, offset, position, keys, aligned, q, o, lse, false);
+  }
+
+  /**
+   * One query of each sequence over its pages.
+   *
+   * @param positions of each, on the device
+   */
+  void run(Shape s, int[] kvOf, KvPages pages, Tensor positions, Tensor q, Tensor o) {
+    MemorySegment a = arguments;
+    CudaAttentionLayout.pages(a, 0, pages.keys(), pages);
+    CudaAttentionLayout.pages(a, 32, pages.values(), pages);
+    a.set(JAVA_LONG, 160, CudaAttentionLayout.address(pages.table()));
+    a.set(JAVA_LONG, 168, pages.table().dim(1));
+    boolean aligned = CudaAttentionLayout.aligned(s, q, pages.keys(), pages.values(), o);
+    launch(s, kvOf, 0, positions, pages.capacity(), aligned, q, o, null, true);
+  }
+
+  private void launch(
+      Shape s,
+      int[] kvOf,
+      int offset,
+      Tensor position,
+      long keys,
+      boolean aligned,
+      Tensor q,
+      Tensor o,
+      Tensor lse,
+      boolean paged) {
     boolean bf16 = q.dtype() == DType.BF16;
     int most = BF16_ROWS / s.queries();
     Groups groups = lists.of(kvOf).groups(most);
@@ -78,8 +114,6 @@ final class CudaAttentionDecode implements AutoCloseable {
                 Math.ceilDiv(keys, blockKeys));
     long slots = (long) count * splits * rows;
     MemorySegment a = arguments;
-    CudaAttentionLayout.keys(a, 0, k, s);
-    CudaAttentionLayout.keys(a, 32, v, s);
     a.set(JAVA_LONG, 64, CudaAttentionLayout.address(q));
     a.set(JAVA_LONG, 72, CudaAttentionLayout.address(o));
     a.set(JAVA_LONG, 80, lse == null ? 0 : CudaAttentionLayout.address(lse));
@@ -100,9 +134,9 @@ final class CudaAttentionDecode implements AutoCloseable {
         Math.max(
             warps * 3 * 2 * warpKeys * d * elementBytes,
             Math.max(4 * warps * rows * d, 4 * rows * splits + 16 * 32 * warps + 16));
-    kernel(s.headDim(), bf16, CudaAttentionLayout.aligned(s, q, k, v, o), rows)
+    kernel(s.headDim(), bf16, aligned, rows, paged)
         .begin()
-        .struct(a)
+        .struct(paged ? a : unpaged)
         .struct(groups.struct)
         .launch(splits, groups.count, s.batch(), 32 * warps, shared);
   }
@@ -112,8 +146,9 @@ final class CudaAttentionDecode implements AutoCloseable {
     return rows <= 2 ? 2 : rows <= 8 ? 8 : 16;
   }
 
-  private LaunchArguments kernel(int d, boolean bf16, boolean aligned, int rows) {
+  private LaunchArguments kernel(int d, boolean bf16, boolean aligned, int rows, boolean paged) {
     int variant = bf16 ? 0 : 1 + (aligned ? 0 : 5) + Integer.numberOfTrailingZeros(rows);
+    variant += paged ? VARIANTS : 0;
     if (kernels[variant][d] == null) {
       kernels[variant][d] =
           device
@@ -123,7 +158,8 @@ final class CudaAttentionDecode implements AutoCloseable {
                   "-DHEAD_DIM=" + d,
                   "-DBF16=" + (bf16 ? 1 : 0),
                   "-DALIGNED=" + (aligned ? 1 : 0),
-                  "-DROWS=" + rows)
+                  "-DROWS=" + rows,
+                  "-DPAGED=" + (paged ? 1 : 0))
               .kernel("attention_decode")
               .arguments();
     }

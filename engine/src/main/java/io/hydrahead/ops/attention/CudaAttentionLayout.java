@@ -96,6 +96,37 @@ final class CudaAttentionLayout {
     struct.set(JAVA_LONG, at + 24, AttentionShape.tokenStride(t));
   }
 
+  /** Writes {@code struct Keys} of pages at byte {@code at}. */
+  static void pages(MemorySegment struct, int at, Tensor t, KvPages pages) {
+    struct.set(JAVA_LONG, at, address(t));
+    struct.set(JAVA_LONG, at + 8, t.rowStride());
+    struct.set(JAVA_LONG, at + 16, (long) KvPages.TOKENS * pages.headDim());
+    struct.set(JAVA_LONG, at + 24, pages.headDim());
+  }
+
+  /**
+   * Checks what goes with pages.
+   *
+   * @throws IllegalArgumentException if the kernels cannot do it
+   */
+  static void checkPaged(
+      CudaDevice device, Shape s, int[] kvOf, KvPages pages, long keys, Tensor q, Tensor o) {
+    PagedAttention.check(s, pages, keys);
+    AttentionShape.checkQueries(q.dtype(), s, kvOf, q, o);
+    onDevice(device, q);
+    onDevice(device, o);
+    onDevice(device, pages.keys());
+    onDevice(device, pages.values());
+    onDevice(device, pages.table());
+    int d = s.headDim();
+    boolean rows = q.dtype() != DType.BF16 || aligned(s, q, pages.keys(), pages.values(), o);
+    boolean dims = d >= 1 && d <= MOST_DIM && (q.dtype() != DType.BF16 || d % 16 == 0);
+    if (pages.keys().dtype() != q.dtype() || !rows || !dims) {
+      throw new IllegalArgumentException(
+          "attention over pages " + pages + " with q " + q + ": types, head dim or alignment");
+    }
+  }
+
   /**
    * Encodes queries, or keys and values of the backward pass, as [B, heads, T, d].
    *

@@ -16,6 +16,7 @@ public final class CudaCausalAttention implements CausalAttention, AutoCloseable
   private final CudaAttentionForward forward;
   private final CudaAttentionDecode decode;
   private final CudaAttentionBackward backward;
+  private final CudaPages paged;
 
   /**
    * @param scratch for what lives during one call
@@ -27,6 +28,7 @@ public final class CudaCausalAttention implements CausalAttention, AutoCloseable
     forward = new CudaAttentionForward(device, scratch, lists);
     decode = new CudaAttentionDecode(device, scratch, lists);
     backward = new CudaAttentionBackward(device, scratch, deterministic);
+    paged = new CudaPages(device);
   }
 
   @Override
@@ -64,6 +66,37 @@ public final class CudaCausalAttention implements CausalAttention, AutoCloseable
   }
 
   @Override
+  public void store(KvPages pages, Tensor places, Tensor k, Tensor v) {
+    paged.store(pages, places, k, v);
+  }
+
+  /**
+   * {@inheritDoc}
+   *
+   * <p>The pages are copied into one piece first: that reads and writes the past once more than
+   * attention itself reads it, for every block of query rows.
+   */
+  @Override
+  public void forwardPaged(Shape s, int[] kvOf, KvPages pages, int offset, Tensor q, Tensor o) {
+    int keys = offset + s.queries();
+    CudaAttentionLayout.checkPaged(device, s, kvOf, pages, keys, q, o);
+    paged.gather(pages, keys);
+    forward(s, kvOf, offset, q, paged.keys(), paged.values(), o, null);
+  }
+
+  @Override
+  public void decodePaged(
+      Shape s, int[] kvOf, KvPages pages, Tensor positions, Tensor q, Tensor o) {
+    CudaAttentionLayout.checkPaged(device, s, kvOf, pages, 1, q, o);
+    if (s.queries() != 1 || positions.dtype() != DType.I32 || positions.size() < s.batch()) {
+      throw new IllegalArgumentException("one token a sequence at I32 positions, not " + positions);
+    }
+    if (s.batch() > 0 && s.heads() > 0) {
+      decode.run(s, kvOf, pages, positions, q, o);
+    }
+  }
+
+  @Override
   public void backward(
       Shape s,
       int[] kvOf,
@@ -83,5 +116,6 @@ public final class CudaCausalAttention implements CausalAttention, AutoCloseable
   public void close() {
     forward.close();
     decode.close();
+    paged.close();
   }
 }

@@ -33,6 +33,27 @@ final class VectorCausalAttention implements CausalAttention {
   }
 
   @Override
+  public void forwardPaged(Shape s, int[] kvOf, KvPages pages, int offset, Tensor q, Tensor o) {
+    call.setPaged(s, kvOf, pages, offset, null, q, o);
+    forward.run();
+    keep(q, pages.keys(), pages.values(), o);
+    Reference.reachabilityFence(pages);
+  }
+
+  @Override
+  public void decodePaged(
+      Shape s, int[] kvOf, KvPages pages, Tensor positions, Tensor q, Tensor o) {
+    call.setPaged(s, kvOf, pages, 0, positions, q, o);
+    if (oneKernel) {
+      forward.run();
+    } else {
+      decode.run();
+    }
+    keep(q, positions, pages.values(), o);
+    Reference.reachabilityFence(pages);
+  }
+
+  @Override
   public void backward(
       Shape s,
       int[] kvOf,

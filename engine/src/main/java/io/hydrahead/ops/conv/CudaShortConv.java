@@ -23,6 +23,7 @@ public final class CudaShortConv implements ShortConv {
   private record Sites(
       LaunchArguments forward,
       LaunchArguments state,
+      LaunchArguments step,
       LaunchArguments backward,
       LaunchArguments weight) {}
 
@@ -41,6 +42,7 @@ public final class CudaShortConv implements ShortConv {
                 new Sites(
                     m.kernel("short_conv_forward").arguments(),
                     m.kernel("short_conv_state").arguments(),
+                    m.kernel("short_conv_step").arguments(),
                     m.kernel("short_conv_backward").arguments(),
                     m.kernel("short_conv_weight").arguments()));
     this.scratch = scratch;
@@ -92,6 +94,30 @@ public final class CudaShortConv implements ShortConv {
           .pointer(state)
           .launch(Math.ceilDiv(batch * channels, BLOCK), BLOCK, 0);
     }
+  }
+
+  @Override
+  public void step(Tensor x, Tensor w, Tensor slots, Tensor states, Tensor y) {
+    int batch = x.size(0);
+    int k = ConvShape.check(batch, 1, x, w, y);
+    int channels = w.size(0);
+    if (states.rank() != 2 || states.dim(1) != (k - 1L) * channels || slots.size() < batch) {
+      throw new IllegalArgumentException(
+          states + " are not slots of " + (k - 1) + " inputs of " + channels + " channels");
+    }
+    variants
+        .get(k, x.dtype(), w.dtype(), false)
+        .step
+        .begin()
+        .integer(batch)
+        .integer(channels)
+        .rows(x, channels)
+        .pointer(w)
+        .pointer(slots)
+        .pointer(states)
+        .wide(states.rowStride())
+        .rows(y, channels)
+        .launch(Math.ceilDiv(batch * channels, BLOCK), BLOCK, 0);
   }
 
   @Override

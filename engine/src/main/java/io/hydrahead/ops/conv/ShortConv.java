@@ -13,6 +13,20 @@ public interface ShortConv {
    */
   void forward(int batch, int tokens, Tensor x, Tensor w, Tensor state, Tensor y);
 
+  /**
+   * {@link #forward} of one token of each of B sequences whose states lie in slots of a pool.
+   *
+   * @param x [B, C], and y
+   * @param slots of each sequence, [B] I32 in the operations' memory
+   * @param states [slots, (k − 1)·C] float32, possibly columns of a wider pool
+   */
+  default void step(Tensor x, Tensor w, Tensor slots, Tensor states, Tensor y) {
+    for (int b = 0; b < x.dim(0); b++) {
+      Tensor state = states.rows(slots.getInt(b), 1).view(1, w.dim(1) - 1, w.dim(0));
+      forward(1, 1, x.rows(b, 1), w, state, y.rows(b, 1));
+    }
+  }
+
   /** For a forward pass from a zero state: assigns dx; dw accumulates. */
   void backward(int batch, int tokens, Tensor x, Tensor w, Tensor dy, Tensor dx, Tensor dw);
 }

@@ -35,4 +35,9 @@ public final class CpuGatedDeltaRule implements GatedDeltaRule {
   public void step(Shape s, Inputs in, Tensor state, Tensor out) {
     backend.step(s, in, state, out);
   }
+
+  @Override
+  public void step(Shape s, Inputs in, Tensor slots, Tensor states, Tensor out) {
+    backend.step(s, in, slots, states, out);
+  }
 }

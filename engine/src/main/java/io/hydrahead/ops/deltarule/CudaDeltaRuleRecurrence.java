@@ -7,6 +7,8 @@ import io.hydrahead.ops.deltarule.GatedDeltaRule.Shape;
 import io.hydrahead.tensor.DType;
 import io.hydrahead.tensor.Tensor;
 import java.lang.foreign.MemorySegment;
+import java.util.ArrayList;
+import java.util.List;
 
 /**
  * The delta rule token by token on a GPU: the decode step ({@code step.cu}), and whole texts of
@@ -25,7 +27,7 @@ final class CudaDeltaRuleRecurrence {
 
   private final CudaDevice device;
   private Variant recurrence;
-  private Variant step;
+  private final List<Variant> steps = new ArrayList<>();
 
   /** A compiled kernel's launch site. */
   private record Variant(
@@ -77,8 +79,8 @@ final class CudaDeltaRuleRecurrence {
         .launch(Math.ceilDiv(s.valueDim(), columns), s.heads(), s.batch(), THREADS, 0);
   }
 
-  /** One token of each sequence. */
-  void step(Shape s, Inputs in, Tensor state, Tensor out) {
+  /** One token of each sequence; false, and nothing done, if the kernel does not take the sizes. */
+  boolean step(Shape s, Inputs in, Tensor slots, Tensor states, Tensor out) {
     DType type = in.q().dtype();
     int heads = s.batch() * s.heads();
     int columns = heads * (s.valueDim() / WIDE) >= 4 * device.multiprocessors() ? WIDE : NARROW;
@@ -86,20 +88,30 @@ final class CudaDeltaRuleRecurrence {
       columns /= 2;
     }
     if (s.valueDim() % columns != 0 || !quads(in.v()) || !quads(out)) {
-      run(s, in, state, out, null);
-      return;
+      return false;
     }
-    if (step == null || !step.is(s, type, columns)) {
-      LaunchArguments arguments =
-          device
-              .module(CudaDeltaRuleRecurrence.class, "step.cu", defines(s, type, columns))
-              .kernel("gdn_step")
-              .arguments();
-      step = new Variant(s.keyDim(), s.valueDim(), type, columns, arguments);
-    }
-    inputs(step.arguments.begin(), s, in, state, out)
-        .integer(s.heads())
+    long slot = (long) s.heads() * s.keyDim() * s.valueDim();
+    inputs(stepSite(s, type, columns).begin(), s, in, states, out)
+        .pointerOrNull(slots)
+        .wide(slots == null ? slot : states.rowStride())
         .launch(s.valueDim() / columns, s.heads(), s.batch(), THREADS, 0);
+    return true;
+  }
+
+  /** Layers and batches of different sizes take turns. */
+  private LaunchArguments stepSite(Shape s, DType type, int columns) {
+    for (int i = 0; i < steps.size(); i++) {
+      if (steps.get(i).is(s, type, columns)) {
+        return steps.get(i).arguments;
+      }
+    }
+    LaunchArguments made =
+        device
+            .module(CudaDeltaRuleRecurrence.class, "step.cu", defines(s, type, columns))
+            .kernel("gdn_step")
+            .arguments();
+    steps.add(new Variant(s.keyDim(), s.valueDim(), type, columns, made));
+    return made;
   }
 
   /** Whether four neighbours can be read at once. */

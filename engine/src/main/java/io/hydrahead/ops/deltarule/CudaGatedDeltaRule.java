@@ -68,8 +68,17 @@ public final class CudaGatedDeltaRule implements GatedDeltaRule {
     if (s.tokens() != 1) {
       throw new IllegalArgumentException("a step takes one token, not " + s.tokens());
     }
-    if (s.batch() > 0 && s.heads() > 0) {
-      recurrence.step(s, in, state, out);
+    if (s.batch() > 0 && s.heads() > 0 && !recurrence.step(s, in, null, state, out)) {
+      recurrence.run(s, in, state, out, null);
+    }
+  }
+
+  @Override
+  public void step(Shape s, Inputs in, Tensor slots, Tensor states, Tensor out) {
+    checkRows(s, in, out);
+    DeltaRuleShape.checkSlots(s, slots, states);
+    if (s.batch() > 0 && s.heads() > 0 && !recurrence.step(s, in, slots, states, out)) {
+      GatedDeltaRule.super.step(s, in, slots, states, out);
     }
   }
 
@@ -83,6 +92,14 @@ public final class CudaGatedDeltaRule implements GatedDeltaRule {
 
   /** Allocates only when it fails. */
   private static void check(Shape s, Inputs in, Tensor state, Tensor out) {
+    checkRows(s, in, out);
+    TensorChecks.floats("state", state, (long) s.batch() * s.heads() * s.keyDim() * s.valueDim());
+    if (!state.contiguous()) {
+      throw new IllegalArgumentException("states cannot be column slices, as " + state + " is");
+    }
+  }
+
+  private static void checkRows(Shape s, Inputs in, Tensor out) {
     long tokens = (long) s.batch() * s.tokens();
     DType type = in.q().dtype();
     if (type != DType.F32 && type != DType.BF16) {
@@ -94,10 +111,6 @@ public final class CudaGatedDeltaRule implements GatedDeltaRule {
     rows("out", out, type, tokens, (long) s.heads() * s.valueDim());
     rows("g", in.g(), DType.F32, tokens, s.heads());
     rows("beta", in.beta(), DType.F32, tokens, s.heads());
-    TensorChecks.floats("state", state, (long) s.batch() * s.heads() * s.keyDim() * s.valueDim());
-    if (!state.contiguous()) {
-      throw new IllegalArgumentException("states cannot be column slices, as " + state + " is");
-    }
   }
 
   private static void rows(String name, Tensor t, DType type, long rows, long width) {

@@ -1,9 +1,13 @@
 package io.hydrahead.ops.deltarule;
 
+import static io.hydrahead.tensor.NativeMemory.ALL;
+import static java.lang.foreign.ValueLayout.JAVA_INT_UNALIGNED;
+
 import io.hydrahead.ops.Floats;
 import io.hydrahead.ops.deltarule.GatedDeltaRule.Inputs;
 import io.hydrahead.ops.deltarule.GatedDeltaRule.Shape;
 import io.hydrahead.ops.lanes.Lanes;
+import io.hydrahead.tensor.NativeMemory;
 import io.hydrahead.tensor.Tensor;
 
 /** Sizes and addresses of the call in progress; strides in bytes. */
@@ -38,7 +42,12 @@ final class DeltaRuleCall {
   long v;
   long g;
   long beta;
-  long state;
+  private long state;
+
+  /** Address of each sequence's slot, or 0 where states lie in the order of the sequences. */
+  private long slotAddresses;
+
+  private long slotBytes;
   long out;
 
   /** 0 if nothing is to be saved. */
@@ -62,10 +71,11 @@ final class DeltaRuleCall {
     v = address(in.v());
     g = address(in.g());
     beta = address(in.beta());
-    state = address(states);
+    state = states == null ? 0 : address(states);
     out = address(outputs);
     saved = saving == null ? 0 : address(saving);
     block = (long) keyDim * valueDim <= SMALL_STATE ? SHORT_BLOCK : LONG_BLOCK;
+    slotAddresses = 0;
   }
 
   void setGradients(Inputs grads) {
@@ -75,6 +85,18 @@ final class DeltaRuleCall {
     dg = address(grads.g());
     dBeta = address(grads.beta());
     block = LONG_BLOCK;
+  }
+
+  /** States of the sequences lie in these slots of a pool [slots, H·K·V], a row each. */
+  void setSlots(Tensor slots, Tensor pool, int batch) {
+    slotAddresses = slots.hostAddress();
+    state = NativeMemory.address(pool.segment(), pool.segment().byteSize());
+    slotBytes = 4 * pool.rowStride();
+    for (int b = 0; b < batch; b++) {
+      if (slots.getInt(b) < 0 || slots.getInt(b) >= pool.dim(0)) {
+        throw new IllegalArgumentException("slot " + slots.getInt(b) + " of " + pool);
+      }
+    }
   }
 
   private static long address(Tensor t) {
@@ -87,7 +109,12 @@ final class DeltaRuleCall {
   }
 
   long state(int index) {
-    return state + 4L * index * keyDim * valueDim;
+    long head = 4L * keyDim * valueDim;
+    if (slotAddresses == 0) {
+      return state + index * head;
+    }
+    int slot = ALL.get(JAVA_INT_UNALIGNED, slotAddresses + 4L * (index / heads));
+    return state + slot * slotBytes + index % heads * head;
   }
 
   /** Rows of a state, whole tiles of 4. */

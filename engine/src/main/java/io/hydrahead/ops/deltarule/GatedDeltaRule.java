@@ -15,7 +15,17 @@ public interface GatedDeltaRule {
 
   record Shape(int batch, int tokens, int heads, int keyDim, int valueDim) {}
 
-  record Inputs(Tensor q, Tensor k, Tensor v, Tensor g, Tensor beta) {}
+  record Inputs(Tensor q, Tensor k, Tensor v, Tensor g, Tensor beta) {
+    /** Those of rows {@code from} …, where all are matrices with a row a token. */
+    public Inputs rows(long from, long count) {
+      return new Inputs(
+          q.rows(from, count),
+          k.rows(from, count),
+          v.rows(from, count),
+          g.rows(from, count),
+          beta.rows(from, count));
+    }
+  }
 
   /**
    * What the backward pass needs besides the inputs; backends lay it out as they like, in {@link
@@ -43,4 +53,19 @@ public interface GatedDeltaRule {
    * One token a sequence (T = 1), in place on {@code state}: the decode step. Allocates nothing.
    */
   void step(Shape s, Inputs in, Tensor state, Tensor out);
+
+  /**
+   * {@link #step} of sequences whose states lie in slots of a pool, in any order.
+   *
+   * @param slots of each sequence, [B] I32 in the operations' memory; no two alike, but for
+   *     sequences whose outputs nobody reads
+   * @param states [slots, H·K·V] float32, possibly columns of a wider pool
+   */
+  default void step(Shape s, Inputs in, Tensor slots, Tensor states, Tensor out) {
+    Shape one = new Shape(1, 1, s.heads(), s.keyDim(), s.valueDim());
+    for (int b = 0; b < s.batch(); b++) {
+      Tensor state = states.rows(slots.getInt(b), 1).view(1, s.heads(), s.keyDim(), s.valueDim());
+      step(one, in.rows(b, 1), state, out.rows(b, 1));
+    }
+  }
 }

@@ -78,6 +78,21 @@ final class VectorGatedDeltaRule implements GatedDeltaRule {
       throw new IllegalArgumentException("a step takes one token, not " + s.tokens());
     }
     call.set(s, in, 0, state, out, null);
+    step(s);
+    keep(in, state, out, null);
+  }
+
+  @Override
+  public void step(Shape s, Inputs in, Tensor slots, Tensor states, Tensor out) {
+    DeltaRuleShape.checkRows(s, in, out);
+    DeltaRuleShape.checkSlots(s, slots, states);
+    call.set(s, in, 0, null, out, null);
+    call.setSlots(slots, states, s.batch());
+    step(s);
+    keep(in, states, out, slots);
+  }
+
+  private void step(Shape s) {
     int tasks = s.batch() * s.heads();
     if ((long) tasks * s.keyDim() * s.valueDim() <= SMALL_STATE) {
       for (int i = 0; i < tasks; i++) {
@@ -86,7 +101,6 @@ final class VectorGatedDeltaRule implements GatedDeltaRule {
     } else {
       pool.run(tasks, step);
     }
-    keep(in, state, out, null);
   }
 
   /** Native memory on an automatic arena must outlive the work on its address. */

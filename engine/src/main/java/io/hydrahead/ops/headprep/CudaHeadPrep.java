@@ -7,6 +7,7 @@ import io.hydrahead.cuda.CudaRows;
 import io.hydrahead.cuda.LaunchArguments;
 import io.hydrahead.ops.CudaScratch;
 import io.hydrahead.ops.CudaVariants;
+import io.hydrahead.ops.TensorChecks;
 import io.hydrahead.tensor.DType;
 import io.hydrahead.tensor.Tensor;
 
@@ -140,6 +141,7 @@ public final class CudaHeadPrep implements HeadPrep {
         .begin()
         .integer(tokens)
         .pointer(position)
+        .integer(TensorChecks.eachHasPosition(position, tokens) ? 1 : 0)
         .wide(Double.doubleToRawLongBits(base))
         .pointer(scale)
         .launch(Math.ceilDiv(tokens, BLOCK), BLOCK, 0);

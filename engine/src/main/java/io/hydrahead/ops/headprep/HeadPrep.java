@@ -1,5 +1,6 @@
 package io.hydrahead.ops.headprep;
 
+import io.hydrahead.ops.TensorChecks;
 import io.hydrahead.tensor.Tensor;
 
 /**
@@ -38,14 +39,16 @@ public interface HeadPrep {
    * Fills s_t = log_a(p + a) at the 1-based positions p = position + t + 1 of the rows t (HypeNet,
    * arXiv:2601.22156).
    *
-   * @param position of the first row, [1] I32 in the operations' memory
+   * @param position of the first row, [1] I32 in the operations' memory, or of every row, [T]
    * @param base a
    * @param scale [T] float32
    */
   default void lengthScale(Tensor position, double base, Tensor scale) {
+    boolean each = TensorChecks.eachHasPosition(position, scale.size());
     int start = position.getInt(0);
     for (int t = 0; t < scale.size(); t++) {
-      scale.set(t, (float) (Math.log(start + t + 1 + base) / Math.log(base)));
+      int p = each ? position.getInt(t) : start + t;
+      scale.set(t, (float) (Math.log(p + 1 + base) / Math.log(base)));
     }
   }
 

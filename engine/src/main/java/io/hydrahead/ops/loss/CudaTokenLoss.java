@@ -21,6 +21,7 @@ public final class CudaTokenLoss implements TokenLoss {
       LaunchArguments crossEntropy, LaunchArguments distillation, LaunchArguments sum) {}
 
   private final CudaVariants<Sites> variants;
+  private final CudaVariants<LaunchArguments> best;
   private final CudaScratch scratch;
 
   public CudaTokenLoss(CudaDevice device, CudaScratch scratch) {
@@ -35,7 +36,26 @@ public final class CudaTokenLoss implements TokenLoss {
                     m.kernel("cross_entropy").arguments(),
                     m.kernel("distillation").arguments(),
                     m.kernel("loss_sum").arguments()));
+    best =
+        new CudaVariants<>(
+            device,
+            CudaTokenLoss.class,
+            "best.cu",
+            null,
+            m -> m.kernel("best_of_rows").arguments());
     this.scratch = scratch;
+  }
+
+  @Override
+  public void best(Tensor logits, Tensor ids) {
+    int v = logits.size(-1);
+    TensorChecks.integers("ids", ids, logits.dim(0));
+    best.get(0, logits.dtype(), false)
+        .begin()
+        .integer(v)
+        .rows(logits, v)
+        .pointer(ids)
+        .launch(logits.size(0), 1024, 0);
   }
 
   private Sites sites(int v, Tensor logits, boolean aligned) {

@@ -51,4 +51,21 @@ public interface TokenLoss {
     crossEntropy(student, targets, weights, crossEntropyScale, dStudent, crossEntropySum);
     kl(teacher, student, weights, klScale, dStudent, klSum);
   }
+
+  /** The id of the largest of each row of logits [n, V], of equals the smallest: ids [n] I32. */
+  default void best(Tensor logits, Tensor ids) {
+    int v = logits.size(1);
+    for (int r = 0; r < logits.dim(0); r++) {
+      int best = 0;
+      float most = Float.NEGATIVE_INFINITY;
+      for (int i = 0; i < v; i++) {
+        float x = logits.get((long) r * v + i);
+        if (x > most) {
+          most = x;
+          best = i;
+        }
+      }
+      ids.setInt(r, best);
+    }
+  }
 }

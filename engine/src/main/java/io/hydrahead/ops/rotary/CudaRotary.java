@@ -6,6 +6,7 @@ import io.hydrahead.cuda.CudaDevice;
 import io.hydrahead.cuda.CudaRows;
 import io.hydrahead.cuda.LaunchArguments;
 import io.hydrahead.ops.CudaVariants;
+import io.hydrahead.ops.TensorChecks;
 import io.hydrahead.ops.headprep.HeadPrep;
 import io.hydrahead.tensor.DType;
 import io.hydrahead.tensor.Tensor;
@@ -63,6 +64,7 @@ public final class CudaRotary implements Rotary {
         .integer(half == 0 ? 0 : size / half)
         .integer(half)
         .pointer(position)
+        .integer(TensorChecks.eachHasPosition(position, half == 0 ? 0 : size / half) ? 1 : 0)
         .pointer(frequencies)
         .wide(Double.doubleToRawLongBits(scaling))
         .pointer(cos)

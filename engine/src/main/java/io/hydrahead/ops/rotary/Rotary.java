@@ -1,5 +1,6 @@
 package io.hydrahead.ops.rotary;
 
+import io.hydrahead.ops.TensorChecks;
 import io.hydrahead.tensor.Tensor;
 
 /**
@@ -18,20 +19,22 @@ public interface Rotary {
 
   /**
    * Fills the tables of T positions from float64 angles: cos(p · f_i) and sin(p · f_i), each times
-   * {@code scaling}, at p = position + t. Allocates nothing.
+   * {@code scaling}, at p = position + t, or at a position of each row's own. Allocates nothing.
    *
-   * @param position of the first row, [1] I32 in the operations' memory
+   * @param position of the first row, [1] I32 in the operations' memory, or of every row, [T]
    * @param frequencies f_i, [d/2] F64
    * @param cos [T, d/2] float32
    * @param sin [T, d/2] float32
    */
   default void angles(Tensor position, Tensor frequencies, double scaling, Tensor cos, Tensor sin) {
     int half = Math.toIntExact(frequencies.size());
-    int start = position.getInt(0);
     int tokens = (int) (cos.size() / half);
+    boolean each = TensorChecks.eachHasPosition(position, tokens);
+    int start = position.getInt(0);
     for (int t = 0; t < tokens; t++) {
+      int p = each ? position.getInt(t) : start + t;
       for (int i = 0; i < half; i++) {
-        double angle = (start + t) * frequencies.getDouble(i);
+        double angle = p * frequencies.getDouble(i);
         cos.set((long) t * half + i, (float) (Math.cos(angle) * scaling));
         sin.set((long) t * half + i, (float) (Math.sin(angle) * scaling));
       }

@@ -7,7 +7,10 @@
 // so that warps never wait for each other. Partial results are added in a fixed order, by the last block of a
 // group to finish: no second launch, the same bits in every run. (Flash-decoding: Dao, Haziza, Massa, Sizov 2023.)
 //
-// The position is read from device memory: one captured launch serves every step of a sequence.
+// The position is read from device memory: one captured launch serves every step of a sequence. With -DPAGED=1 every
+// sequence has a position of its own, and its keys and values lie in blocks of a pool that its row of a table names.
+// nvrtc: -DBF16=1 -DHEAD_DIM=128 -DPAGED=1
+// nvrtc: -DBF16=0 -DHEAD_DIM=16 -DROWS=2 -DPAGED=1
 // nvrtc: -DBF16=1 -DHEAD_DIM=32
 // nvrtc: -DBF16=1 -DHEAD_DIM=128
 // nvrtc: -DBF16=0 -DHEAD_DIM=20 -DROWS=4
@@ -28,6 +31,9 @@ using namespace hopper;
 #ifndef ROWS
 #define ROWS 16
 #endif
+#ifndef PAGED
+#define PAGED 0
+#endif
 #define MAX_HEADS 128
 
 constexpr int DIM = HEAD_DIM;
@@ -45,6 +51,11 @@ constexpr int MOST_SPLITS = 256;
 constexpr int KEYS = D >= 128 ? 16 : D >= 64 ? 32 : 64;
 #else
 constexpr int KEYS = D > 128 ? 8 : D > 64 ? 16 : 32;
+#endif
+#if PAGED
+// Tokens a block of the pool: no tile crosses a border.
+constexpr int PAGE = 64;
+static_assert(PAGE % KEYS == 0, "tiles divide blocks");
 #endif
 #define NO_SCORE __int_as_float(0xff800000) // -infinity
 
@@ -216,20 +227,37 @@ extern "C" __global__ void __launch_bounds__(THREADS, 1)
   g.first = groups.first[blockIdx.y];
   g.heads = groups.first[blockIdx.y + 1] - g.first;
   g.rows = g.heads * a.queries;
+#if PAGED
+  int position = a.position[batch];
+#else
   int position = a.offset + (a.position == nullptr ? 0 : *a.position);
+#endif
   int keys = position + a.queries;
   int tiles = (keys + KEYS - 1) / KEYS;
   int from = (int)((long long)tiles * split / splits), to = (int)((long long)tiles * (split + 1) / splits);
+#if PAGED
+  const int *table = a.table + batch * a.tableStride;
+  const elem *k = a.k.at + g.kv * a.k.headStride;
+  const elem *v = a.v.at + g.kv * a.v.headStride;
+#else
   const elem *k = a.k.at + batch * a.k.batchStride + g.kv * a.k.headStride;
   const elem *v = a.v.at + batch * a.v.batchStride + g.kv * a.v.headStride;
+#endif
   elem *mine = (elem *)(shared + warp * WARP_BYTES);
   float scale2 = a.scale * LOG2E;
 
   auto fetch = [&](int tile, int stage) {
     if (tile < to) {
       elem *at = mine + stage * 2 * TILE;
+#if PAGED
+      int first = tile * KEYS;
+      long long block = table[first / PAGE], token = first % PAGE;
+      loadTile(at, k + block * a.k.batchStride + token * a.k.tokenStride, a.k.tokenStride, 0, keys - first, lane);
+      loadTile(at + TILE, v + block * a.v.batchStride + token * a.v.tokenStride, a.v.tokenStride, 0, keys - first, lane);
+#else
       loadTile(at, k, a.k.tokenStride, tile * KEYS, keys, lane);
       loadTile(at + TILE, v, a.v.tokenStride, tile * KEYS, keys, lane);
+#endif
     }
     cpAsyncCommit();
   };

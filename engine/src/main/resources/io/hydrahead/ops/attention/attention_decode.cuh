@@ -19,7 +19,7 @@ struct Arguments {
   float *partial;      // [batch · groups, splits, ROWS, D]
   float *partialLse;   // [batch · groups, splits, ROWS], base 2
   unsigned *finished;  // [batch · groups, 2] zeros, which stay zeros
-  const int *position; // added to offset, or null; of all sequences
+  const int *position; // added to offset, or null; of all sequences, or paged: of each
   long long queryStride;
   long long outStride;
   int offset;          // absolute position of the first query
@@ -27,6 +27,10 @@ struct Arguments {
   int heads;
   int groups;
   float scale;
+#if PAGED
+  const int *table;      // [batch, ≥ blocks], rows tableStride apart; batchStride of k and v is then a block's
+  long long tableStride;
+#endif
 };
 
 /** The rows of a group, their query and output rows. */

@@ -117,6 +117,35 @@ extern "C" __global__ void __launch_bounds__(BLOCK)
   }
 }
 
+// One token of each sequence, whose state is slot slots[b] of `states`, slots slot_stride floats apart;
+// the state moves on. One thread a channel of a sequence.
+extern "C" __global__ void __launch_bounds__(BLOCK)
+    short_conv_step(int batch, int channels, const elem* x, long long x_stride, const param* w,
+                    const int* slots, float* states, long long slot_stride, elem* y,
+                    long long y_stride) {
+  int i = blockIdx.x * BLOCK + threadIdx.x;
+  if (i >= batch * channels) {
+    return;
+  }
+  int b = i / channels;
+  int c = i - b * channels;
+  float* line = states + slots[b] * slot_stride + c;
+  float sum = 0;
+  for (int j = 0; j < K - 1; j++) {
+    float earlier = line[(long long)j * channels];
+    sum = j == 0 ? to_float(w[c * K]) * earlier : fmaf(to_float(w[c * K + j]), earlier, sum);
+    if (j > 0) {
+      line[(long long)(j - 1) * channels] = earlier;
+    }
+  }
+  float last = to_float(x[b * x_stride + c]);
+  sum = fmaf(to_float(w[c * K + K - 1]), last, sum);
+  assign(y[b * y_stride + c], sum);
+  if (K > 1) {
+    line[(long long)(K - 2) * channels] = last;
+  }
+}
+
 // dx_t = sum over j of w[j] dy_{t+K-1-j}; the part of dw[c, j] = sum of x_t dy_{t+K-1-j} over the runs
 // of blockIdx.y goes to partials[blockIdx.y][channels, K].
 extern "C" __global__ void __launch_bounds__(BLOCK)

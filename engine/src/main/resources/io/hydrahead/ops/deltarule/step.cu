@@ -13,18 +13,21 @@ constexpr int K = KEY_DIM;
 constexpr int V = VALUE_DIM;
 constexpr int THREADS = 128;
 
-// Grid [V / VALUE_COLUMNS, H, B]; q, k, v, out: one row a sequence, with row strides; state [B, H, K, V].
+// Grid [V / VALUE_COLUMNS, H, B]; q, k, v, out: one row a sequence, with row strides. The states [H, K, V] of a sequence
+// lie in slot slots[b] of `state`, or in slot b without slots; slots are slotStride floats apart.
 extern "C" __global__ void __launch_bounds__(THREADS)
     gdn_step(const elem* q, long long qStride, const elem* k, long long kStride, const elem* v,
              long long vStride, const float* g, long long gStride, const float* beta,
-             long long betaStride, float* state, elem* out, long long outStride, int heads) {
+             long long betaStride, float* state, elem* out, long long outStride,
+             const int* slots, long long slotStride) {
   using Step = DeltaStep<K, V, VALUE_COLUMNS, THREADS>;
   __shared__ float qk[2][K];
   __shared__ typename Step::Shared shared;
   int head = blockIdx.y;
   int sequence = blockIdx.z;
   int first = blockIdx.x * VALUE_COLUMNS;
-  state += ((long long)sequence * heads + head) * K * V + first;
+  int slot = slots == nullptr ? sequence : slots[sequence];
+  state += slot * slotStride + (long long)head * K * V + first;
   Step step;
   step.load(state);
   q += sequence * qStride + head * K;

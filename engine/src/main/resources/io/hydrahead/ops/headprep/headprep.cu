@@ -363,13 +363,13 @@ extern "C" __global__ void __launch_bounds__(BLOCK)
 }
 
 // cos(p f_i) and sin(p f_i), each times `scaling`, at the positions p = *position + t of `tokens`
-// rows, from float64 angles.
+// rows, or with `each` p = position[t], from float64 angles.
 extern "C" __global__ void __launch_bounds__(BLOCK)
-    rotary_angles(int tokens, int half, const int* position, const double* frequencies,
+    rotary_angles(int tokens, int half, const int* position, int each, const double* frequencies,
                   double scaling, float* cos_table, float* sin_table) {
   for (int i = blockIdx.x * BLOCK + threadIdx.x; i < tokens * half; i += gridDim.x * BLOCK) {
     int t = i / half;
-    double angle = (double)(*position + t) * frequencies[i - t * half];
+    double angle = (double)(each ? position[t] : *position + t) * frequencies[i - t * half];
     double sine;
     double cosine;
     sincos(angle, &sine, &cosine);
@@ -378,10 +378,11 @@ extern "C" __global__ void __launch_bounds__(BLOCK)
   }
 }
 
-// log_a(p + a) at the 1-based positions p = *position + t + 1 (HypeNet, arXiv:2601.22156).
+// log_a(p + a) at the 1-based positions p = *position + t + 1, or position[t] + 1 (HypeNet, arXiv:2601.22156).
 extern "C" __global__ void __launch_bounds__(BLOCK)
-    length_scale(int tokens, const int* position, double base, float* scale) {
+    length_scale(int tokens, const int* position, int each, double base, float* scale) {
   for (int t = blockIdx.x * BLOCK + threadIdx.x; t < tokens; t += gridDim.x * BLOCK) {
-    scale[t] = (float)(log((double)(*position + t + 1) + base) / log(base));
+    int p = each ? position[t] : *position + t;
+    scale[t] = (float)(log((double)(p + 1) + base) / log(base));
   }
 }

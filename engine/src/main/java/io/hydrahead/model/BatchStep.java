@@ -1,0 +1,440 @@
+package io.hydrahead.model;
+
+import io.hydrahead.ops.Ops;
+import io.hydrahead.ops.Replay;
+import io.hydrahead.tensor.DType;
+import io.hydrahead.tensor.Tensor;
+import io.hydrahead.tensor.Workspace;
+import java.lang.foreign.Arena;
+import java.util.Arrays;
+import java.util.LinkedHashMap;
+import java.util.List;
+import java.util.Map;
+
+/**
+ * One step of several sequences at once: a token of each of up to N, and at the same time a piece
+ * of one other's prompt. Norms, products and MLPs go over all rows together, heads over each
+ * sequence's own past in a {@link CachePool}.
+ *
+ * <p>Rows 0 … p − 1 are the piece's, rows p … p + n − 1 one of each decoding sequence. On a device,
+ * n is rounded up to one of few numbers, by rows of nobody, and a step without a piece is recorded
+ * once and replayed. D width, V vocabulary. Used by one thread.
+ */
+public final class BatchStep implements AutoCloseable {
+  /** Passes that are kept, each for a number of rows of either kind. */
+  private static final int MOST_PASSES = 48;
+
+  private static final int STATES_OF_NOBODY = 0;
+
+  /**
+   * How large a step can be.
+   *
+   * @param sequences most that decode
+   * @param context most tokens of a sequence
+   * @param piece most tokens of a piece of a prompt
+   */
+  public record Limits(int sequences, int context, int piece) {
+    public Limits {
+      if (sequences < 1 || context < 1 || piece < 1) {
+        throw new IllegalArgumentException("a step needs room for something");
+      }
+    }
+  }
+
+  /** Sees logits [n, V], in the host's memory, of the piece's tokens {@code from} …. */
+  @FunctionalInterface
+  public interface PieceLogits {
+    void accept(int from, Tensor logits);
+  }
+
+  private record Size(int piece, int decodes) {}
+
+  private final HybridTransformer model;
+  private final Limits limits;
+  private final Workspace memory;
+  private final Buffers.Overlay buffers;
+  private final PooledLayer[] pooled;
+  private final LayerCache[] caches;
+  private final Tensor frequencies;
+  private final boolean host;
+
+  /** Ids, positions and places of all rows, then slots of those that decode. */
+  private final Tensor control;
+
+  private final int[] controlValues;
+
+  /** [N, most] and, of the piece, [1, most]. */
+  private final Tensor tables;
+
+  private final Tensor pieceTable;
+
+  /** What stands in the rows of {@link #tables}, and last in {@link #pieceTable}. */
+  private final int[][] known;
+
+  private final Map<Size, Pass> passes =
+      new LinkedHashMap<>(16, 0.75f, true) {
+        @Override
+        protected boolean removeEldestEntry(Map.Entry<Size, Pass> eldest) {
+          if (size() > MOST_PASSES) {
+            eldest.getValue().replay.close();
+            return true;
+          }
+          return false;
+        }
+      };
+
+  private final Sampler greedy = new Sampler(Sampler.Settings.GREEDY);
+  private final Tensor hostRow;
+  private final Tensor hostBest;
+  private boolean bestKnown;
+  private Pass last;
+
+  /** The whole model at fixed numbers of rows. */
+  private final class Pass {
+    final int piece;
+    final int decodes;
+
+    /** First row whose logits are wanted: the piece's last. */
+    final int head;
+
+    final PassSpec spec;
+    final Position at;
+    final Tensor ids;
+    final BatchRows rows;
+    final Tensor x;
+    final LayerPass[] layers;
+
+    /** The last layer's second half for the rows from {@link #head} on. */
+    final LayerPass tail;
+
+    final Tensor hidden;
+    final Tensor normed;
+    final Tensor logits;
+    final Tensor best;
+    final Replay replay;
+    final int[] hostPositions;
+    final int[] hostSlots;
+
+    Pass(Size size) {
+      ModelConfig c = model.config();
+      piece = size.piece;
+      decodes = size.decodes;
+      int n = piece + decodes;
+      head = Math.max(0, piece - 1);
+      spec = PassSpec.cached(model, n, limits.context);
+      buffers.restart();
+      ids = control.rows(0, n);
+      hostPositions = new int[decodes];
+      hostSlots = new int[decodes];
+      rows =
+          new BatchRows(
+              piece,
+              decodes,
+              0,
+              0,
+              pieceTable,
+              control.rows(2L * n, n),
+              control.rows(n + (long) piece, decodes),
+              control.rows(3L * n, decodes),
+              tables.rows(0, decodes),
+              hostPositions,
+              hostSlots);
+      at = new Position(spec, buffers, frequencies, control.rows(n, n));
+      x = buffers.elements(n, c.hiddenSize());
+      int turns = buffers.mark();
+      layers = new LayerPass[c.layers()];
+      for (int l = 0; l < layers.length; l++) {
+        buffers.restart(turns);
+        layers[l] = new LayerPass(spec, l, buffers, buffers);
+      }
+      int heads = n - head;
+      int l = layers.length - 1;
+      PassSpec few = PassSpec.cached(model, heads, limits.context);
+      tail = heads == n ? layers[l] : new LayerPass(few, l, buffers, buffers);
+      hidden = buffers.elements(heads, c.hiddenSize());
+      normed = buffers.elements(heads, c.hiddenSize());
+      logits = buffers.f32(heads, c.vocabSize());
+      best = buffers.allocate(DType.I32, heads);
+      replay = new Replay(model.ops().graphs(), this::work);
+    }
+
+    /** All layers but the last one's second half, with the places of a piece. */
+    void read(BatchRows now) {
+      for (PooledLayer layer : pooled) {
+        layer.rows(now);
+      }
+      at.update();
+      spec.ops().embedding().forward(ids, model.embedding(), x);
+      int l = 0;
+      for (; l < layers.length - 1; l++) {
+        layers[l].forward(x, before(l), model.weights(l), at, caches[l], HeadTap.NONE);
+      }
+      layers[l].mix(x, before(l), model.weights(l), at, caches[l], HeadTap.NONE);
+    }
+
+    private LayerPass before(int l) {
+      return l == 0 ? null : layers[l - 1];
+    }
+
+    /** Logits of the rows from {@link #head} on. */
+    void head() {
+      int l = layers.length - 1;
+      int n = piece + decodes - head;
+      Tensor mixed = layers[l].mixerOutput.rows(head, n);
+      tail.finish(x.rows(head, n), mixed, model.weights(l));
+      tail.next(hidden, model.finalNorm(), normed, null);
+      model.ops().linear().forward(normed, model.lmHead(), logits, false);
+      if (!host) {
+        model.ops().loss().best(logits, best);
+      }
+    }
+
+    /** A step without a piece: nothing of it depends on what the host knows. */
+    private void work() {
+      read(rows);
+      head();
+    }
+  }
+
+  /** Takes the memory for the largest step; sequences must belong to {@code pool}. */
+  public BatchStep(CachePool pool, Limits limits) {
+    this.model = pool.model();
+    this.limits = limits;
+    Ops ops = model.ops();
+    host = ops.memory().host();
+    memory = new Workspace(ops.memory());
+    buffers = new Buffers.Overlay(memory, ops.activations());
+    int decodes = rounded(limits.sequences);
+    int most = SequenceCache.blocksOf(limits.context);
+    tables = memory.allocate(DType.I32, decodes, most);
+    pieceTable = memory.allocate(DType.I32, 1, most);
+    tables.fill(0f);
+    pieceTable.fill(0f);
+    known = new int[decodes + 1][0];
+    pooled = pool.layers(pieceTable);
+    caches = Arrays.stream(pooled).map(LayerCache::new).toArray(LayerCache[]::new);
+    frequencies = Position.frequencies(model.config(), memory);
+    controlValues = new int[3 * (limits.piece + decodes) + decodes];
+    control = memory.allocate(DType.I32, controlValues.length);
+    hostRow = Tensor.allocate(Arena.ofAuto(), model.config().vocabSize());
+    hostBest = Tensor.allocate(Arena.ofAuto(), DType.I32, decodes + 1);
+    pass(new Size(limits.piece, decodes));
+  }
+
+  /** Few different numbers of rows on a device, which records a step for each. */
+  private int rounded(int decodes) {
+    if (host || decodes < 2) {
+      return decodes;
+    }
+    int step = Math.max(2, Integer.highestOneBit(decodes) / 2);
+    return Math.ceilDiv(decodes, step) * step;
+  }
+
+  private Pass pass(Size size) {
+    Pass p = passes.get(size);
+    if (p == null) {
+      p = new Pass(size);
+      passes.put(size, p);
+    }
+    return p;
+  }
+
+  /** Bytes of buffers. */
+  public long bytes() {
+    return memory.bytes();
+  }
+
+  /** What a step can hold. */
+  public Limits limits() {
+    return limits;
+  }
+
+  /**
+   * One step. Every sequence must have {@linkplain SequenceCache#reserve blocks} for what it reads;
+   * all positions move on.
+   *
+   * @param reading whose prompt's {@code piece} is read; null for none
+   * @param piece ids, none without {@code reading}
+   * @param decoding sequences that read one token each, none of them {@code reading}
+   * @param next the token of each
+   * @param sink sees the logits of all of the piece's tokens; or null
+   * @throws io.hydrahead.tensor.InputException if an id is outside the vocabulary
+   */
+  public void run(
+      SequenceCache reading,
+      int[] piece,
+      List<SequenceCache> decoding,
+      int[] next,
+      PieceLogits sink) {
+    requireRoom(reading, piece, decoding, next);
+    model.requireIds(piece, 0, piece.length);
+    model.requireIds(next, 0, next.length);
+    Pass p = pass(new Size(piece.length, rounded(decoding.size())));
+    last = p;
+    bestKnown = false;
+    sendControl(p, reading, piece, decoding, next);
+    for (int i = 0; i < decoding.size(); i++) {
+      sendTable(tables, i, i, decoding.get(i));
+    }
+    if (reading == null) {
+      if (host || model.ops().deterministic()) {
+        p.work();
+      } else {
+        p.replay.run();
+      }
+    } else {
+      sendTable(pieceTable, 0, known.length - 1, reading);
+      p.read(withPiece(p.rows, reading));
+      p.head();
+      if (sink != null) {
+        allLogits(p, sink);
+      }
+      reading.advance(piece.length);
+    }
+    decoding.forEach(s -> s.advance(1));
+  }
+
+  private void requireRoom(
+      SequenceCache reading, int[] piece, List<SequenceCache> decoding, int[] next) {
+    int n = decoding.size();
+    boolean fits = n <= limits.sequences && n == next.length && piece.length <= limits.piece;
+    fits &= reading == null == (piece.length == 0) && n + piece.length > 0;
+    if (!fits || decoding.contains(reading)) {
+      throw new IllegalArgumentException(
+          n + " sequences and a piece of " + piece.length + " tokens are no step of " + limits);
+    }
+    for (SequenceCache s : decoding) {
+      requireBlocks(s, 1);
+    }
+    if (reading != null) {
+      requireBlocks(reading, piece.length);
+    }
+  }
+
+  private void requireBlocks(SequenceCache s, int tokens) {
+    int end = s.position() + tokens;
+    if (end > limits.context || SequenceCache.blocksOf(end) > s.blocks()) {
+      throw new IllegalArgumentException(
+          s.blocks() + " blocks of a context of " + limits.context + " do not hold " + end);
+    }
+  }
+
+  private static BatchRows withPiece(BatchRows r, SequenceCache reading) {
+    return new BatchRows(
+        r.piece(),
+        r.decodes(),
+        reading.position(),
+        reading.slot(),
+        r.pieceTable(),
+        r.places(),
+        r.positions(),
+        r.slots(),
+        r.tables(),
+        r.hostPositions(),
+        r.hostSlots());
+  }
+
+  private void sendControl(
+      Pass p, SequenceCache reading, int[] piece, List<SequenceCache> decoding, int[] next) {
+    int n = p.piece + p.decodes;
+    int[] v = controlValues;
+    for (int r = 0; r < p.piece; r++) {
+      int at = reading.position() + r;
+      v[r] = piece[r];
+      v[n + r] = at;
+      v[2 * n + r] = reading.place(at);
+    }
+    for (int i = 0; i < p.decodes; i++) {
+      SequenceCache s = i < decoding.size() ? decoding.get(i) : null;
+      int r = p.piece + i;
+      v[r] = s == null ? 0 : next[i];
+      v[n + r] = s == null ? 0 : s.position();
+      v[2 * n + r] = s == null ? 0 : s.place(s.position());
+      v[3 * n + i] = s == null ? STATES_OF_NOBODY : s.slot();
+      p.hostPositions[i] = v[n + r];
+      p.hostSlots[i] = v[3 * n + i];
+    }
+    control.copyFrom(v, 0, 3 * n + p.decodes);
+  }
+
+  /** Sends what of a sequence's table differs from what stands in row {@code row}. */
+  private void sendTable(Tensor table, int row, int index, SequenceCache s) {
+    int[] there = known[index];
+    int count = s.blocks();
+    int from = Arrays.mismatch(there, 0, there.length, s.table(), 0, count);
+    if (from < 0 || from >= count) {
+      return;
+    }
+    table
+        .rows(row, 1)
+        .view(table.dim(1))
+        .rows(from, count - from)
+        .copyFrom(s.table(), from, count - from);
+    known[index] = Arrays.copyOf(s.table(), count);
+  }
+
+  private void allLogits(Pass p, PieceLogits sink) {
+    ModelConfig c = model.config();
+    int l = p.layers.length - 1;
+    LayerPass pass = p.layers[l];
+    // The head has already summed up its own rows; sums are assigned, so that again is no harm.
+    pass.finish(p.x, pass.mixerOutput, model.weights(l));
+    try (Workspace w = new Workspace(memory.memory())) {
+      int n = p.piece + p.decodes;
+      DType type = model.ops().activations();
+      Tensor y = w.allocate(type, n, c.hiddenSize());
+      Tensor normed = w.allocate(type, n, c.hiddenSize());
+      pass.next(y, model.finalNorm(), normed, null);
+      int step = Math.clamp((1 << 22) / c.vocabSize(), 1, p.piece);
+      Tensor out = w.f32(step, c.vocabSize());
+      for (int r = 0; r < p.piece; r += step) {
+        int count = Math.min(step, p.piece - r);
+        Tensor some = out.rows(0, count);
+        model.ops().linear().forward(normed.rows(r, count), model.lmHead(), some, false);
+        sink.accept(r, some.onHost());
+      }
+    }
+  }
+
+  /** Row of the logits of the last step: −1 for the piece, else a place in the list. */
+  private int headRow(int sequence) {
+    if (last == null || sequence < 0 && last.piece == 0 || sequence >= last.decodes) {
+      throw new IllegalArgumentException("the last step had no sequence " + sequence);
+    }
+    return sequence < 0 ? 0 : sequence + (last.piece > 0 ? 1 : 0);
+  }
+
+  /**
+   * Logits [V] in the host's memory, valid until the next call or step.
+   *
+   * @param sequence place in the last step's list of decoding sequences, or −1 for its piece's last
+   *     token
+   */
+  public Tensor logits(int sequence) {
+    Tensor row = last.logits.rows(headRow(sequence), 1).view(hostRow.size());
+    if (host) {
+      return row;
+    }
+    hostRow.copyFrom(row);
+    return hostRow;
+  }
+
+  /** The most likely next id, of equals the smallest; see {@link #logits}. */
+  public int best(int sequence) {
+    int row = headRow(sequence);
+    if (host) {
+      return greedy.next(logits(sequence));
+    }
+    if (!bestKnown) {
+      hostBest.rows(0, last.best.size()).copyFrom(last.best);
+      bestKnown = true;
+    }
+    return hostBest.getInt(row);
+  }
+
+  @Override
+  public void close() {
+    passes.values().forEach(p -> p.replay.close());
+    memory.close();
+  }
+}

@@ -1,0 +1,459 @@
+package io.hydrahead.serve;
+
+import io.hydrahead.model.BatchStep;
+import io.hydrahead.model.CachePool;
+import io.hydrahead.model.HybridTransformer;
+import io.hydrahead.model.SequenceCache;
+import io.hydrahead.tensor.InputException;
+import io.hydrahead.tensor.Tensor;
+import java.util.ArrayList;
+import java.util.Arrays;
+import java.util.List;
+import java.util.Optional;
+
+/**
+ * Several texts on one model at once. A step decodes a token of each of some of them and reads a
+ * piece of the prompt of another; prompts that begin alike are read once.
+ *
+ * <p>A text is admitted only if there is room for all that it may become, so that none ever has to
+ * wait in the middle. Used by one thread.
+ */
+public final class BatchEngine implements AutoCloseable {
+  private final HybridTransformer model;
+  private final Options options;
+  private final CachePool pool;
+  private final BatchStep steps;
+  private final PrefixCache prefixes;
+  private final boolean recurrent;
+  private final boolean deterministic;
+  private final List<BatchSequence> open = new ArrayList<>();
+
+  /** Blocks that open texts may still take. */
+  private int reserved;
+
+  private long step;
+
+  /**
+   * How much of what.
+   *
+   * @param maxSequences most texts at a time
+   * @param maxContext most tokens of a text, prompt and reply
+   * @param piece most tokens of a prompt that a step reads, a multiple of {@link CachePool#BLOCK}
+   * @param pools memory of all texts and of the prefix cache
+   * @param prefixCache whether prompts that begin alike are read once
+   * @param snapshotEvery tokens from one snapshot of recurrent states to the next in a long prompt,
+   *     a multiple of {@code piece}
+   */
+  public record Options(
+      int maxSequences,
+      int maxContext,
+      int piece,
+      CachePool.Size pools,
+      boolean prefixCache,
+      int snapshotEvery) {
+    private static final int HOST_PIECE = 512;
+    private static final int DEVICE_PIECE = 2048;
+    private static final int EVERY = 4096;
+
+    /** Of what is free on a device: the rest is for the buffers of a step. */
+    private static final double SHARE = 0.8;
+
+    /** Most bytes of all keys and values in the host's memory, unless one text takes more. */
+    private static final long HOST_BYTES = 4L << 30;
+
+    public Options {
+      boolean onGrid = piece > 0 && piece % CachePool.BLOCK == 0;
+      if (maxSequences < 1 || maxContext < 1 || !onGrid || snapshotEvery % piece != 0) {
+        throw new InputException(
+            "%d sequences of %d tokens, pieces of %d and a snapshot every %d: the last two must be multiples of %d and of the piece"
+                .formatted(maxSequences, maxContext, piece, snapshotEvery, CachePool.BLOCK));
+      }
+    }
+
+    /**
+     * Room for {@code maxSequences} texts of {@code maxContext} tokens, or as many blocks as a
+     * device has memory for, or as fit into 4 GiB of the host's; and for snapshots of states.
+     *
+     * @throws InputException if not even one text of {@code maxContext} fits
+     */
+    public static Options of(HybridTransformer model, int maxSequences, int maxContext) {
+      boolean host = model.ops().memory().host();
+      int piece = host ? HOST_PIECE : DEVICE_PIECE;
+      long one = SequenceCache.blocksOf(maxContext);
+      long blocks = Math.min(Integer.MAX_VALUE / 2, maxSequences * one);
+      // Its own, one that trails behind it, and two for prefixes.
+      int slots = CachePool.recurrent(model) ? 4 * maxSequences : maxSequences;
+      long block = Math.max(1, CachePool.blockBytes(model));
+      long free = model.ops().memory().freeBytes();
+      if (host) {
+        blocks = Math.max(one, Math.min(blocks, HOST_BYTES / block));
+      } else if (free != Long.MAX_VALUE) {
+        long left = (long) (SHARE * free) - slots * CachePool.slotBytes(model);
+        blocks = Math.min(blocks, Math.max(0, left) / block);
+        if (blocks < one) {
+          throw new InputException(
+              "a text of %,d tokens does not fit beside %d recurrent states: the largest context is %,d, fewer sequences leave more"
+                  .formatted(maxContext, slots, blocks * CachePool.BLOCK));
+        }
+      }
+      CachePool.Size size = new CachePool.Size((int) blocks, slots);
+      return new Options(maxSequences, maxContext, piece, size, true, EVERY);
+    }
+
+    /** The same with other pools. */
+    public Options withPools(CachePool.Size size) {
+      return new Options(maxSequences, maxContext, piece, size, prefixCache, snapshotEvery);
+    }
+
+    /** The same with other pieces and snapshots. */
+    public Options withPiece(int tokens, int snapshots) {
+      return new Options(maxSequences, maxContext, tokens, pools, prefixCache, snapshots);
+    }
+
+    /** The same with or without a prefix cache. */
+    public Options withPrefixCache(boolean wanted) {
+      return new Options(maxSequences, maxContext, piece, pools, wanted, snapshotEvery);
+    }
+  }
+
+  /**
+   * Numbers of a moment.
+   *
+   * @param kvBytes bytes of the blocks in use, by texts or the prefix cache
+   * @param kvBytesCached of these, what the prefix cache has (a text may have it, too)
+   * @param kvBytesTotal bytes of all blocks
+   * @param stateBytes bytes of the slots in use
+   * @param stateBytesCached of these, snapshots
+   * @param stateBytesTotal bytes of all slots
+   * @param lookups prompts that were looked up
+   * @param hits of these, with a prefix that was known
+   * @param cachedTokens tokens that were not read again
+   * @param evictedBlocks blocks that made room
+   * @param evictedSnapshots snapshots that did
+   */
+  public record Stats(
+      int sequences,
+      long kvBytes,
+      long kvBytesCached,
+      long kvBytesTotal,
+      long stateBytes,
+      long stateBytesCached,
+      long stateBytesTotal,
+      long lookups,
+      long hits,
+      long cachedTokens,
+      long evictedBlocks,
+      long evictedSnapshots) {}
+
+  /**
+   * Takes the pools and the buffers of a step.
+   *
+   * @param model stays the caller's to close, afterwards
+   * @throws InputException if the memory does not suffice, or the model's heads keep windows
+   */
+  public BatchEngine(HybridTransformer model, Options options) {
+    this.model = model;
+    this.options = options;
+    recurrent = CachePool.recurrent(model);
+    deterministic = model.ops().deterministic();
+    if (options.pools.slots() < options.maxSequences) {
+      throw new InputException(
+          options.pools.slots() + " slots for " + options.maxSequences + " sequences are too few");
+    }
+    pool = new CachePool(model, options.pools);
+    int piece = Math.min(options.piece, options.maxContext);
+    steps =
+        new BatchStep(pool, new BatchStep.Limits(options.maxSequences, options.maxContext, piece));
+    prefixes = new PrefixCache(pool, recurrent, options.pools.slots() - options.maxSequences);
+  }
+
+  /** Whether a model can be served so: not one with windowed heads. */
+  public static boolean supports(HybridTransformer model) {
+    return CachePool.supports(model);
+  }
+
+  /** Most tokens of a text, prompt and reply. */
+  public int largestContext() {
+    return (int) Math.min(options.maxContext, (long) pool.blocks() * CachePool.BLOCK);
+  }
+
+  /**
+   * Begins a text, if there is room for it now.
+   *
+   * @param prompt at least one id
+   * @param maxNew most tokens that {@link BatchSequence#next} may add
+   * @param reuse whether a prefix that is known need not be read again, and what is read is kept
+   * @return empty if the text has to wait until another is closed
+   * @throws InputException if it can never be, with the largest length that can
+   */
+  public Optional<BatchSequence> open(int[] prompt, int maxNew, boolean reuse) {
+    requireIds(prompt);
+    long length = (long) prompt.length + maxNew;
+    if (prompt.length == 0 || maxNew < 0 || length > largestContext()) {
+      throw new InputException(
+          "a prompt of %,d tokens and a reply of %,d: together at least 1 and at most %,d fit"
+              .formatted(prompt.length, maxNew, largestContext()));
+    }
+    if (open.size() == options.maxSequences) {
+      return Optional.empty();
+    }
+    boolean cached = reuse && options.prefixCache;
+    PrefixCache.Match match =
+        cached ? prefixes.match(prompt, prompt.length) : PrefixCache.Match.NONE;
+    int wanted = SequenceCache.blocksOf((int) length) - match.blocks().length;
+    SequenceCache cache = cache(match, wanted);
+    if (cache == null) {
+      if (cached) {
+        prefixes.unmatch(match);
+      }
+      return Optional.empty();
+    }
+    return Optional.of(
+        admit(
+            new BatchSequence(
+                this, cache, cached, prompt.clone(), prompt.length, (int) length, match.branch())));
+  }
+
+  private void requireIds(int[] ids) {
+    int v = model.config().vocabSize();
+    for (int i = 0; i < ids.length; i++) {
+      if (ids[i] < 0 || ids[i] >= v) {
+        throw new InputException(
+            "token id " + ids[i] + " at place " + i + " is outside the vocabulary 0…" + (v - 1));
+      }
+    }
+  }
+
+  private BatchSequence admit(BatchSequence s) {
+    open.add(s);
+    reserved += SequenceCache.blocksOf(s.most) - s.cache.blocks();
+    return s;
+  }
+
+  /** What is known, shared, with {@code wanted} more blocks to be had; null if they are not. */
+  private SequenceCache cache(PrefixCache.Match match, int wanted) {
+    // Shared at once, so that making room does not take them.
+    for (int b : match.blocks()) {
+      pool.share(b);
+    }
+    try {
+      int missing = wanted - (pool.freeBlocks() - reserved);
+      if (missing > 0 && prefixes.evictBlocks(missing) < missing) {
+        return null;
+      }
+      int state = match.snapshot();
+      // The snapshot that was just found is the last to go; then its slot itself is taken over.
+      if (pool.freeSlots() == 0 && !freeSlot()) {
+        return null;
+      }
+      return match.blocks().length == 0
+          ? new SequenceCache(pool)
+          : new SequenceCache(pool, match.blocks(), state);
+    } finally {
+      for (int b : match.blocks()) {
+        pool.giveBack(b);
+      }
+    }
+  }
+
+  /** Frees a slot: that of a snapshot, else one that trails behind a text. */
+  private boolean freeSlot() {
+    if (prefixes.evictSnapshot()) {
+      return true;
+    }
+    for (BatchSequence s : open) {
+      if (s.trailing != 0) {
+        pool.giveBackSlot(s.trailing);
+        s.trailing = 0;
+        return true;
+      }
+    }
+    return false;
+  }
+
+  BatchSequence fork(BatchSequence s, int maxNew) {
+    int position = s.cache.position();
+    int length = position + maxNew;
+    if (s.closed || s.reading() || maxNew < 0 || length > largestContext()) {
+      throw new IllegalStateException(
+          "no copy of " + position + " tokens with " + maxNew + " more");
+    }
+    int wanted = SequenceCache.blocksOf(length) - position / CachePool.BLOCK;
+    int missing = wanted - (pool.freeBlocks() - reserved);
+    boolean room = open.size() < options.maxSequences;
+    room = room && (missing <= 0 || prefixes.evictBlocks(missing) >= missing);
+    if (!room || pool.freeSlots() == 0 && !freeSlot()) {
+      throw new IllegalStateException("there is no room for another text now");
+    }
+    return admit(
+        new BatchSequence(
+            this, s.cache.fork(), s.cached, Arrays.copyOf(s.ids, position), s.prompt, length, 0));
+  }
+
+  /** {@link #step(List, BatchSequence, BatchStep.PieceLogits)} without a look at the prompt's. */
+  public void step(List<BatchSequence> decoding, BatchSequence reading) {
+    step(decoding, reading, null);
+  }
+
+  /**
+   * One step.
+   *
+   * @param decoding texts that each read the token that was set by {@link BatchSequence#next}
+   * @param reading a text whose prompt is read on by a piece; null for none
+   * @param sink sees the logits of the piece's tokens; or null
+   */
+  public void step(
+      List<BatchSequence> decoding, BatchSequence reading, BatchStep.PieceLogits sink) {
+    List<SequenceCache> caches = new ArrayList<>(decoding.size());
+    int[] next = new int[decoding.size()];
+    for (int i = 0; i < next.length; i++) {
+      BatchSequence s = decoding.get(i);
+      if (s.closed || s.reading() || s.known == s.cache.position()) {
+        throw new IllegalStateException("a text that is to be continued has no next token");
+      }
+      next[i] = s.ids[s.cache.position()];
+      reserved -= s.cache.reserve(s.cache.position() + 1);
+      caches.add(s.cache);
+    }
+    int[] piece = {};
+    if (reading != null) {
+      if (reading.closed || !reading.reading()) {
+        throw new IllegalStateException("nothing is left to read of the prompt");
+      }
+      int from = reading.cache.position();
+      piece = Arrays.copyOfRange(reading.ids, from, pieceEnd(reading, from));
+      reserved -= reading.cache.reserve(from + piece.length);
+    }
+    steps.run(reading == null ? null : reading.cache, piece, caches, next, sink);
+    step++;
+    for (int i = 0; i < next.length; i++) {
+      decoding.get(i).took(i, step);
+      trail(decoding.get(i));
+    }
+    if (reading != null) {
+      reading.took(-1, step);
+      keep(reading);
+    }
+  }
+
+  /** Pieces end on the grid of pieces, and where a snapshot is wanted. */
+  private int pieceEnd(BatchSequence s, int from) {
+    int end = Math.min(s.prompt, (from / options.piece + 1) * options.piece);
+    if (recurrent && s.cached) {
+      int grid = lastGrid(s);
+      if (from < grid && grid < end) {
+        end = grid;
+      }
+      if (from < s.branch && s.branch < end) {
+        end = s.branch;
+      }
+    }
+    return end;
+  }
+
+  /** The last place in the prompt on the grid of blocks from which there is something to read. */
+  private static int lastGrid(BatchSequence s) {
+    return (s.prompt - 1) / CachePool.BLOCK * CachePool.BLOCK;
+  }
+
+  /** Keeps what was read of a prompt for others. */
+  private void keep(BatchSequence s) {
+    int at = s.cache.position();
+    if (!s.cached) {
+      return;
+    }
+    if (!recurrent) {
+      int whole = at / CachePool.BLOCK * CachePool.BLOCK;
+      prefixes.insert(s.ids, whole, s.cache, 0);
+    } else if (at % CachePool.BLOCK == 0) {
+      boolean here = at == lastGrid(s) || at == s.branch || at % options.snapshotEvery == 0;
+      prefixes.insert(s.ids, at, s.cache, here ? s.cache.slot() : 0);
+    }
+  }
+
+  /** Keeps a snapshot on the grid of blocks behind the end of a text that grows. */
+  private void trail(BatchSequence s) {
+    int at = s.cache.position();
+    // Decoded states are not those of a prompt's pieces to the last bit.
+    if (!recurrent || !s.cached || deterministic || at % CachePool.BLOCK != 0) {
+      return;
+    }
+    if (s.trailing == 0) {
+      if (pool.freeSlots() == 0 && !prefixes.evictSnapshot()) {
+        return;
+      }
+      s.trailing = pool.takeSlot();
+    }
+    pool.copySlot(s.cache.slot(), s.trailing);
+    s.trailingAt = at;
+  }
+
+  Tensor logits(int place) {
+    return steps.logits(place);
+  }
+
+  int best(int place) {
+    return steps.best(place);
+  }
+
+  long steps() {
+    return step;
+  }
+
+  void close(BatchSequence s) {
+    if (s.closed) {
+      return;
+    }
+    s.closed = true;
+    open.remove(s);
+    reserved -= SequenceCache.blocksOf(s.most) - s.cache.blocks();
+    if (s.cached && !s.reading() && !deterministic) {
+      if (!recurrent) {
+        int whole = s.cache.position() / CachePool.BLOCK * CachePool.BLOCK;
+        prefixes.insert(s.ids, whole, s.cache, 0);
+      } else if (s.trailing != 0) {
+        if (prefixes.insertOwn(s.ids, s.trailingAt, s.cache, s.trailing)) {
+          s.trailing = 0;
+        }
+      }
+    }
+    if (s.trailing != 0) {
+      pool.giveBackSlot(s.trailing);
+      s.trailing = 0;
+    }
+    s.cache.close();
+  }
+
+  /** How things stand. */
+  public Stats stats() {
+    return new Stats(
+        open.size(),
+        pool.kvBytesInUse(),
+        prefixes.blocks() * CachePool.blockBytes(model),
+        pool.blocks() * CachePool.blockBytes(model),
+        pool.stateBytesInUse(),
+        prefixes.snapshots() * CachePool.slotBytes(model),
+        pool.slots() * CachePool.slotBytes(model),
+        prefixes.lookups(),
+        prefixes.hits(),
+        prefixes.cachedTokens(),
+        prefixes.evictedBlocks(),
+        prefixes.evictedSnapshots());
+  }
+
+  /** Forgets all prefixes that no open text has. */
+  public void forgetPrefixes() {
+    prefixes.clear();
+  }
+
+  CachePool pool() {
+    return pool;
+  }
+
+  /** Frees everything; open texts are void. */
+  @Override
+  public void close() {
+    steps.close();
+    pool.close();
+  }
+}

@@ -1,0 +1,318 @@
+package io.hydrahead.serve;
+
+import io.hydrahead.model.CachePool;
+import io.hydrahead.model.SequenceCache;
+import java.util.Arrays;
+import java.util.Comparator;
+import java.util.HashMap;
+import java.util.Map;
+import java.util.TreeSet;
+
+/**
+ * What was read before: a tree over token ids in steps of whole blocks. Every node has the block of
+ * its tokens; some have a snapshot of the recurrent states behind them. A text can go on from a
+ * node only if both are there: the blocks of all nodes from the root, and the node's snapshot
+ * (unless the model has no recurrent heads).
+ *
+ * <p>Least recently used leaves and snapshots make room for new ones; a block that a sequence still
+ * has stays. (Prefix trees over KV blocks: SGLang, arXiv:2312.07104; with recurrent states:
+ * Marconi, arXiv:2411.19379.)
+ */
+final class PrefixCache {
+  private final CachePool pool;
+  private final boolean recurrent;
+  private final Node root = new Node(null, null, 0, 0);
+  private final TreeSet<Node> leaves = new TreeSet<>(Comparator.comparingLong(n -> n.used));
+  private final TreeSet<Node> snapshots =
+      new TreeSet<>(Comparator.comparingLong(n -> n.snapshotUsed));
+  private final int maxSnapshots;
+  private long clock;
+  private long blocks;
+  private long lookups;
+  private long hits;
+  private long cachedTokens;
+  private long evictedBlocks;
+  private long evictedSnapshots;
+
+  /** The ids of one block. */
+  private record Key(int[] ids) {
+    @Override
+    public boolean equals(Object o) {
+      return o instanceof Key k && Arrays.equals(ids, k.ids);
+    }
+
+    @Override
+    public int hashCode() {
+      return Arrays.hashCode(ids);
+    }
+  }
+
+  private static final class Node {
+    final Node parent;
+    final Key key;
+    final int block;
+    final int depth;
+    final Map<Key, Node> children = new HashMap<>();
+
+    /** 0 for none. */
+    int snapshot;
+
+    /** Ticks of the clock, each given once: what the sets are sorted by. */
+    long used;
+
+    long snapshotUsed;
+
+    Node(Node parent, Key key, int block, int depth) {
+      this.parent = parent;
+      this.key = key;
+      this.block = block;
+      this.depth = depth;
+    }
+  }
+
+  /**
+   * What is known of a text.
+   *
+   * @param blocks of the prefix from whose end it can go on
+   * @param snapshot slot with the states there; 0 where there are none
+   * @param branch tokens of it whose blocks are known, at least as many: from there on it is new,
+   *     and others may come that are, too
+   */
+  record Match(int[] blocks, int snapshot, int branch) {
+    static final Match NONE = new Match(new int[0], 0, 0);
+  }
+
+  PrefixCache(CachePool pool, boolean recurrent, int maxSnapshots) {
+    this.pool = pool;
+    this.recurrent = recurrent;
+    this.maxSnapshots = maxSnapshots;
+  }
+
+  /** Whether going on needs a snapshot, too. */
+  boolean recurrent() {
+    return recurrent;
+  }
+
+  /**
+   * The longest prefix of the first {@code count} ids, but for the last one, from which a text can
+   * go on. What it consists of must be shared before anything else is asked of the cache.
+   */
+  Match match(int[] ids, int count) {
+    lookups++;
+    Node at = root;
+    Node best = root;
+    int most = (count - 1) / CachePool.BLOCK;
+    while (at.depth < most) {
+      Node next = at.children.get(key(ids, at.depth));
+      if (next == null) {
+        break;
+      }
+      at = next;
+      touch(at);
+      if (!recurrent || at.snapshot != 0) {
+        best = at;
+      }
+    }
+    int branch = at.depth * CachePool.BLOCK;
+    if (best == root) {
+      return new Match(new int[0], 0, branch);
+    }
+    hits++;
+    cachedTokens += (long) best.depth * CachePool.BLOCK;
+    touchSnapshot(best);
+    int[] path = new int[best.depth];
+    for (Node n = best; n != root; n = n.parent) {
+      path[n.depth - 1] = n.block;
+    }
+    return new Match(path, best.snapshot, branch);
+  }
+
+  /** A text that was matched was not begun after all. */
+  void unmatch(Match m) {
+    lookups--;
+    if (m.blocks.length > 0) {
+      hits--;
+      cachedTokens -= (long) m.blocks.length * CachePool.BLOCK;
+    }
+  }
+
+  private static Key key(int[] ids, int block) {
+    int from = block * CachePool.BLOCK;
+    return new Key(Arrays.copyOfRange(ids, from, from + CachePool.BLOCK));
+  }
+
+  private void touch(Node n) {
+    boolean leaf = leaves.remove(n);
+    n.used = ++clock;
+    if (leaf) {
+      leaves.add(n);
+    }
+  }
+
+  private void touchSnapshot(Node n) {
+    if (n.snapshot != 0) {
+      snapshots.remove(n);
+      n.snapshotUsed = ++clock;
+      snapshots.add(n);
+    }
+  }
+
+  /**
+   * Keeps the first {@code tokens}, a multiple of a block, of what a sequence has read, and the
+   * states behind them.
+   *
+   * @param state slot with them, which is copied; 0 where there are none to keep
+   */
+  void insert(int[] ids, int tokens, SequenceCache sequence, int state) {
+    Node at = insert(ids, tokens, sequence);
+    if (state == 0 || at == root || known(at) || !roomForSnapshot()) {
+      return;
+    }
+    int slot = pool.takeSlot();
+    pool.copySlot(state, slot);
+    keep(at, slot);
+  }
+
+  /**
+   * Like {@link #insert}, but takes the slot over; false if there was no need of it, and it stays
+   * the caller's.
+   */
+  boolean insertOwn(int[] ids, int tokens, SequenceCache sequence, int slot) {
+    Node at = insert(ids, tokens, sequence);
+    if (at == root || known(at)) {
+      return false;
+    }
+    if (snapshots.size() >= maxSnapshots && !evictSnapshot()) {
+      return false;
+    }
+    keep(at, slot);
+    return true;
+  }
+
+  private Node insert(int[] ids, int tokens, SequenceCache sequence) {
+    Node at = root;
+    for (int b = 0; b < tokens / CachePool.BLOCK; b++) {
+      Key key = key(ids, b);
+      Node next = at.children.get(key);
+      if (next == null) {
+        next = new Node(at, key, sequence.block(b), at.depth + 1);
+        pool.share(next.block);
+        blocks++;
+        at.children.put(key, next);
+        leaves.remove(at);
+        next.used = ++clock;
+        leaves.add(next);
+      } else {
+        touch(next);
+      }
+      at = next;
+    }
+    return at;
+  }
+
+  /** Whether there is a snapshot: of the same text, so the same states. */
+  private boolean known(Node at) {
+    touchSnapshot(at);
+    return at.snapshot != 0;
+  }
+
+  private boolean roomForSnapshot() {
+    boolean full = snapshots.size() >= maxSnapshots || pool.freeSlots() == 0;
+    return !full || evictSnapshot();
+  }
+
+  private void keep(Node at, int slot) {
+    at.snapshot = slot;
+    at.snapshotUsed = ++clock;
+    snapshots.add(at);
+  }
+
+  /** Frees the slot of the least recently used snapshot; false if there is none. */
+  boolean evictSnapshot() {
+    Node oldest = snapshots.pollFirst();
+    if (oldest == null) {
+      return false;
+    }
+    evictedSnapshots++;
+    pool.giveBackSlot(oldest.snapshot);
+    oldest.snapshot = 0;
+    return true;
+  }
+
+  /**
+   * Gives up least recently used leaves until {@code wanted} blocks have become free.
+   *
+   * @return how many have
+   */
+  int evictBlocks(int wanted) {
+    int freed = 0;
+    while (freed < wanted) {
+      Node victim = null;
+      for (Node n : leaves) {
+        if (pool.references(n.block) == 1) {
+          victim = n;
+          break;
+        }
+      }
+      if (victim == null) {
+        return freed;
+      }
+      remove(victim);
+      freed++;
+    }
+    return freed;
+  }
+
+  private void remove(Node n) {
+    leaves.remove(n);
+    if (n.snapshot != 0) {
+      snapshots.remove(n);
+      pool.giveBackSlot(n.snapshot);
+      n.snapshot = 0;
+      evictedSnapshots++;
+    }
+    pool.giveBack(n.block);
+    blocks--;
+    evictedBlocks++;
+    n.parent.children.remove(n.key);
+    if (n.parent != root && n.parent.children.isEmpty()) {
+      leaves.add(n.parent);
+    }
+  }
+
+  /** Forgets everything that no sequence has. */
+  void clear() {
+    evictBlocks(Integer.MAX_VALUE);
+    while (evictSnapshot()) {
+      // until none is left
+    }
+  }
+
+  long blocks() {
+    return blocks;
+  }
+
+  int snapshots() {
+    return snapshots.size();
+  }
+
+  long lookups() {
+    return lookups;
+  }
+
+  long hits() {
+    return hits;
+  }
+
+  long cachedTokens() {
+    return cachedTokens;
+  }
+
+  long evictedBlocks() {
+    return evictedBlocks;
+  }
+
+  long evictedSnapshots() {
+    return evictedSnapshots;
+  }
+}

@@ -1,0 +1,250 @@
+package io.hydrahead.serve;
+
+import static org.assertj.core.api.Assertions.assertThat;
+import static org.assertj.core.api.Assertions.assertThatThrownBy;
+
+import io.hydrahead.model.CachePool;
+import io.hydrahead.model.HeadPlan;
+import io.hydrahead.model.HybridTransformer;
+import io.hydrahead.model.Style;
+import io.hydrahead.model.TestModels;
+import io.hydrahead.ops.Ops;
+import io.hydrahead.ops.OpsFactory;
+import io.hydrahead.ops.OpsOptions;
+import io.hydrahead.tensor.InputException;
+import java.util.ArrayList;
+import java.util.Arrays;
+import java.util.List;
+import java.util.Optional;
+import java.util.Random;
+import java.util.stream.Stream;
+import org.junit.jupiter.api.Test;
+import org.junit.jupiter.params.ParameterizedTest;
+import org.junit.jupiter.params.provider.Arguments;
+import org.junit.jupiter.params.provider.MethodSource;
+
+/** Several texts at once against one after the other, on the CPU. */
+class BatchEngineTest {
+  static Stream<Arguments> models() {
+    return BatchModels.all();
+  }
+
+  private static Ops ops(boolean deterministic) {
+    return OpsFactory.cpu(new OpsOptions(2, "java", deterministic));
+  }
+
+  @ParameterizedTest(name = "{0}")
+  @MethodSource("models")
+  void anyInterleavingGivesTheLogitsOfSingleTexts(String name, HeadPlan plan, Style style) {
+    try (Ops ops = ops(false);
+        HybridTransformer m = TestModels.gentle(plan, style, ops, 7)) {
+      Interleaving.check(m, 3, 1e-4);
+    }
+  }
+
+  @ParameterizedTest(name = "{0}")
+  @MethodSource("models")
+  void andTheirBitsInDeterministicMode(String name, HeadPlan plan, Style style) {
+    try (Ops ops = ops(true);
+        HybridTransformer m = TestModels.gentle(plan, style, ops, 7)) {
+      Interleaving.check(m, 2, 0);
+    }
+  }
+
+  @ParameterizedTest(name = "{0}")
+  @MethodSource("models")
+  void whatIsReadOnceIsExact(String name, HeadPlan plan, Style style) {
+    try (Ops ops = ops(false);
+        HybridTransformer m = TestModels.gentle(plan, style, ops, 7)) {
+      PrefixSharing.check(m, 60, 1e-4);
+    }
+  }
+
+  @ParameterizedTest(name = "{0}")
+  @MethodSource("models")
+  void andBitwiseInDeterministicMode(String name, HeadPlan plan, Style style) {
+    try (Ops ops = ops(true);
+        HybridTransformer m = TestModels.gentle(plan, style, ops, 7)) {
+      PrefixSharing.check(m, 60, 0);
+    }
+  }
+
+  /** Texts that end anywhere leave nothing behind, whatever else goes on. */
+  @Test
+  void nothingLeaks() {
+    try (Ops ops = ops(false);
+        HybridTransformer m = TestModels.gentle(TestModels.headWise(), Style.HYDRAHEAD, ops, 7)) {
+      Random random = new Random(5);
+      BatchEngine.Options options =
+          BatchModels.options(m, 4, 400).withPools(new CachePool.Size(20, 7));
+      try (BatchEngine engine = new BatchEngine(m, options)) {
+        List<BatchSequence> open = new ArrayList<>();
+        int opened = 0;
+        for (int i = 0; i < 1000; i++) {
+          if (random.nextInt(3) == 0) {
+            int[] prompt = TestModels.ids(1 + random.nextInt(250), 97, random.nextInt(6));
+            Optional<BatchSequence> s = engine.open(prompt, random.nextInt(100), true);
+            opened += s.isPresent() ? 1 : 0;
+            s.ifPresent(open::add);
+          }
+          if (!open.isEmpty() && random.nextInt(5) == 0) {
+            open.remove(random.nextInt(open.size())).close();
+          }
+          BatchSequence reading =
+              open.stream().filter(BatchSequence::reading).findFirst().orElse(null);
+          List<BatchSequence> decoding = new ArrayList<>();
+          for (BatchSequence s : open) {
+            if (!s.reading() && s.position() < s.most && random.nextBoolean()) {
+              s.next(random.nextInt(97));
+              decoding.add(s);
+            }
+          }
+          if (reading != null || !decoding.isEmpty()) {
+            engine.step(decoding, reading);
+          }
+          if (!decoding.isEmpty() && random.nextInt(8) == 0) {
+            BatchSequence one = decoding.getFirst();
+            try {
+              open.add(one.fork(random.nextInt(20)));
+            } catch (IllegalStateException full) {
+              assertThat(full).hasMessageContaining("room");
+            }
+          }
+        }
+        assertThat(opened).isGreaterThan(50);
+        assertThat(engine.stats().evictedBlocks()).isPositive();
+        assertThat(engine.stats().evictedSnapshots()).isPositive();
+        assertThat(engine.stats().hits()).isPositive();
+        open.forEach(BatchSequence::close);
+        engine.forgetPrefixes();
+        assertThat(engine.pool().freeBlocks()).isEqualTo(20);
+        assertThat(engine.pool().freeSlots()).isEqualTo(7);
+        // Reservations are gone, too.
+        engine.open(TestModels.ids(1, 97, 1), 399, false).orElseThrow().close();
+        try (BatchSequence a = engine.open(TestModels.ids(400, 97, 1), 0, false).orElseThrow();
+            BatchSequence b = engine.open(TestModels.ids(400, 97, 1), 0, false).orElseThrow()) {
+          assertThat(a.position() + b.position()).isZero();
+        }
+      }
+    }
+  }
+
+  @Test
+  void admitsWhatFits() {
+    try (Ops ops = ops(false);
+        HybridTransformer m = TestModels.gentle(TestModels.headWise(), Style.HYDRAHEAD, ops, 7)) {
+      BatchEngine.Options options =
+          BatchModels.options(m, 3, 500).withPools(new CachePool.Size(6, 3));
+      try (BatchEngine engine = new BatchEngine(m, options)) {
+        assertThat(engine.largestContext()).isEqualTo(384);
+        assertThatThrownBy(() -> engine.open(new int[300], 85, true))
+            .isInstanceOf(InputException.class)
+            .hasMessageContaining("384");
+        assertThatThrownBy(() -> engine.open(new int[0], 3, true))
+            .isInstanceOf(InputException.class);
+        assertThatThrownBy(() -> engine.open(new int[] {97}, 3, true))
+            .isInstanceOf(InputException.class)
+            .hasMessageContaining("vocabulary");
+        BatchSequence a = engine.open(new int[200], 56, true).orElseThrow();
+        BatchSequence b = engine.open(new int[1], 127, true).orElseThrow();
+        assertThat(engine.open(new int[1], 0, true)).isEmpty();
+        assertThatThrownBy(() -> b.next(3)).isInstanceOf(IllegalStateException.class);
+        assertThatThrownBy(b::logits).isInstanceOf(IllegalStateException.class);
+        engine.step(List.of(), b);
+        assertThatThrownBy(() -> engine.step(List.of(b), null))
+            .isInstanceOf(IllegalStateException.class);
+        assertThat(b.best()).isBetween(0, 96);
+        a.close();
+        a.close();
+        engine.open(new int[200], 56, true).orElseThrow().close();
+        b.close();
+      }
+      assertThatThrownBy(() -> options.withPiece(100, 200)).isInstanceOf(InputException.class);
+    }
+  }
+
+  /** The second turn of a conversation reads what is new, also where that begins in a reply. */
+  @Test
+  void theNextTurnReadsOnlyWhatIsNew() {
+    try (Ops ops = ops(false);
+        HybridTransformer m = TestModels.gentle(TestModels.headWise(), Style.HYDRAHEAD, ops, 7);
+        BatchEngine engine = new BatchEngine(m, BatchModels.options(m, 2, 800))) {
+      int[] prompt = TestModels.ids(200, 97, 4);
+      int[] text = Arrays.copyOf(prompt, 420);
+      try (BatchSequence first = engine.open(prompt, 200, true).orElseThrow()) {
+        while (first.reading()) {
+          engine.step(List.of(), first);
+        }
+        for (int i = 200; i < 400; i++) {
+          text[i] = first.best();
+          first.next(text[i]);
+          engine.step(List.of(first), null);
+        }
+      }
+      try (BatchSequence second = engine.open(text, 10, true).orElseThrow()) {
+        assertThat(second.cachedTokens()).isEqualTo(384);
+        engine.step(List.of(), second);
+        assertThat(second.reading()).isFalse();
+        BatchModels.assertClose(second.logits(), BatchModels.cold(m, text), 1e-4, "second turn");
+      }
+    }
+  }
+
+  @Test
+  void copiesGoOnByThemselves() {
+    try (Ops ops = ops(true);
+        HybridTransformer m = TestModels.gentle(TestModels.headWise(), Style.HYDRAHEAD, ops, 7);
+        BatchEngine engine = new BatchEngine(m, BatchModels.options(m, 4, 300))) {
+      int[] prompt = TestModels.ids(90, 97, 4);
+      BatchSequence a = engine.open(prompt, 50, true).orElseThrow();
+      while (a.reading()) {
+        engine.step(List.of(), a);
+      }
+      BatchSequence b = a.fork(50);
+      for (int i = 0; i < 50; i++) {
+        a.next(i);
+        b.next(96 - i);
+        engine.step(List.of(b, a), null);
+      }
+      int[] textA = Arrays.copyOf(prompt, 140);
+      int[] textB = Arrays.copyOf(prompt, 140);
+      for (int i = 0; i < 50; i++) {
+        textA[90 + i] = i;
+        textB[90 + i] = 96 - i;
+      }
+      BatchModels.assertClose(a.logits(), BatchModels.decoded(m, textA, 90), 0, "first");
+      BatchModels.assertClose(b.logits(), BatchModels.decoded(m, textB, 90), 0, "copy");
+    }
+  }
+
+  /** Log-probabilities of a prompt come piece by piece. */
+  @Test
+  void logitsOfAPromptAreThoseOfASession() {
+    try (Ops ops = ops(true);
+        HybridTransformer m = TestModels.gentle(TestModels.headWise(), Style.HYDRAHEAD, ops, 7);
+        BatchEngine engine = new BatchEngine(m, BatchModels.options(m, 4, 300))) {
+      int[] prompt = TestModels.ids(200, 97, 4);
+      float[] want = new float[200 * 97];
+      try (var session = m.newSession(200)) {
+        session.prefill(
+            prompt,
+            (from, t) -> System.arraycopy(t.toFloats(), 0, want, from * 97, (int) t.size()));
+      }
+      float[] got = new float[200 * 97];
+      BatchSequence other = engine.open(new int[] {1, 2, 3}, 50, false).orElseThrow();
+      engine.step(List.of(), other);
+      BatchSequence s = engine.open(prompt, 0, false).orElseThrow();
+      while (s.reading()) {
+        int at = s.position();
+        other.next(5);
+        engine.step(
+            List.of(other),
+            s,
+            (from, t) -> System.arraycopy(t.toFloats(), 0, got, (at + from) * 97, (int) t.size()));
+      }
+      assertThat(got).containsExactly(want);
+      assertThat(s.logits().toFloats())
+          .containsExactly(Arrays.copyOfRange(want, 199 * 97, 200 * 97));
+    }
+  }
+}
