@@ -35,7 +35,14 @@ final class SpecialTokens {
             .sorted(Comparator.comparingInt(String::length).reversed())
             .map(Pattern::quote)
             .collect(Collectors.joining("|"));
-    this.tokens = any.isEmpty() ? Pattern.compile("(?!)") : Pattern.compile(any);
+    // Texts are long and tokens rare: a look at the first character spares trying every token.
+    String first =
+        tokenizer.addedTokens().stream()
+            .filter(t -> t.special() && t.content().length() > 1)
+            .map(t -> Pattern.quote(Character.toString(t.content().codePointAt(0))))
+            .distinct()
+            .collect(Collectors.joining());
+    this.tokens = Pattern.compile(any.isEmpty() ? "(?!)" : "(?=[" + first + "])(?:" + any + ")");
   }
 
   /** {@code node} with all its texts guarded; itself if there is nothing to do. */

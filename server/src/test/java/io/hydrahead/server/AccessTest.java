@@ -7,8 +7,11 @@ import io.hydrahead.json.Json;
 import io.hydrahead.tensor.InputException;
 import java.io.IOException;
 import java.io.InputStream;
+import java.net.InetAddress;
 import java.net.ServerSocket;
 import java.net.Socket;
+import java.net.URI;
+import java.net.http.HttpRequest;
 import java.net.http.HttpResponse;
 import java.nio.charset.StandardCharsets;
 import java.time.Duration;
@@ -70,7 +73,7 @@ class AccessTest {
   }
 
   private static int status(Running r, String uri, String authorization) {
-    var b = java.net.http.HttpRequest.newBuilder(java.net.URI.create(uri));
+    HttpRequest.Builder b = HttpRequest.newBuilder(URI.create(uri));
     return r.send((authorization.isEmpty() ? b : b.header("Authorization", authorization)).build())
         .statusCode();
   }
@@ -158,7 +161,7 @@ class AccessTest {
   @Test
   void aPortInUseIsAnInputError() throws IOException {
     try (Running r = new Running();
-        ServerSocket taken = new ServerSocket(0, 1, java.net.InetAddress.getLoopbackAddress())) {
+        ServerSocket taken = new ServerSocket(0, 1, InetAddress.getLoopbackAddress())) {
       assertThatThrownBy(
               () -> HydraServer.start(r.engine(), ServerOptions.DEFAULT.port(taken.getLocalPort())))
           .isInstanceOf(InputException.class)

@@ -6,6 +6,7 @@ import static org.assertj.core.api.Assertions.within;
 import io.hydrahead.json.Json;
 import io.hydrahead.model.HybridTransformer;
 import io.hydrahead.model.ModelFiles;
+import io.hydrahead.model.Sampler;
 import io.hydrahead.model.Session;
 import io.hydrahead.ops.Ops;
 import io.hydrahead.ops.OpsFactory;
@@ -46,7 +47,7 @@ class ApiTest {
             HybridTransformer.load(Running.MODEL, ops, ModelFiles.LoadOptions.STORED);
         Session s = m.newSession(prompt.length + tokens)) {
       int[] out = new int[tokens];
-      var sampler = new io.hydrahead.model.Sampler(io.hydrahead.model.Sampler.Settings.GREEDY);
+      Sampler sampler = new Sampler(Sampler.Settings.GREEDY);
       out[0] = sampler.next(s.prefill(prompt));
       for (int i = 1; i < tokens; i++) {
         out[i] = s.decodeGreedy(out[i - 1]);

@@ -23,8 +23,13 @@ final class SequenceRunner implements AutoCloseable {
 
   private static final int SMALLEST_SESSION = 1024;
 
+  /** Room for a reply that may be longer: most clients give no limit, and few replies need it. */
+  private static final int REPLY_AT_FIRST = 1024;
+
   private final HybridTransformer model;
   private final int maxContext;
+  private final int smallest;
+  private final int replyAtFirst;
   private final Tensor promptLogits;
   private final Tensor masked;
   private Session session;
@@ -39,8 +44,18 @@ final class SequenceRunner implements AutoCloseable {
   private volatile long stateBytes;
 
   SequenceRunner(HybridTransformer model, int maxContext) {
+    this(model, maxContext, SMALLEST_SESSION, REPLY_AT_FIRST);
+  }
+
+  /**
+   * @param smallest least tokens that a session has room for
+   * @param replyAtFirst room for a reply before it is known how long it gets
+   */
+  SequenceRunner(HybridTransformer model, int maxContext, int smallest, int replyAtFirst) {
     this.model = model;
     this.maxContext = maxContext;
+    this.smallest = smallest;
+    this.replyAtFirst = replyAtFirst;
     promptLogits = Tensor.allocate(Arena.ofAuto(), model.config().vocabSize());
     masked = Tensor.allocate(Arena.ofAuto(), model.config().vocabSize());
   }
@@ -57,7 +72,7 @@ final class SequenceRunner implements AutoCloseable {
   void run(GenerationRequest request, GenerationListener listener, BooleanSupplier cancelled) {
     int[] prompt = request.prompt();
     try {
-      open(prompt.length + request.maxTokens());
+      open(prompt.length + Math.min(request.maxTokens(), replyAtFirst));
       boolean rereads = request.promptLogprobs();
       int cached = rereads ? reset() : moveTo(prompt);
       listener.started(cached);
@@ -92,10 +107,18 @@ final class SequenceRunner implements AutoCloseable {
       return;
     }
     forget();
-    int ample = Math.max(SMALLEST_SESSION, Integer.highestOneBit(Math.max(1, tokens - 1)) * 2);
+    int ample = Math.max(smallest, Integer.highestOneBit(Math.max(1, tokens - 1)) * 2);
     session = model.newSession(Math.max(tokens, Math.min(maxContext, ample)));
     kvBytes = session.kvBytes();
     stateBytes = session.stateBytes();
+  }
+
+  /** Goes on in a session with more room, which reads everything once more. */
+  private void grow() {
+    int[] all = Arrays.copyOf(read, session.position());
+    open(all.length + 1);
+    read = Arrays.copyOf(all, session.capacity());
+    session.prefill(all);
   }
 
   private void forget() {
@@ -217,6 +240,9 @@ final class SequenceRunner implements AutoCloseable {
           return Finish.STOP;
         }
         if (tokens < request.maxTokens()) {
+          if (session.position() == session.capacity()) {
+            grow();
+          }
           read[session.position()] = id;
           logits = session.decode(id);
         }

@@ -156,6 +156,28 @@ class SerialSchedulerTest {
     }
   }
 
+  /** A session that grows while it replies says the same as one with room from the start. */
+  @Test
+  void growingChangesNothing() throws InterruptedException {
+    int[] prompt = ids(new Random(2), 30);
+    GenerationRequest r = GenerationRequest.of(prompt, 150).logprobs(0, false);
+    Notes want = new Notes();
+    Notes got = new Notes();
+    try (SequenceRunner ample = new SequenceRunner(model, 256);
+        SequenceRunner tight = new SequenceRunner(model, 256, 8, 3)) {
+      ample.run(r, want, () -> false);
+      long before = tight.kvBytes();
+      tight.run(r, got, () -> false);
+      assertThat(before).isZero();
+      assertThat(tight.kvBytes()).isLessThanOrEqualTo(ample.kvBytes());
+      assertThat(got.failure).isNull();
+      assertThat(got.tokens).hasSize(150).isEqualTo(want.tokens);
+      Notes again = new Notes();
+      tight.run(r, again, () -> false);
+      assertThat(again.tokens).isEqualTo(want.tokens);
+    }
+  }
+
   @Test
   void endTokensAndLimits() throws InterruptedException {
     try (SerialScheduler s = new SerialScheduler(model, 256, 10)) {
