@@ -4,6 +4,7 @@ import io.hydrahead.model.TokenLogprobs;
 import io.hydrahead.server.api.SamplingFields;
 import io.hydrahead.server.api.Usage;
 import io.hydrahead.server.engine.Engine;
+import io.hydrahead.server.engine.GenerationListener;
 import io.hydrahead.server.engine.GenerationListener.Finish;
 import io.hydrahead.server.engine.ReplyText;
 import java.util.ArrayList;
@@ -82,8 +83,7 @@ abstract class Replies implements SequenceGroup.Watcher {
   }
 
   @Override
-  public void finished(
-      int sequence, Finish finish, io.hydrahead.server.engine.GenerationListener.Usage usage) {
+  public void finished(int sequence, Finish finish, GenerationListener.Usage usage) {
     State s = states.get(sequence);
     metrics.tokens(usage.promptTokens(), usage.cachedTokens(), s.tokens);
     String rest = s.text.finish();
