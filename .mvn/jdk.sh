@@ -3,6 +3,12 @@
 # Order: JAVA_HOME, the java on PATH, then the folders where package managers, SDKMAN, IDEs and
 # macOS put JDKs. 25.0.3 is the first without a G1 bug that moves pinned arrays.
 
+# Streams that were closed (>&-) would make the tools below fail, and the JVM open files in their
+# places. Opened this way stdout still refuses to be written to, so that lost data is noticed.
+{ true 9<&0; } 2>/dev/null || exec 0</dev/null
+true 9>&2 || exec 2>/dev/null
+{ true 9>&1; } 2>/dev/null || exec 1</dev/null
+
 # Prints the version of the JDK in folder $1, from its release file; nothing if it is none.
 hydrahead_jdk_version() {
   [ -x "$1/bin/java" ] && [ -x "$1/bin/javac" ] || return 0

@@ -27,8 +27,8 @@ import tools.jackson.databind.node.ObjectNode;
     name = "chat",
     description = {
       "Talk with a model, line by line.",
-      "A line is a turn; /reset forgets, /exit or end of input leaves. In a pipe only replies are",
-      "printed."
+      "A line is a turn; /reset forgets, /exit or end of input leaves.",
+      "In a pipe only replies are printed."
     })
 @Without("--force")
 final class ChatCommand implements Callable<Integer> {

@@ -26,8 +26,9 @@ import tools.jackson.databind.node.ObjectNode;
 @Command(
     name = "check",
     description = {
-      "Compare a model with a golden file, tensor by tensor: outputs, gradients, decoding.",
-      "Prints relative L2 and ends with 1 if one is above the tolerance."
+      "Compare a model with a golden file, tensor by tensor.",
+      "Outputs, gradients, decoding; prints relative L2, and ends with 1 if one is",
+      "above the tolerance."
     },
     customSynopsis = {
       "hydrahead check [OPTIONS] CHECKPOINT GOLDEN",
@@ -103,6 +104,7 @@ final class CheckCommand implements Callable<Integer> {
             LoadedModel.open(
                 folder, common, ModelFiles.LoadOptions.FLOAT32, LoadedModel.type(common))) {
       setTolerance(loaded.ops());
+      saySoWhereExact(loaded.ops());
       return GoldenCheck.run(loaded.model(), golden.tensors().keySet(), golden::get);
     }
   }
@@ -114,7 +116,15 @@ final class CheckCommand implements Callable<Integer> {
     try (SafetensorsFile golden = SafetensorsFile.open(goldenFile);
         Ops ops = LoadedModel.ops(common, LoadedModel.type(common))) {
       setTolerance(ops);
+      saySoWhereExact(ops);
       return DeltaRuleCheck.run(ops, golden);
+    }
+  }
+
+  private void saySoWhereExact(Ops ops) {
+    if (common.dtype() == CommonOptions.DataType.BF16 && ops.activations() == DType.F32) {
+      common.notice(
+          "hydrahead: --dtype bf16 has no effect on check on the CPU, which compares in float32");
     }
   }
 

@@ -23,6 +23,8 @@ final class CommonOptions {
     OPENBLAS
   }
 
+  private static final int MOST_THREADS_A_PROCESSOR = 4;
+
   @Option(
       names = {"-h", "--help"},
       usageHelp = true,
@@ -47,7 +49,7 @@ final class CommonOptions {
   @Option(
       names = "--dtype",
       paramLabel = "TYPE",
-      description = "Parameters in memory: ${COMPLETION-CANDIDATES}; default: as stored.",
+      description = "Matrices in memory: ${COMPLETION-CANDIDATES}; default: as stored.",
       order = 103)
   private DataType dtype;
 
@@ -115,6 +117,37 @@ final class CommonOptions {
       throw new InputException("--threads must be at least 1, not " + threads);
     }
     choice = DeviceChoice.parse(device);
+  }
+
+  /**
+   * More threads than processors wait for each other; of many more a run takes for ever.
+   *
+   * @throws InputException above four for each processor
+   */
+  void checkThreads() {
+    int available = Runtime.getRuntime().availableProcessors();
+    if (threads == null || threads <= available) {
+      return;
+    }
+    String here = "this machine or container allows " + Table.counted(available, "processor");
+    if (threads > MOST_THREADS_A_PROCESSOR * available) {
+      throw new InputException(
+          "--threads "
+              + threads
+              + " is too much: "
+              + here
+              + "; take "
+              + available
+              + ", and "
+              + MOST_THREADS_A_PROCESSOR * available
+              + " at most");
+    }
+    notice(
+        "hydrahead: --threads "
+            + threads
+            + ": "
+            + here
+            + "; more threads than that make it slower, not faster");
   }
 
   /** Where to compute. */

@@ -25,8 +25,8 @@ import tools.jackson.databind.node.ObjectNode;
 @Command(
     name = "convert",
     description = {
-      "Turn the heads that a plan leaves out into linear attention (or, if the recipe says so,",
-      "windowed attention).",
+      "Turn the heads that a plan leaves out into linear attention.",
+      "Into windowed attention, if the recipe says so.",
       "The result knows little yet: hydrahead transfer teaches it."
     })
 final class ConvertCommand implements Callable<Integer> {
@@ -49,7 +49,8 @@ final class ConvertCommand implements Callable<Integer> {
       names = "--recipe",
       paramLabel = "FILE",
       description = {
-        "JSON with style and initialise; default: METHOD's values. For windowed heads:",
+        "JSON with style and initialise; default: HydraHead's, that is Gated DeltaNet with"
+            + " gates, norms and weights for each head. For windowed heads:",
         "{\"style\": {\"linear_kind\": \"window\", \"window\": 1024, \"sinks\": 4}}"
       })
   private Path recipeFile;
@@ -130,9 +131,7 @@ final class ConvertCommand implements Callable<Integer> {
   private void printText(Summary summary) {
     PrintWriter out = common.out();
     summary.printPlan(out);
-    out.printf(
-        "parameters  %,d, the Transformer has %,d%n",
-        summary.parameters(), summary.parametersAllFull());
+    summary.printParameters(out);
     out.println();
     summary.printMemory(out);
     out.flush();

@@ -51,7 +51,7 @@ final class DemoCommand implements Callable<Integer> {
               + file);
     }
     TrainingSummary.requireRecipeDecides(common, file);
-    Outputs.requireFreeFolder(common, output);
+    Outputs.requireReadyRun(common, output, resume);
     try (Ops ops = LoadedModel.ops(common);
         RunFolder run = RunFolder.begin(output, resume, common.force())) {
       try {
@@ -59,7 +59,9 @@ final class DemoCommand implements Callable<Integer> {
       } catch (CancellationException e) {
         String at = e.getMessage() == null ? "interrupted" : e.getMessage().replaceAll(";.*", "");
         throw new CancellationException(
-            at + "; what is finished is kept in " + run.work() + ", go on with --resume");
+            run.holdsWork()
+                ? at + "; what is finished is kept in " + run.work() + ", go on with --resume"
+                : at + "; no step was finished, nothing is left");
       }
       run.commit();
     }

@@ -58,7 +58,9 @@ final class DemoState {
       f.end();
     }
     DemoState state = new DemoState(folder, fingerprint, earlier, sittings);
-    state.save();
+    if (sittings > 1) {
+      state.save();
+    }
     return state;
   }
 
@@ -86,8 +88,8 @@ final class DemoState {
   }
 
   void keep(HeadScores scores) {
+    save(); // first: whose scores they are
     AtomicFile.write(folder.resolve(HEADS), scores.toText());
-    save();
   }
 
   /** The cells of the {@code index}-th model, once they are all there. */

@@ -14,7 +14,8 @@ import tools.jackson.databind.node.ObjectNode;
     name = "doctor",
     description = {
       "Report what of this machine can be used, and how to get the rest.",
-      "JDK, vectors, native access, BLAS, GPU, memory; ends with 1 if something needed is missing."
+      "JDK, vectors, native access, BLAS, GPU, memory; ends with 1 if something needed",
+      "is missing."
     })
 @Without({"--device", "--dtype", "--blas", "--deterministic", "--seed", "--force"})
 final class DoctorCommand implements Callable<Integer> {

@@ -1,5 +1,6 @@
 package io.hydrahead.cli;
 
+import io.hydrahead.cuda.CudaUnavailableException;
 import io.hydrahead.tensor.InputException;
 import java.io.IOException;
 import java.io.PrintWriter;
@@ -33,7 +34,9 @@ final class Errors implements IParameterExceptionHandler, IExecutionExceptionHan
     CommandLine line = e.getCommandLine();
     say(e.getMessage());
     UnmatchedArgumentException.printSuggestions(e, terminal.err());
-    terminal.err().println("Try '" + line.getCommandSpec().qualifiedName() + " --help'.");
+    if (!(e.getCause() instanceof CudaUnavailableException)) {
+      terminal.err().println("Try '" + line.getCommandSpec().qualifiedName() + " --help'.");
+    }
     terminal.err().flush();
     return ExitCode.BAD_INPUT;
   }

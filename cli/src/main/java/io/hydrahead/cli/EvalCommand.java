@@ -1,5 +1,6 @@
 package io.hydrahead.cli;
 
+import io.hydrahead.checkpoint.AtomicFile;
 import io.hydrahead.data.Haystack;
 import io.hydrahead.data.PlainText;
 import io.hydrahead.data.Split;
@@ -15,6 +16,11 @@ import io.hydrahead.eval.Results;
 import io.hydrahead.eval.Scoring;
 import io.hydrahead.eval.SessionModel;
 import io.hydrahead.json.ReadableJson;
+import io.hydrahead.model.HybridTransformer;
+import io.hydrahead.plan.ReportModels;
+import io.hydrahead.report.ModelFacts;
+import io.hydrahead.report.ReportFiles;
+import io.hydrahead.tensor.DType;
 import io.hydrahead.tensor.InputException;
 import io.hydrahead.tokenizer.Tokenizer;
 import java.io.PrintWriter;
@@ -28,6 +34,7 @@ import picocli.CommandLine.Command;
 import picocli.CommandLine.Mixin;
 import picocli.CommandLine.Option;
 import picocli.CommandLine.Parameters;
+import tools.jackson.databind.node.ObjectNode;
 
 /** {@code hydrahead eval}: recall and perplexity by context length. */
 @Command(
@@ -64,15 +71,18 @@ final class EvalCommand implements Callable<Integer> {
 
   @Option(
       names = "--style",
+      paramLabel = "STYLE",
       defaultValue = "RULER",
-      description = "Wording of the prompts: ${COMPLETION-CANDIDATES}.")
+      description = "Wording of the prompts: ${COMPLETION-CANDIDATES} (default: ${DEFAULT-VALUE}).")
   private TaskStyle style;
 
   @Option(
       names = "--scoring",
+      paramLabel = "HOW",
       defaultValue = "GENERATE",
       description =
-          "${COMPLETION-CANDIDATES}; the second reads the answer and asks if it was first choice.")
+          "${COMPLETION-CANDIDATES}; the second reads the answer and asks if it was first choice"
+              + " (default: ${DEFAULT-VALUE}).")
   private Scoring scoring;
 
   @Option(
@@ -98,7 +108,10 @@ final class EvalCommand implements Callable<Integer> {
   @Option(
       names = "--name",
       paramLabel = "NAME",
-      description = "What results call the model; default: the folder's name.")
+      description = {
+        "What results call the model; default: the folder's name.",
+        "A report puts together what has the same name."
+      })
   private String name;
 
   @Option(
@@ -122,23 +135,45 @@ final class EvalCommand implements Callable<Integer> {
     EvalOptions options = options();
     Tokenizer tokenizer = Tokenizer.load(folder);
     Results results;
+    ModelFacts facts;
     try (LoadedModel loaded = LoadedModel.open(folder, common);
         SessionModel model = new SessionModel(name(), loaded.model(), tokenizer)) {
       List<Cell> cells =
           new Evaluator(options).run(model, chosen, at, samples, common.seed(), common.progress());
       results = new Results(source(), settings(), cells);
+      facts = facts(loaded.model());
     }
     requireSomething(results.cells());
     if (toStdout) {
-      common.out().println(ReadableJson.text(results.toJson()).strip());
+      common.out().println(text(results, facts).strip());
     } else {
       if (json != null) {
-        results.write(json, common.force());
+        AtomicFile.write(json, text(results, facts));
       }
       print(results.cells(), at);
     }
     common.out().flush();
     return ExitCode.OK;
+  }
+
+  /** The results with what a report wants to know of the model. */
+  private static String text(Results results, ModelFacts facts) {
+    ObjectNode o = results.toJson();
+    ObjectNode model = ReportFiles.toJson(facts);
+    model.remove("source"); // the results themselves
+    o.putArray("models").add(model);
+    return ReadableJson.text(o);
+  }
+
+  private ModelFacts facts(HybridTransformer model) {
+    return ReportModels.of(
+        name(),
+        model.config(),
+        model.plan(),
+        model.style(),
+        Sources.storedType(folder),
+        DType.F32,
+        folder.toString());
   }
 
   /**

@@ -105,6 +105,9 @@ final class HydraHead implements Runnable {
         for (String name : idle) {
           o.notice("hydrahead: " + name + " has no effect on " + p.commandSpec().name());
         }
+        if (o != null && !idle.contains("--threads")) {
+          checked(p.commandSpec().commandLine(), o::checkThreads);
+        }
         if (o != null && !idle.contains("--device")) {
           checked(p.commandSpec().commandLine(), o.device()::openNamed);
         }

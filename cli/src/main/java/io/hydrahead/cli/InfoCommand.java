@@ -95,9 +95,9 @@ final class InfoCommand implements Callable<Integer> {
         c.rotary().yarn().factor() > 1 ? ", YaRN × " + c.rotary().yarn().factor() : "",
         number(c.rotary().theta()));
     out.printf(
-        "parameters  %,d (%s), %s as %s%s%n",
+        "parameters  %,d%s, %s as %s%s%n",
         f.parameters(),
-        Table.count(f.parameters()),
+        f.parameters() < 1_000_000 ? "" : " (" + Table.count(f.parameters()) + ")",
         Table.bytes(f.weightBytes()),
         f.dtypes(),
         c.tiedEmbeddings() ? ", tied embeddings" : "");

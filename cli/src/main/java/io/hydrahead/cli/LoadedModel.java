@@ -9,11 +9,18 @@ import java.nio.file.Path;
 /** A model with the operations it runs on; closing it frees both. */
 record LoadedModel(HybridTransformer model, Ops ops) implements AutoCloseable {
 
-  /** Loads {@code folder}, as stored unless {@code --dtype f32} asks for float32. */
+  /** Loads {@code folder}, as stored unless {@code --dtype} names another type. */
   static LoadedModel open(Path folder, CommonOptions common) {
-    boolean float32 = common.dtype() == CommonOptions.DataType.F32;
-    return open(
-        folder, common, float32 ? ModelFiles.LoadOptions.FLOAT32 : ModelFiles.LoadOptions.STORED);
+    return open(folder, common, options(common));
+  }
+
+  /** How {@code --dtype} wants matrices to lie in memory. */
+  static ModelFiles.LoadOptions options(CommonOptions common) {
+    return switch (common.dtype()) {
+      case null -> ModelFiles.LoadOptions.STORED;
+      case F32 -> ModelFiles.LoadOptions.FLOAT32;
+      case BF16 -> ModelFiles.LoadOptions.BFLOAT16;
+    };
   }
 
   /** Loads {@code folder}; a GPU computes in float32 where {@code options} do. */

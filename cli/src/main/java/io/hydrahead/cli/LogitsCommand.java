@@ -34,7 +34,9 @@ final class LogitsCommand implements Callable<Integer> {
       names = "--ids",
       required = true,
       paramLabel = "FILE",
-      description = "JSON: a list of ids, a list of such lists, or {\"input_ids\": …}.")
+      description =
+          "JSON: a list of ids, a list of such lists, or an object with one of them as input_ids or"
+              + " ids, as tokenize --json prints it.")
   private Path idsFile;
 
   @Option(

@@ -2,24 +2,38 @@ package io.hydrahead.cli;
 
 import java.io.FileDescriptor;
 import java.io.FileOutputStream;
+import java.io.OutputStream;
 import java.io.OutputStreamWriter;
 import java.io.PrintStream;
 import java.io.PrintWriter;
 import java.lang.reflect.Field;
 import java.nio.charset.StandardCharsets;
+import java.nio.file.Path;
 
 /** Entry point of the process: streams in UTF-8, signals, exit code. */
 public final class Main {
   private Main() {}
 
   public static void main(String[] args) {
-    PrintWriter out = writer(FileDescriptor.out);
-    PrintWriter err = writer(stderr());
+    DataStream data =
+        new DataStream(new FileOutputStream(FileDescriptor.out), Path.of("/proc/self/fd/1"));
+    PrintWriter out = writer(data);
+    PrintWriter err = writer(new FileOutputStream(stderr()));
     Interrupts.install(err);
     int code = HydraHead.run(Terminal.ofProcess(out, err), args);
     out.flush();
+    code = withData(code, data.lost(), err);
     err.flush();
     System.exit(code);
+  }
+
+  /** The exit code of a command that ended with {@code code} and {@code lost} data. */
+  static int withData(int code, String lost, PrintWriter err) {
+    if (lost.isEmpty()) {
+      return code;
+    }
+    err.println("hydrahead: stdout cannot be written: " + lost + "; not all data has arrived");
+    return code == ExitCode.OK || code == ExitCode.CHECK_FAILED ? ExitCode.BAD_INPUT : code;
   }
 
   /**
@@ -44,8 +58,7 @@ public final class Main {
     }
   }
 
-  private static PrintWriter writer(FileDescriptor fd) {
-    return new PrintWriter(
-        new OutputStreamWriter(new FileOutputStream(fd), StandardCharsets.UTF_8), false);
+  private static PrintWriter writer(OutputStream stream) {
+    return new PrintWriter(new OutputStreamWriter(stream, StandardCharsets.UTF_8), false);
   }
 }

@@ -2,6 +2,7 @@ package io.hydrahead.cli;
 
 import io.hydrahead.checkpoint.AtomicFile;
 import io.hydrahead.checkpoint.OutputFolder;
+import io.hydrahead.train.RunFolder;
 import java.nio.file.Files;
 import java.nio.file.Path;
 
@@ -11,18 +12,29 @@ final class Outputs {
 
   /**
    * @param option that names the file
-   * @throws io.hydrahead.tensor.InputException if it exists, unless {@code --force} is given
+   * @throws io.hydrahead.tensor.InputException if it exists, unless {@code --force} is given, or
+   *     cannot be written
    */
   static void requireFree(CommonOptions common, Path file, String option) {
-    AtomicFile.requireFree(file, common.force(), option);
+    AtomicFile.requireReady(file, common.force(), option);
     announceParent(common, file);
   }
 
   /**
-   * @throws io.hydrahead.tensor.InputException if it exists, unless {@code --force} is given
+   * @throws io.hydrahead.tensor.InputException if it exists, unless {@code --force} is given,
+   *     cannot be written, or another run is writing it
    */
   static void requireFreeFolder(CommonOptions common, Path folder) {
-    OutputFolder.requireFree(folder, common.force());
+    OutputFolder.requireReady(folder, common.force());
+    announceParent(common, folder);
+  }
+
+  /**
+   * @throws io.hydrahead.tensor.InputException as above, and if an unfinished run is there and is
+   *     not to be resumed, or the other way round
+   */
+  static void requireReadyRun(CommonOptions common, Path folder, boolean resume) {
+    RunFolder.requireReady(folder, resume, common.force());
     announceParent(common, folder);
   }
 

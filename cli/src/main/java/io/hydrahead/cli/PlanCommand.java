@@ -18,11 +18,15 @@ import io.hydrahead.plan.PlanRules;
 import io.hydrahead.plan.Ratio;
 import java.io.PrintWriter;
 import java.nio.file.Path;
+import java.util.List;
 import java.util.concurrent.Callable;
 import picocli.CommandLine.Command;
 import picocli.CommandLine.Mixin;
+import picocli.CommandLine.Model.CommandSpec;
 import picocli.CommandLine.Option;
 import picocli.CommandLine.Parameters;
+import picocli.CommandLine.ParseResult;
+import picocli.CommandLine.Spec;
 import tools.jackson.databind.node.ObjectNode;
 
 /** {@code hydrahead plan}: from scores and a budget to the heads that stay full. */
@@ -35,6 +39,7 @@ import tools.jackson.databind.node.ObjectNode;
 @Without({"--device", "--threads", "--dtype", "--blas", "--deterministic"})
 final class PlanCommand implements Callable<Integer> {
   @Mixin private CommonOptions common;
+  @Spec private CommandSpec spec;
 
   @Parameters(paramLabel = "CHECKPOINT", description = "The teacher's folder.")
   private Path folder;
@@ -59,6 +64,7 @@ final class PlanCommand implements Callable<Integer> {
 
   @Option(
       names = "--rule",
+      paramLabel = "RULE",
       description = {
         "What ranks them: ${COMPLETION-CANDIDATES};",
         "default: causal for heads, fixed for layers."
@@ -115,6 +121,7 @@ final class PlanCommand implements Callable<Integer> {
     PlanRequest request =
         new PlanRequest(shape, Ratio.parse(ratio), choices, scores, common.seed());
     HeadPlan plan = PlanRules.select(request);
+    sayWhatRowsCannot(request, plan);
     PlanFile file = PlanFile.of(request, plan, Sources.provenance(folder, common));
     Summary summary = new Summary(config, plan, Style.HYDRAHEAD);
     if (output == null) {
@@ -139,6 +146,37 @@ final class PlanCommand implements Callable<Integer> {
     return ExitCode.OK;
   }
 
+  /** Whole rows give few ratios, and the other switches are for single heads. */
+  private void sayWhatRowsCannot(PlanRequest request, HeadPlan plan) {
+    if (axis != Axis.LAYER) {
+      return;
+    }
+    ParseResult given = spec.commandLine().getParseResult();
+    for (String option : List.of("--align", "--floor", "--quota")) {
+      if (given.hasMatchedOption(option)) {
+        common.notice("hydrahead: " + option + " has no effect with --axis layer");
+      }
+    }
+    int layers = plan.layers();
+    int taken = plan.fullCount() / plan.heads();
+    if (!request.ratio().isExactOf(layers)) {
+      common.notice(
+          "hydrahead: whole layers cannot give "
+              + ratio
+              + ": "
+              + taken
+              + " of "
+              + layers
+              + ", the nearest from above, is "
+              + Ratio.real(taken / (double) layers)
+              + ", and "
+              + (taken - 1)
+              + " would be "
+              + Ratio.real((taken - 1) / (double) layers)
+              + "; --axis head comes nearer");
+    }
+  }
+
   private static void print(Summary summary, PlanChoices choices, PrintWriter out) {
     summary.printPlan(out);
     if (summary.cacheAboveHeads() && choices.floor() == Floor.HEAD) {
@@ -146,9 +184,7 @@ final class PlanCommand implements Callable<Integer> {
           "note        a layer's one head keeps the cache of its whole KV group; --floor group or none,"
               + " with --align group, take whole groups only: the cache share is then the head share");
     }
-    out.printf(
-        "parameters  %,d, the Transformer has %,d%n",
-        summary.parameters(), summary.parametersAllFull());
+    summary.printParameters(out);
     out.println();
     summary.printMemory(out);
     out.flush();

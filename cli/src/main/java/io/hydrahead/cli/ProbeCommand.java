@@ -4,7 +4,6 @@ import io.hydrahead.checkpoint.AtomicFile;
 import io.hydrahead.data.TaskStyle;
 import io.hydrahead.data.TextCodec;
 import io.hydrahead.model.ModelConfig;
-import io.hydrahead.model.ModelFiles;
 import io.hydrahead.plan.HeadScores;
 import io.hydrahead.probe.CounterfactualPair;
 import io.hydrahead.probe.HeadProbe;
@@ -64,6 +63,7 @@ final class ProbeCommand implements Callable<Integer> {
 
   @Option(
       names = "--style",
+      paramLabel = "STYLE",
       defaultValue = "RULER",
       description = "Wording of the prompts: ${COMPLETION-CANDIDATES} (default: ${DEFAULT-VALUE}).")
   private TaskStyle style;
@@ -129,15 +129,23 @@ final class ProbeCommand implements Callable<Integer> {
             (length == null
                 ? Math.min(4096, config.maxPositionEmbeddings())
                 : Math.min(length.tokens(), Integer.MAX_VALUE / 2));
+    if (tokens > config.maxPositionEmbeddings()) {
+      common.notice(
+          "hydrahead: --length "
+              + tokens
+              + " is beyond the model's native context of "
+              + config.maxPositionEmbeddings()
+              + ": there heads that retrieve may seem not to; take that or less");
+    }
     TextCodec codec = Texts.codec(Tokenizer.load(folder));
-    Map<String, List<CounterfactualPair>> made =
-        new PairSource(codec, style, tokens, pairs, common.seed()).make();
     List<int[]> plain =
         general ? Texts.rows(codec, text, Math.min(512, tokens), 4, common.seed()) : List.of();
+    Map<String, List<CounterfactualPair>> made =
+        new PairSource(codec, style, tokens, pairs, common.seed()).make();
     ProbeOptions options = new ProbeOptions(threshold, minimumGap, senderPairs, rounds, general);
     ProbeResult result;
     try (LoadedModel loaded =
-        LoadedModel.open(folder, common, ModelFiles.LoadOptions.STORED, LoadedModel.type(common))) {
+        LoadedModel.open(folder, common, LoadedModel.options(common), LoadedModel.type(common))) {
       result = new HeadProbe(loaded.model(), options, common.progress()).run(made, plain);
     }
     HeadScores scores = result.toHeadScores(details(tokens));

@@ -4,25 +4,39 @@ import io.hydrahead.tensor.Progress;
 import java.util.ArrayDeque;
 import java.util.Deque;
 import java.util.Locale;
+import java.util.concurrent.TimeUnit;
 
 /**
  * Progress on stderr. With a terminal: one line that is drawn over, with a bar, rate and time left.
- * Without: a plain line every half minute. Quiet: nothing. It always hands on the wish to stop.
+ * Without: a plain line every quarter of a minute, whether there is progress or not. Quiet:
+ * nothing. It always hands on the wish to stop.
  */
 final class ProgressBar implements Progress {
   private static final long REDRAW_NANOS = 100_000_000L;
-  private static final long PLAIN_NANOS = 30_000_000_000L;
+  private static final long PLAIN_NANOS = 15_000_000_000L;
   private static final int BAR = 24;
   private static final int SHORT_BAR = 10;
 
   private final Terminal terminal;
   private final boolean quiet;
   private final Deque<Work> stack = new ArrayDeque<>();
+  private final long plainNanos;
   private int drawn;
 
+  /** Writes lines where nothing else does; there while there is work and no terminal. */
+  private Thread watch;
+
   ProgressBar(Terminal terminal, boolean quiet) {
+    this(terminal, quiet, PLAIN_NANOS);
+  }
+
+  /**
+   * @param plainNanos longest time without a line where there is no terminal
+   */
+  ProgressBar(Terminal terminal, boolean quiet, long plainNanos) {
     this.terminal = terminal;
     this.quiet = quiet;
+    this.plainNanos = plainNanos;
   }
 
   private static final class Work {
@@ -44,16 +58,44 @@ final class ProgressBar implements Progress {
   }
 
   @Override
-  public void begin(String what, long total, String unit) {
+  public synchronized void begin(String what, long total, String unit) {
     Interrupts.pollingBegins();
     stack.push(new Work(what, total, unit));
     if (terminal.interactive() && !quiet) {
       draw(fitting(stack.peek(), System.nanoTime()));
+    } else if (!quiet && watch == null) {
+      watch = Thread.ofPlatform().daemon().name("hydrahead-progress").start(this::watch);
     }
   }
 
+  /** One long step gives no word for minutes: then the line comes from here. */
+  private synchronized void watch() {
+    try {
+      while (!stack.isEmpty()) {
+        Work w = stack.peek();
+        long now = System.nanoTime();
+        long left = plainNanos - (now - w.shown);
+        if (left > 0) {
+          TimeUnit.NANOSECONDS.timedWait(this, left);
+        } else {
+          w.shown = now;
+          printPlain(w, now);
+        }
+      }
+    } catch (InterruptedException e) {
+      Thread.currentThread().interrupt();
+    } finally {
+      watch = null;
+    }
+  }
+
+  private void printPlain(Work w, long now) {
+    terminal.err().println(line(w, now, 0, true));
+    terminal.err().flush();
+  }
+
   @Override
-  public void advance(long done, String note) {
+  public synchronized void advance(long done, String note) {
     Work w = stack.peek();
     if (w == null) {
       return;
@@ -66,7 +108,7 @@ final class ProgressBar implements Progress {
     w.done = done;
     w.note = note;
     boolean last = w.total > 0 && done >= w.total;
-    if (quiet || (now - w.shown < (terminal.interactive() ? REDRAW_NANOS : PLAIN_NANOS) && !last)) {
+    if (quiet || (now - w.shown < (terminal.interactive() ? REDRAW_NANOS : plainNanos) && !last)) {
       return;
     }
     if (terminal.interactive()) {
@@ -74,25 +116,25 @@ final class ProgressBar implements Progress {
       draw(fitting(w, now));
     } else if (!last) {
       w.shown = now;
-      terminal.err().println(line(w, now, 0, true));
-      terminal.err().flush();
+      printPlain(w, now);
     }
   }
 
   @Override
-  public void end() {
+  public synchronized void end() {
     Work w = stack.poll();
     if (w == null) {
       return;
     }
     Interrupts.pollingEnds();
+    notifyAll();
     if (quiet) {
       return;
     }
     long now = System.nanoTime();
     clear();
-    // What took no time needs no line of its own.
-    if (now - w.start > 1_000_000_000L) {
+    // What took no time and has nothing to tell needs no line of its own.
+    if (now - w.start > 1_000_000_000L || !w.note.isEmpty()) {
       terminal.err().println(summary(w, now));
     }
     terminal.err().flush();
@@ -104,7 +146,7 @@ final class ProgressBar implements Progress {
   }
 
   /** Removes the bar, so that a message can be printed in its place. */
-  void clear() {
+  synchronized void clear() {
     if (drawn > 0) {
       terminal.err().print("\r" + " ".repeat(drawn) + "\r");
       drawn = 0;
@@ -112,11 +154,12 @@ final class ProgressBar implements Progress {
   }
 
   /** Ends whatever is still open after a failure: nothing may stay drawn. */
-  void abandon() {
+  synchronized void abandon() {
     clear();
     while (stack.poll() != null) {
       Interrupts.pollingEnds();
     }
+    notifyAll();
     terminal.err().flush();
   }
 
@@ -166,6 +209,9 @@ final class ProgressBar implements Progress {
       if (rate > 0) {
         s.append(", ").append(rate(rate, w.unit));
       }
+    }
+    if (w.done == 0 && now - w.start > 1_000_000_000L) {
+      s.append(", ").append(duration((now - w.start) / 1e9)).append(" so far");
     }
     if (!w.note.isEmpty()) {
       s.append(", ").append(w.note);

@@ -104,11 +104,15 @@ record Reply(
   String speeds() {
     return String.format(
         Locale.ROOT,
-        "[prompt %,d tokens at %.0f/s; reply %,d tokens at %.1f/s; %s]",
-        promptTokens,
-        promptTokens / Math.max(prefillSeconds, 1e-9),
-        ids.length,
-        ids.length / Math.max(decodeSeconds, 1e-9),
+        "[prompt %s at %s/s; reply %s at %s/s; %s]",
+        Table.counted(promptTokens, "token"),
+        rate(promptTokens / Math.max(prefillSeconds, 1e-9)),
+        Table.counted(ids.length, "token"),
+        rate(ids.length / Math.max(decodeSeconds, 1e-9)),
         finish);
+  }
+
+  private static String rate(double tokens) {
+    return String.format(Locale.ROOT, tokens < 100 ? "%.1f" : "%,.0f", tokens);
   }
 }

@@ -43,10 +43,12 @@ record Summary(ModelConfig config, HeadPlan plan, Style style) {
   void printPlan(PrintWriter out) {
     out.printf(
         Locale.ROOT,
-        "heads       %d of %d full: real ratio %s, head share %s, cache share %s%n",
+        "heads       %d of %d full: %shead share %s, cache share %s%n",
         plan.fullCount(),
         plan.layers() * plan.heads(),
-        Ratio.real(plan.headShare()),
+        plan.isAllFull() || plan.fullCount() == 0
+            ? ""
+            : "real ratio " + Ratio.real(plan.headShare()) + ", ",
         Table.percent(plan.headShare()),
         Table.percent(plan.cacheShare(config.kvHeads())));
     if (plan.isAllFull()) {
@@ -71,6 +73,19 @@ record Summary(ModelConfig config, HeadPlan plan, Style style) {
             style.window(),
             style.sinks())
         : "linear, Gated DeltaNet";
+  }
+
+  void printParameters(PrintWriter out) {
+    out.printf(
+        Locale.ROOT,
+        "parameters  %,d, the Transformer has %,d%n",
+        parameters(),
+        parametersAllFull());
+    if (plan.isAllFull() && parameters() > parametersAllFull()) {
+      out.println(
+          "note        a hybrid's heads have output gates and weights that a Transformer's lack, full"
+              + " heads too; a recipe's style can switch them off");
+    }
   }
 
   /** Cache memory at 4K…512K, beside that of the same model with every head full. */

@@ -61,6 +61,11 @@ final class Table {
         : String.format(Locale.ROOT, "%,d", n);
   }
 
+  /** {@code 1 token}, {@code 2,048 tokens}. */
+  static String counted(long n, String what) {
+    return String.format(Locale.ROOT, "%,d %s%s", n, what, n == 1 ? "" : "s");
+  }
+
   static String percent(double share) {
     return String.format(Locale.ROOT, "%.1f%%", share * 100);
   }

@@ -21,11 +21,15 @@ final class TokenIds {
   static int[][] read(Path file, int vocabulary) {
     JsonNode node = Json.read(file);
     if (node.isObject()) {
+      if (node.has("input_ids") && node.has("ids")) {
+        throw new InputException(file + ": has both input_ids and ids; leave one of them out");
+      }
       node = node.has("input_ids") ? node.get("input_ids") : node.path("ids");
     }
     if (!node.isArray()) {
       throw new InputException(
-          file + ": expected a list of token ids, a list of such lists, or {\"input_ids\": …}");
+          file
+              + ": expected a list of token ids, a list of such lists, or {\"input_ids\": …} or {\"ids\": …}");
     }
     if (node.isEmpty()) {
       throw new InputException(file + ": the prompt is empty; give at least one token id");

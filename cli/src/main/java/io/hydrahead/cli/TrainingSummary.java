@@ -40,7 +40,7 @@ final class TrainingSummary {
       o.put("bitwise", outcome.bitwise());
       JsonReport.print(o, common.out());
     } else {
-      common.out().printf("%,d tokens; written: %s%n", outcome.tokens(), output);
+      common.out().println(Table.counted(outcome.tokens(), "token") + "; written: " + output);
       common.out().flush();
     }
   }

@@ -28,7 +28,8 @@ import picocli.CommandLine.Parameters;
     name = "transfer",
     description = {
       "Teach a converted model what its teacher knows.",
-      "Stages, losses and schedules are in the recipe; an interrupted run goes on with --resume."
+      "Stages, losses and schedules are in the recipe; an interrupted run goes on",
+      "with --resume."
     })
 @Without(refused = {"--seed", "--dtype"})
 final class TransferCommand implements Callable<Integer> {
@@ -80,7 +81,7 @@ final class TransferCommand implements Callable<Integer> {
   @Override
   public Integer call() {
     TrainingSummary.requireRecipeDecides(common, recipe);
-    Outputs.announceParent(common, output);
+    Outputs.requireReadyRun(common, output, resume);
     Sources.requireAtLeast("--eval-samples", samples, 0);
     if (teacher.toAbsolutePath().normalize().equals(student.toAbsolutePath().normalize())) {
       throw new InputException(

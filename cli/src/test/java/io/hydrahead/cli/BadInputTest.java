@@ -2,6 +2,7 @@ package io.hydrahead.cli;
 
 import static org.assertj.core.api.Assertions.assertThat;
 
+import io.hydrahead.checkpoint.OutputFolder;
 import java.io.ByteArrayInputStream;
 import java.io.IOException;
 import java.io.InputStream;
@@ -134,6 +135,7 @@ class BadInputTest {
             "[]",
             "[[]]",
             "{\"x\": 1}",
+            "{\"ids\": [1], \"input_ids\": [1]}",
             "[1,",
             "[1,-1")) {
       Files.writeString(ids, bad);
@@ -179,6 +181,71 @@ class BadInputTest {
     assertThat(refused("logits", model, "--ids", ids, "-o", taken.resolve("x"))).contains("taken");
     assertThat(refused("plan", model, "--ratio", "3:1", "--rule", "fixed", "-o", taken))
         .contains("--force");
+  }
+
+  /** Before anything is computed: there is not even a checkpoint. */
+  @Test
+  void targetsAreLookedAtBeforeTheWork() throws IOException {
+    Path file = Files.writeString(out.resolve("file"), "");
+    Path target = file.resolve("x");
+    Path none = temporary.resolve("none");
+    Object[][] commands = {
+      {"eval", none, "--json", target},
+      {"probe", none, "-o", target},
+      {"logits", none, "--ids", none, "-o", target},
+      {"bench", "decode", "--json", target},
+      {"plan", none, "--ratio", "7:1", "-o", target},
+      {"convert", none, "--plan", none, "-o", target},
+      {"transfer", none, model, "--recipe", none, "-o", target},
+      {"pretrain", "--recipe", none, "-o", target},
+      {"report", none, "-o", target},
+      {"demo", "-o", target},
+    };
+    for (Object[] words : commands) {
+      assertThat(refused(words))
+          .as(words[0].toString())
+          .contains("cannot be written: " + file + " is a file; choose another");
+    }
+    assertThat(refused(commands[0])).contains("another --json");
+  }
+
+  @Test
+  void aFolderThatAnotherRunWritesIsNotReplaced() throws IOException {
+    Path plan = Recipes.write(temporary.resolve("plan.json"), "{}"); // not read
+    Path target = out.resolve("student");
+    try (OutputFolder _ = OutputFolder.begin(target, false)) {
+      assertThat(refused("convert", model, "--plan", plan, "-o", target, "--force"))
+          .contains("student: another run is writing there");
+    }
+  }
+
+  @Test
+  void aStudentOfAnotherTeacherLeavesNothing() {
+    Path recipe = Recipes.transfer(temporary);
+    assertThat(refused("transfer", model, Run.tiny(), "--recipe", recipe, "-o", out.resolve("h")))
+        .contains(
+            "student " + Run.tiny() + ": ", "the teacher's is", "converted from this teacher");
+  }
+
+  @Test
+  void threadsWithoutEnd() {
+    int available = Runtime.getRuntime().availableProcessors();
+    assertThat(refused("doctor", "--threads", "9999"))
+        .contains("--threads 9999 is too much", "allows " + available + " processor");
+    Run r = Run.of("doctor", "--threads", 2 * available, "--json");
+    assertThat(r.code()).isZero();
+    assertThat(r.err()).contains("slower, not faster");
+  }
+
+  @Test
+  void textFilesThatAreNotThere() {
+    Path none = temporary.resolve("none.txt");
+    for (String command : List.of("probe", "eval")) {
+      Path target = out.resolve("t.json");
+      String option = command.equals("probe") ? "-o" : "--json";
+      assertThat(refused(command, model, "--text", none, option, target))
+          .contains("none.txt: no such file");
+    }
   }
 
   @Test

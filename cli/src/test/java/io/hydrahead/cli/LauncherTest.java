@@ -126,6 +126,43 @@ class LauncherTest {
     assertThat(r.err()).contains("hydrahead: no such folder");
   }
 
+  /** Runs the launcher with {@code more}, such as redirections, at the end of a shell's line. */
+  private Run shell(String words, String more) {
+    String line = Run.home().resolve("hydrahead") + " " + words + " " + more;
+    return launch(temporary, Map.of(), "/bin/sh", "-c", line);
+  }
+
+  @Test
+  void dataThatIsLostIsAnError() {
+    assumeTrue(Files.exists(Path.of("/dev/full")), "needs /dev/full");
+    for (String words : List.of("info '" + Run.tiny() + "' --json", "completion", "--help")) {
+      Run r = shell(words, "> /dev/full");
+      assertThat(r.code()).as(words + r.err()).isEqualTo(ExitCode.BAD_INPUT);
+      assertThat(r.err()).startsWith("hydrahead: stdout cannot be written: ").contains("space");
+    }
+    Run r = shell("completion", "| head -n 1; echo");
+    assertThat(r.err()).as("a reader that has enough").isEmpty();
+  }
+
+  @Test
+  void worksWithStreamsClosed() {
+    String words = "tokenize '" + Run.home().resolve("models/tiny-teacher") + "' abc";
+    Run whole = shell(words, "");
+    assertThat(whole.code()).as(whole.err()).isZero();
+    for (String closed : List.of("2>&-", "<&-", "<&- 2>&-")) {
+      Run r = shell(words, closed);
+      assertThat(r.code()).as(closed + r.err()).isZero();
+      assertThat(r.out()).isEqualTo(whole.out());
+      assertThat(r.err()).isEmpty();
+    }
+    Run r = shell(words, ">&-");
+    assertThat(r.code()).isEqualTo(ExitCode.BAD_INPUT);
+    assertThat(r.err().lines())
+        .singleElement()
+        .asString()
+        .startsWith("hydrahead: stdout cannot be written: ");
+  }
+
   @Test
   void worksWhenTheFirstJavaOnThePathIsTooOld() throws IOException {
     Path bin = Files.createDirectories(temporary.resolve("old jdk/bin"));

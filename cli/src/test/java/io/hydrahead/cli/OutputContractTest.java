@@ -58,6 +58,38 @@ class OutputContractTest {
     assertThat(Run.of("info", Run.tiny(), "--threads", "1", "-q").err()).isEmpty();
   }
 
+  @ParameterizedTest
+  @MethodSource("commands")
+  void descriptionsAreBrokenWhereTheyShould(String command) {
+    CommandLine line =
+        HydraHead.commandLine(new Terminal(none(), none(), 0, false)).getSubcommands().get(command);
+    String[] description = line.getCommandSpec().usageMessage().description();
+    assertThat(description[0]).as("stands alone in the list of commands").endsWith(".");
+    assertThat(description)
+        .allSatisfy(l -> assertThat(l.replace("%%", "%")).hasSizeLessThanOrEqualTo(80));
+    for (CommandLine.Model.OptionSpec o : line.getCommandSpec().options()) {
+      assertThat(o.arity().max() == 0 || o.paramLabel().equals(o.paramLabel().toUpperCase()))
+          .as(o.longestName() + "=" + o.paramLabel())
+          .isTrue();
+    }
+  }
+
+  private static PrintWriter none() {
+    return new PrintWriter(Writer.nullWriter());
+  }
+
+  @Test
+  void layersThatCannotGiveTheRatioSaySo() {
+    Run r = Run.of("plan", Run.tiny(), "--ratio", "31:1", "--axis", "layer", "--floor", "none");
+    assertThat(r.code()).isZero();
+    assertThat(r.err())
+        .contains("whole layers cannot give 31:1", "--axis head comes nearer")
+        .contains("--floor has no effect with --axis layer");
+    assertThat(Json.parse(r.out(), "stdout").has("floor")).isFalse();
+    Run exact = Run.of("plan", Run.tiny(), "--ratio", "2:1", "--axis", "layer");
+    assertThat(exact.err()).doesNotContain("cannot give", "no effect");
+  }
+
   @Test
   void versionNamesBuildCommitAndJava() {
     Run r = Run.of("--version");

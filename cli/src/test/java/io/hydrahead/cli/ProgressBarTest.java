@@ -31,17 +31,44 @@ class ProgressBarTest {
   void drawsOneLineOverAndOverOnATerminal() {
     work(bar(100, false));
     assertThat(err.toString())
-        .contains("align", "100% 10/10 steps", "loss 1.2")
-        .doesNotContain("\n")
-        .endsWith("\r");
+        .contains("\ralign", "100% 10/10 steps")
+        .endsWith("\ralign: 10 steps in 0:00, loss 1.2" + System.lineSeparator());
+  }
+
+  @Test
+  void whatTookNoTimeAndTellsNothingHasNoLine() {
+    for (int columns : new int[] {0, 100}) {
+      ProgressBar p = bar(columns, false);
+      p.begin("calibrate", 2, "texts");
+      p.advance(2, "");
+      p.end();
+    }
+    assertThat(err.toString()).doesNotContain("\n");
+  }
+
+  @Test
+  void aLongStepIsNotSilentWithoutATerminal() throws InterruptedException {
+    PrintWriter none = new PrintWriter(StringWriter.nullWriter());
+    Terminal terminal = new Terminal(none, new PrintWriter(err), 0, false);
+    ProgressBar p = new ProgressBar(terminal, false, 20_000_000L);
+    p.begin("probe", 4, "pairs");
+    for (int i = 0; i < 1000 && err.getBuffer().isEmpty(); i++) {
+      Thread.sleep(10);
+    }
+    p.advance(1, "");
+    p.end();
+    assertThat(err.toString()).startsWith("probe   0% 0/4 pairs");
+    int length = err.getBuffer().length();
+    Thread.sleep(100);
+    assertThat(err.getBuffer()).as("nothing after the end").hasSize(length);
   }
 
   @Test
   void neverWritesPastTheTerminalsWidth() {
     ProgressBar p = bar(30, false);
     work(p);
-    for (String line : err.toString().split("\r")) {
-      assertThat(line.length()).isLessThan(30);
+    for (String bar : err.toString().split("\r")) {
+      assertThat(bar.length() < 30 || bar.startsWith("align: 10 steps in")).as(bar).isTrue();
     }
   }
 
@@ -58,9 +85,13 @@ class ProgressBarTest {
   }
 
   @Test
-  void drawsNothingWithoutATerminalOrWhenQuiet() {
+  void drawsNoBarWithoutATerminalAndNothingWhenQuiet() {
     work(bar(0, false));
+    assertThat(err.toString())
+        .isEqualTo("align: 10 steps in 0:00, loss 1.2" + System.lineSeparator());
+    err.getBuffer().setLength(0);
     work(bar(100, true));
+    work(bar(0, true));
     assertThat(err.toString()).isEmpty();
   }
 

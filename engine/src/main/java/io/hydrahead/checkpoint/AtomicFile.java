@@ -34,8 +34,19 @@ public final class AtomicFile {
   }
 
   /**
-   * Refuses an existing {@code target} unless {@code force}. Commands call it before they start to
-   * compute.
+   * What a command asks before it starts to compute: whether {@code target} is free, as {@link
+   * #requireFree(Path, boolean, String)} has it, and could be written.
+   *
+   * @param option that names the file
+   * @throws InputException naming the path and a fix
+   */
+  public static void requireReady(Path target, boolean force, String option) {
+    requireFree(target, force, option);
+    Storage.requireWritable(target, option);
+  }
+
+  /**
+   * Refuses an existing {@code target} unless {@code force}.
    *
    * @throws InputException naming the file and {@code --force}
    */

@@ -37,8 +37,19 @@ public final class OutputFolder implements AutoCloseable {
   }
 
   /**
+   * What a command asks before it starts to compute: whether {@code target} is free, as {@link
+   * #requireFree} has it, could be written, and is not being written by another run.
+   *
+   * @throws InputException naming the folder and a fix
+   */
+  public static void requireReady(Path target, boolean force) {
+    requireFree(target, force);
+    Storage.requireWritable(target, "-o");
+    OutputLock.requireFree(target);
+  }
+
+  /**
    * Refuses an existing {@code target} unless {@code force}; an empty folder counts as free.
-   * Commands call it before they start to compute.
    *
    * @throws InputException naming the folder and {@code --force}
    */

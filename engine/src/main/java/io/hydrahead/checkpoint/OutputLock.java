@@ -34,8 +34,7 @@ public final class OutputLock implements AutoCloseable {
    * @throws InputException if another run, in this process or not, holds it
    */
   public static OutputLock acquire(Path target) {
-    Path absolute = target.toAbsolutePath().normalize();
-    Path file = Storage.parent(target).resolve("." + absolute.getFileName() + ".lock");
+    Path file = file(target);
     try {
       for (int i = 0; i < ATTEMPTS; i++) {
         OutputLock lock = attempt(file, target);
@@ -47,6 +46,22 @@ public final class OutputLock implements AutoCloseable {
     } catch (IOException e) {
       throw Storage.cannotWrite(file, e);
     }
+  }
+
+  /**
+   * Refuses a {@code target} whose lock another run holds.
+   *
+   * @throws InputException saying so
+   */
+  static void requireFree(Path target) {
+    if (Files.exists(file(target))) {
+      acquire(target).close();
+    }
+  }
+
+  private static Path file(Path target) {
+    Path absolute = target.toAbsolutePath().normalize();
+    return Storage.parent(target).resolve("." + absolute.getFileName() + ".lock");
   }
 
   /**

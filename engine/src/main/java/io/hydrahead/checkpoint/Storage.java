@@ -42,21 +42,21 @@ final class Storage {
     String reason = reason(e);
     String fix =
         switch (e) {
-          case AccessDeniedException _ -> "choose another -o or change its permissions";
-          case NotDirectoryException _ -> "a parent of it is a file; choose another -o";
-          case FileAlreadyExistsException _ -> "a parent of it is a file; choose another -o";
+          case AccessDeniedException _ -> "choose another place or change its permissions";
+          case NotDirectoryException _ -> "a parent of it is a file; choose another place";
+          case FileAlreadyExistsException _ -> "a parent of it is a file; choose another place";
           default -> {
             String r = reason.toLowerCase(Locale.ROOT);
             if (r.contains("no space") || r.contains("quota")) {
-              yield "free some space or choose another -o";
+              yield "free some space or choose another place";
             }
             if (r.contains("read-only")) {
-              yield "the file system is read-only; choose another -o";
+              yield "the file system is read-only; choose another place";
             }
             if (r.contains("not a directory")) {
-              yield "a parent of it is a file; choose another -o";
+              yield "a parent of it is a file; choose another place";
             }
-            yield "choose another -o";
+            yield "choose another place";
           }
         };
     return new InputException(path + ": cannot be written: " + reason + "; " + fix);
@@ -77,9 +77,46 @@ final class Storage {
   static Path parent(Path path) {
     Path parent = path.toAbsolutePath().normalize().getParent();
     if (parent == null) {
-      throw new InputException(path + ": is the root of the file system; choose another -o");
+      throw new InputException(path + ": is the root of the file system; choose another place");
     }
     return parent;
+  }
+
+  /**
+   * Checks that something can be put at {@code target}: the nearest folder above it that exists is
+   * one and can be written to.
+   *
+   * @param option that names the target
+   * @throws InputException naming the folder that refuses
+   */
+  static void requireWritable(Path target, String option) {
+    Path folder = parent(target);
+    while (!Files.exists(folder)) {
+      folder = folder.getParent();
+    }
+    String refusal = null;
+    if (!Files.isDirectory(folder)) {
+      refusal = folder + " is a file; choose another " + option;
+    } else if (!Files.isWritable(folder) || !Files.isExecutable(folder)) {
+      refusal =
+          readOnly(folder)
+              ? "its file system is read-only; choose another " + option
+              : folder
+                  + ": permission denied; choose another "
+                  + option
+                  + " or change its permissions";
+    }
+    if (refusal != null) {
+      throw new InputException(target + ": cannot be written: " + refusal);
+    }
+  }
+
+  private static boolean readOnly(Path folder) {
+    try {
+      return Files.getFileStore(folder).isReadOnly();
+    } catch (IOException e) {
+      return false;
+    }
   }
 
   /** Creates missing folders up to {@code folder}; returns those it created, outermost first. */

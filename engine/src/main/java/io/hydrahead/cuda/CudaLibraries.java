@@ -30,13 +30,13 @@ public final class CudaLibraries {
     NVRTC(
         "libnvrtc",
         "HYDRAHEAD_NVRTC",
-        "install CUDA's runtime compiler (pip install nvidia-cuda-nvrtc, or the CUDA toolkit) and"
-            + " put its folder on LD_LIBRARY_PATH, or name the file in HYDRAHEAD_NVRTC"),
+        "install CUDA's runtime compiler (pip install nvidia-cuda-nvrtc, or the CUDA toolkit); where"
+            + " it lies in an unusual folder, name the file in HYDRAHEAD_NVRTC"),
     CUBLASLT(
         "libcublasLt",
         "HYDRAHEAD_CUBLASLT",
-        "install cuBLAS (pip install nvidia-cublas, or the CUDA toolkit) and put its folder on"
-            + " LD_LIBRARY_PATH, or name the file in HYDRAHEAD_CUBLASLT");
+        "install cuBLAS (pip install nvidia-cublas, or the CUDA toolkit); where it lies in an unusual"
+            + " folder, name the file in HYDRAHEAD_CUBLASLT");
 
     private final String stem;
     private final String variable;

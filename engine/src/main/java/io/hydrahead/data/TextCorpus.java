@@ -254,7 +254,10 @@ public final class TextCorpus implements PlainText {
       return Files.readAllBytes(file);
     } catch (IOException e) {
       throw new InputException(
-          file + ": cannot be read (" + e + "); give the path of a readable file", e);
+          file
+              + (Files.exists(file) ? ": cannot be read" : ": no such file")
+              + "; give the path of a readable text file",
+          e);
     }
   }
 

@@ -26,16 +26,29 @@ public final class ModelFiles {
 
   private ModelFiles() {}
 
-  /**
-   * @param float32 widen every parameter to float32, as training needs; otherwise matrices stay
-   *     mapped in their stored type, and only vectors are widened
-   */
-  public record LoadOptions(boolean float32) {
-    /** For inference: weights as stored. */
-    public static final LoadOptions STORED = new LoadOptions(false);
+  /** The type of matrices in the processor's memory; vectors are float32 there in any case. */
+  public enum LoadOptions {
+    /** For inference: matrices stay mapped in their stored type. */
+    STORED,
 
     /** For training and exact comparison. */
-    public static final LoadOptions FLOAT32 = new LoadOptions(true);
+    FLOAT32,
+
+    /** For inference in half the memory: what is stored in another type is rounded to bfloat16. */
+    BFLOAT16;
+
+    public boolean float32() {
+      return this == FLOAT32;
+    }
+
+    /** The type in which a matrix of type {@code stored} lies in the processor's memory. */
+    private DType matrix(DType stored) {
+      return switch (this) {
+        case STORED -> stored;
+        case FLOAT32 -> DType.F32;
+        case BFLOAT16 -> DType.BF16;
+      };
+    }
   }
 
   /**
@@ -73,11 +86,15 @@ public final class ModelFiles {
         requireFloats(e.getKey(), stored, folder);
         if (arranged) {
           store.get(e.getKey()).copyFrom(stored);
-        } else if (!options.float32() && isMatrix(e.getKey(), stored)) {
+          continue;
+        }
+        boolean matrix = isMatrix(e.getKey(), stored);
+        DType type = matrix ? options.matrix(stored.dtype()) : DType.F32;
+        if (matrix && !options.float32() && type == stored.dtype()) {
           store.put(e.getKey(), stored);
           mapped = true;
         } else {
-          store.allocate(e.getKey(), DType.F32, e.getValue()).copyFrom(stored);
+          store.allocate(e.getKey(), type, e.getValue()).copyFrom(stored);
         }
       }
       if (mapped) {

@@ -32,9 +32,11 @@ public record PlanFile(HeadPlan plan, JsonNode details) {
     d.put("ratio", request.ratio().toString());
     d.put("axis", PlanChoices.text(choices.axis()));
     d.put("rule", PlanChoices.text(choices.rule()));
-    d.put("align", PlanChoices.text(choices.align()));
-    d.put("floor", PlanChoices.text(choices.floor()));
-    d.put("quota", PlanChoices.text(choices.quota()));
+    if (choices.axis() == PlanChoices.Axis.HEAD) { // rows know none of these
+      d.put("align", PlanChoices.text(choices.align()));
+      d.put("floor", PlanChoices.text(choices.floor()));
+      d.put("quota", PlanChoices.text(choices.quota()));
+    }
     d.put("full_heads", plan.fullCount());
     d.put("real_ratio", Ratio.real(plan.headShare()));
     d.put("head_share", plan.headShare());

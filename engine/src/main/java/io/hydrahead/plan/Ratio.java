@@ -59,6 +59,15 @@ public final class Ratio {
     return divide(layers, RoundingMode.CEILING);
   }
 
+  /** Whether {@code layers} can be divided so in whole rows; every end can. */
+  public boolean isExactOf(int layers) {
+    return isAllLinear()
+        || new BigDecimal(rowsOf(layers))
+                .multiply(linearPerFull.add(BigDecimal.ONE))
+                .compareTo(new BigDecimal(layers))
+            == 0;
+  }
+
   private int divide(int count, RoundingMode rounding) {
     return linearPerFull == null
         ? 0

@@ -101,6 +101,11 @@ public record ModelFacts(
     return kept / (double) (fullHeads.size() * (heads / group()));
   }
 
+  /** This under another name. */
+  ModelFacts withName(String other) {
+    return new ModelFacts(other, fullHeads, heads, kvHeads, nativeLength, memory, source);
+  }
+
   /** This, with what is not known taken from {@code other}. */
   ModelFacts or(ModelFacts other) {
     return new ModelFacts(

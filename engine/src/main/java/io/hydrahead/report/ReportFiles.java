@@ -27,7 +27,8 @@ public final class ReportFiles {
   private ReportFiles() {}
 
   /**
-   * Reads and merges files.
+   * Reads and merges files. Models are joined by their names; a plan without one, which is called
+   * after its file, takes the name of the model with the same full heads where there is just one.
    *
    * @throws InputException naming the file and field that is wrong
    */
@@ -43,7 +44,30 @@ public final class ReportFiles {
             .filter(t -> !t.equals(ReportInput.DEFAULT_TITLE))
             .findFirst()
             .orElse(ReportInput.DEFAULT_TITLE);
-    return ReportInput.merge(title, parts);
+    return ReportInput.merge(title, parts.stream().map(p -> named(p, parts)).toList());
+  }
+
+  /** {@code part}, if it is a plan called after its file, under the name of the one it is of. */
+  private static ReportInput named(ReportInput part, List<ReportInput> all) {
+    if (part.models().size() != 1 || !isPlanCalledAfterItsFile(part)) {
+      return part;
+    }
+    ModelFacts plan = part.models().getFirst();
+    List<String> names =
+        all.stream()
+            .filter(p -> !isPlanCalledAfterItsFile(p))
+            .flatMap(p -> p.models().stream())
+            .filter(m -> m.heads() == plan.heads() && m.fullHeads().equals(plan.fullHeads()))
+            .map(ModelFacts::name)
+            .distinct()
+            .toList();
+    return names.size() == 1 ? part.withModels(List.of(plan.withName(names.getFirst()))) : part;
+  }
+
+  private static boolean isPlanCalledAfterItsFile(ReportInput part) {
+    return part.cells().isEmpty()
+        && part.models().size() == 1
+        && part.models().getFirst().name().equals(baseName(part.models().getFirst().source()));
   }
 
   /** Reads one file's JSON; {@code file} names it in errors and as the numbers' source. */
@@ -251,6 +275,24 @@ public final class ReportFiles {
         Map.of());
   }
 
+  /** One of the objects of {@code models}. */
+  public static ObjectNode toJson(ModelFacts m) {
+    ObjectNode o = Json.object();
+    o.put("name", m.name());
+    if (m.hasPlan()) {
+      o.put("heads", m.heads());
+      o.put("kv_heads", m.kvHeads());
+      o.set("full_attention_heads", Json.of(m.fullHeads()));
+    }
+    o.put("native_length", m.nativeLength());
+    o.put("parameters", m.memory().parameters());
+    o.put("parameter_bytes", m.memory().parameterBytes());
+    o.put("kv_bytes_per_token", m.memory().kvBytesPerToken());
+    o.put("state_bytes", m.memory().stateBytes());
+    o.put("source", m.source());
+    return o;
+  }
+
   /** The JSON form of an input, which {@link #read(JsonNode, String)} reads again. */
   public static ObjectNode toJson(ReportInput in) {
     ObjectNode out = Json.object();
@@ -259,19 +301,7 @@ public final class ReportFiles {
     out.put("about", in.about());
     ArrayNode models = out.putArray("models");
     for (ModelFacts m : in.models()) {
-      ObjectNode o = models.addObject();
-      o.put("name", m.name());
-      if (m.hasPlan()) {
-        o.put("heads", m.heads());
-        o.put("kv_heads", m.kvHeads());
-        o.set("full_attention_heads", Json.of(m.fullHeads()));
-      }
-      o.put("native_length", m.nativeLength());
-      o.put("parameters", m.memory().parameters());
-      o.put("parameter_bytes", m.memory().parameterBytes());
-      o.put("kv_bytes_per_token", m.memory().kvBytesPerToken());
-      o.put("state_bytes", m.memory().stateBytes());
-      o.put("source", m.source());
+      models.add(toJson(m));
     }
     ArrayNode cells = out.putArray("cells");
     for (Cell c : in.cells()) {

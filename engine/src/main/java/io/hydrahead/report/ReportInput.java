@@ -165,6 +165,11 @@ public record ReportInput(
         system);
   }
 
+  /** This with other descriptions of models. */
+  ReportInput withModels(List<ModelFacts> others) {
+    return new ReportInput(title, about, others, cells, skipped, heads, curves, sources, system);
+  }
+
   /** Names of all models: those described, then those that only have results. */
   public List<String> modelNames() {
     Set<String> names = new LinkedHashSet<>();

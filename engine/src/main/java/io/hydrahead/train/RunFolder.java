@@ -2,6 +2,7 @@ package io.hydrahead.train;
 
 import io.hydrahead.checkpoint.AtomicFile;
 import io.hydrahead.checkpoint.OutputFolder;
+import io.hydrahead.model.ModelFiles;
 import io.hydrahead.tensor.InputException;
 import java.io.IOException;
 import java.io.UncheckedIOException;
@@ -13,7 +14,8 @@ import java.util.stream.Stream;
 /**
  * The output of a long run: while it trains, states and log lie in {@code <target>.run} beside the
  * target; the target itself appears all at once at the end, and the run's folder goes. The target
- * is locked all the while.
+ * is locked all the while. A run's folder in which nothing is finished, no state and no file of
+ * another step, counts as none, and goes when the run ends in whatever way.
  */
 public final class RunFolder implements AutoCloseable {
   private final OutputFolder out;
@@ -27,6 +29,53 @@ public final class RunFolder implements AutoCloseable {
   }
 
   /**
+   * What {@link #begin} will ask, for commands that have something to load first.
+   *
+   * @throws InputException as there
+   */
+  public static void requireReady(Path target, boolean resume, boolean force) {
+    requireRun(target, resume, force);
+    OutputFolder.requireReady(target, force);
+  }
+
+  private static void requireRun(Path target, boolean resume, boolean force) {
+    Path work = work(target);
+    if (resume && !Files.isDirectory(work)) {
+      throw new InputException(
+          target
+              + ": there is no unfinished run to resume (no folder "
+              + work
+              + "); start without --resume");
+    }
+    if (!resume && !force && holdsWork(work)) {
+      throw new InputException(
+          work + ": an unfinished run is there; go on with --resume or start again with --force");
+    }
+  }
+
+  private static Path work(Path target) {
+    Path place = target.toAbsolutePath().normalize();
+    return place.resolveSibling(place.getFileName() + ".run");
+  }
+
+  /** Whether {@code work} has what took time: more than a log's beginning and a tokenizer. */
+  private static boolean holdsWork(Path work) {
+    if (!Files.isDirectory(work)) {
+      return false;
+    }
+    try (Stream<Path> files = Files.list(work)) {
+      return files
+          .map(f -> f.getFileName().toString())
+          .anyMatch(n ->
+              !n.startsWith(".")
+                  && !n.equals(TrainingRun.LOG)
+                  && !ModelFiles.TOKENIZER_FILES.contains(n));
+    } catch (IOException e) {
+      return true; // whoever can read it may know
+    }
+  }
+
+  /**
    * Locks the target and its run.
    *
    * @param resume go on with the run that is there
@@ -35,24 +84,13 @@ public final class RunFolder implements AutoCloseable {
    *     unfinished run is there and neither option is given, or there is nothing to resume
    */
   public static RunFolder begin(Path target, boolean resume, boolean force) {
-    Path place = target.toAbsolutePath().normalize();
-    Path work = place.resolveSibling(place.getFileName() + ".run");
-    if (resume && !Files.isDirectory(work)) {
-      throw new InputException(
-          target
-              + ": there is no unfinished run to resume (no folder "
-              + work
-              + "); start without --resume");
-    }
+    Path work = work(target);
+    requireRun(target, resume, force);
     OutputFolder out = OutputFolder.begin(target, force);
     boolean ready = false;
     try {
+      requireRun(target, resume, force); // under the lock
       if (!resume && Files.isDirectory(work)) {
-        if (!force) {
-          throw new InputException(
-              work
-                  + ": an unfinished run is there; go on with --resume or start again with --force");
-        }
         delete(work);
       }
       Files.createDirectories(work);
@@ -60,7 +98,7 @@ public final class RunFolder implements AutoCloseable {
       return new RunFolder(out, work, resume);
     } catch (IOException e) {
       throw new InputException(
-          work + ": cannot be written (" + e + "); choose another -o or free the folder", e);
+          work + ": cannot be written (" + e + "); choose another place or free the folder", e);
     } finally {
       if (!ready) {
         out.close();
@@ -90,6 +128,11 @@ public final class RunFolder implements AutoCloseable {
     return resume;
   }
 
+  /** Whether there is something to resume. */
+  public boolean holdsWork() {
+    return holdsWork(work);
+  }
+
   /** The training log's text. */
   public String log() {
     try {
@@ -110,9 +153,17 @@ public final class RunFolder implements AutoCloseable {
     }
   }
 
-  /** Gives the lock back; the run's folder stays for a resumption unless the run was committed. */
+  /** Gives the lock back; a folder that holds work stays for a resumption. */
   @Override
   public void close() {
-    out.close();
+    try {
+      if (Files.isDirectory(work) && !holdsWork()) {
+        delete(work);
+      }
+    } catch (IOException e) {
+      // it counts as none, and the next run removes it
+    } finally {
+      out.close();
+    }
   }
 }

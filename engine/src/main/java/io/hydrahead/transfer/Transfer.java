@@ -53,17 +53,26 @@ public final class Transfer implements TrainingJob {
     this.hash = hash;
     this.evaluation = evaluation;
     for (Learner s : students) {
-      requireSameShape(s.name(), s.model().config(), teacher.config());
-      if (recipe.namesStyle() && !recipe.conversion().style().equals(s.model().style())) {
-        throw new InputException(
-            "student "
-                + s.name()
-                + " has "
-                + s.model().style()
-                + ", the recipe's $.style is "
-                + recipe.conversion().style()
-                + "; convert the teacher with this recipe, or take style out of it");
-      }
+      requireFits(s.name(), s.model(), teacher, recipe);
+    }
+  }
+
+  /**
+   * @param name of the student in messages
+   * @throws InputException if {@code student} cannot learn from {@code teacher} by {@code recipe}
+   */
+  static void requireFits(
+      String name, HybridTransformer student, HybridTransformer teacher, TransferRecipe recipe) {
+    requireSameShape(name, student.config(), teacher.config());
+    if (recipe.namesStyle() && !recipe.conversion().style().equals(student.style())) {
+      throw new InputException(
+          "student "
+              + name
+              + " has "
+              + student.style()
+              + ", the recipe's $.style is "
+              + recipe.conversion().style()
+              + "; convert the teacher with this recipe, or take style out of it");
     }
   }
 

@@ -56,10 +56,11 @@ public final class Transfers {
    */
   public TrainingRun.Outcome run(
       Path teacher, Path student, Path recipeFile, Path target, Options options) {
+    RunFolder.requireReady(target, options.resume(), options.force());
     TransferRecipe recipe = TransferRecipe.read(recipeFile);
     DataCorpus.Sources sources = DataCorpus.sources(recipe.stages());
     try (HybridTransformer t = load(teacher);
-        HybridTransformer s = load(student);
+        HybridTransformer s = loadStudent(student, t, recipe);
         Learner learner = new Learner(recipe.name(), s);
         RunFolder folder = RunFolder.begin(target, options.resume(), options.force())) {
       DataCorpus corpus =
@@ -100,6 +101,21 @@ public final class Transfers {
 
   private HybridTransformer load(Path folder) {
     return HybridTransformer.load(folder, ops, ModelFiles.LoadOptions.FLOAT32);
+  }
+
+  private HybridTransformer loadStudent(
+      Path folder, HybridTransformer teacher, TransferRecipe recipe) {
+    HybridTransformer s = load(folder);
+    boolean fits = false;
+    try {
+      Transfer.requireFits(folder.toString(), s, teacher, recipe);
+      fits = true;
+      return s;
+    } finally {
+      if (!fits) {
+        s.close();
+      }
+    }
   }
 
   /** Runs {@code transfer} with its states and log in {@code work}. */

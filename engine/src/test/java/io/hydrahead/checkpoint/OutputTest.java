@@ -73,10 +73,42 @@ class OutputTest {
         .hasMessageContaining("cannot be written");
     assertThatThrownBy(() -> OutputFolder.begin(dir.resolve("file/x"), true))
         .isInstanceOf(InputException.class)
-        .hasMessageContaining("choose another -o");
+        .hasMessageContaining("choose another place");
     assertThatThrownBy(() -> AtomicFile.write(Path.of("/proc/hydrahead/x"), "a"))
         .isInstanceOf(InputException.class);
     assertThat(names()).containsExactly("file");
+  }
+
+  @Test
+  void whatCannotBeWrittenIsKnownBeforehand() throws IOException {
+    Files.writeString(dir.resolve("file"), "");
+    assertThatThrownBy(() -> AtomicFile.requireReady(dir.resolve("file/a/x"), true, "--json"))
+        .isInstanceOf(InputException.class)
+        .hasMessageContaining("file is a file; choose another --json");
+    assertThatThrownBy(() -> OutputFolder.requireReady(dir.resolve("file/x"), true))
+        .isInstanceOf(InputException.class)
+        .hasMessageContaining("file is a file; choose another -o");
+    AtomicFile.requireReady(dir.resolve("new/folder/x"), false, "-o");
+    OutputFolder.requireReady(dir.resolve("new/folder/x"), false);
+    Path shut = Files.createDirectory(dir.resolve("shut"));
+    if (shut.toFile().setWritable(false) && !Files.isWritable(shut)) { // not for root
+      assertThatThrownBy(() -> AtomicFile.requireReady(shut.resolve("x"), true, "--json"))
+          .isInstanceOf(InputException.class)
+          .hasMessageContaining("permission denied; choose another --json");
+    }
+    Files.delete(shut);
+    assertThat(names()).containsExactly("file");
+  }
+
+  @Test
+  void aTargetInUseIsKnownBeforehand() {
+    Path target = dir.resolve("model");
+    try (OutputFolder _ = OutputFolder.begin(target, false)) {
+      assertThatThrownBy(() -> OutputFolder.requireReady(target, true))
+          .isInstanceOf(InputException.class)
+          .hasMessageContaining("another run");
+    }
+    OutputFolder.requireReady(target, false);
   }
 
   @Test

@@ -97,6 +97,28 @@ class PlanFilesTest {
   }
 
   @Test
+  void rowsRecordNoChoicesOfSingleHeads() {
+    PlanRequest request =
+        new PlanRequest(
+            SHAPE, Ratio.parse("7:1"), PlanChoices.LAYER_WISE, HeadScores.none(SHAPE), 0);
+    PlanFile written =
+        PlanFile.of(request, PlanRules.select(request), new Provenance("t", "abc", "plan t", 3));
+    assertThat(written.details().has("align")).isFalse();
+    assertThat(written.details().has("floor")).isFalse();
+    assertThat(written.details().has("quota")).isFalse();
+    assertThat(written.details().get("real_ratio").stringValue()).isEqualTo("1:1");
+  }
+
+  @Test
+  void wholeRowsGiveSomeRatiosOnly() {
+    assertThat(Ratio.parse("7:1").isExactOf(4)).isFalse();
+    assertThat(Ratio.parse("7:1").isExactOf(16)).isTrue();
+    assertThat(Ratio.parse("2.5:1").isExactOf(7)).isTrue();
+    assertThat(Ratio.FULL.isExactOf(5)).isTrue();
+    assertThat(Ratio.ALL_LINEAR.isExactOf(5)).isTrue();
+  }
+
+  @Test
   void aPlanByHandNeedsOnlyItsCells() {
     PlanFile p =
         PlanFile.read(Json.parse("{\"full_attention_heads\":[[3,1],[]]}", "p"), SHAPE, "p");

@@ -212,6 +212,30 @@ class ReportTest {
   }
 
   @Test
+  void aPlanIsOfTheModelWithItsHeads(@TempDir Path folder) throws Exception {
+    String heads = "\"heads\": 2, \"kv_heads\": 2, \"full_attention_heads\": [[0], []]";
+    Path plan = Files.writeString(folder.resolve("plan-7-1.json"), "{" + heads + "}");
+    Path other =
+        Files.writeString(
+            folder.resolve("plan-other.json"), "{" + heads.replace("[0]", "[1]") + "}");
+    Path results =
+        Files.writeString(
+            folder.resolve("results.json"),
+            "{\"models\": [{\"name\": \"hybrid\", "
+                + heads
+                + "}], \"cells\": [{\"model\": \"hybrid\", \"task\": \"niah\", \"length\": 4,"
+                + " \"accuracy\": 1}]}");
+    assertThat(ReportFiles.read(List.of(results, plan, other)).modelNames())
+        .containsExactly("hybrid", "plan-other");
+    // Two models with these heads: it is not certain whose plan it is.
+    Path twin =
+        Files.writeString(
+            folder.resolve("twin.json"), Files.readString(results).replace("hybrid", "twin"));
+    assertThat(ReportFiles.read(List.of(results, twin, plan)).modelNames())
+        .containsExactly("hybrid", "twin", "plan-7-1");
+  }
+
+  @Test
   void everyPartMayBeMissing() throws Exception {
     ReportInput full = SampleReport.input();
     parse(Report.html(ReportInput.empty("Nothing")));
