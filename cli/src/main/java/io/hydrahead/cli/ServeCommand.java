@@ -18,7 +18,8 @@ import picocli.CommandLine.Parameters;
     name = "serve",
     description = {
       "Serve a checkpoint over the OpenAI API, until interrupted.",
-      "The address goes to stdout; one line of JSON a request, without its text, to stderr."
+      "The address goes to stdout; one line of JSON a request, without its text, to",
+      "stderr."
     })
 @Without({"--seed", "--force"})
 final class ServeCommand implements Callable<Integer> {

@@ -26,7 +26,8 @@ import picocli.CommandLine.Option;
     name = "study",
     description = {
       "Compare arms: train teachers, probe, convert, transfer, evaluate.",
-      "Makes what is missing in the output folder; the same command goes on after an interruption.",
+      "Makes what is missing in the output folder; the same command goes on after an",
+      "interruption.",
       "Several processes, each with its own --device, may share one folder."
     })
 @Without(refused = "--dtype")
