@@ -37,7 +37,7 @@ class LayersTest {
           Map.entry("tokenizer", List.of("tensor", "json", "checkpoint")),
           Map.entry("ops", List.of("tensor", "cuda")),
           Map.entry("model", List.of("tensor", "json", "checkpoint", "ops")),
-          Map.entry("serve", List.of("tensor", "ops", "model")),
+          Map.entry("serve", List.of("tensor", "checkpoint", "ops", "model")),
           Map.entry("data", List.of("tensor", "json", "checkpoint", "tokenizer")),
           Map.entry("report", List.of("tensor", "json")),
           Map.entry("plan", List.of("tensor", "json", "checkpoint", "ops", "model", "report")),

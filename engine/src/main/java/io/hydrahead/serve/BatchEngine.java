@@ -3,9 +3,11 @@ package io.hydrahead.serve;
 import io.hydrahead.model.BatchStep;
 import io.hydrahead.model.CachePool;
 import io.hydrahead.model.HybridTransformer;
+import io.hydrahead.model.ModelFingerprint;
 import io.hydrahead.model.SequenceCache;
 import io.hydrahead.tensor.InputException;
 import io.hydrahead.tensor.Tensor;
+import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.Arrays;
 import java.util.List;
@@ -439,6 +441,32 @@ public final class BatchEngine implements AutoCloseable {
         prefixes.cachedTokens(),
         prefixes.evictedBlocks(),
         prefixes.evictedSnapshots());
+  }
+
+  /**
+   * Saves what is known of prefixes, for a later engine of the same model. Takes as much disk as
+   * {@link Stats#kvBytesCached} and {@link Stats#stateBytesCached} say.
+   *
+   * @throws InputException naming the file and a fix, if it cannot be written; an earlier one stays
+   */
+  public void savePrefixes(Path file) {
+    prefixFile().write(file, prefixes);
+  }
+
+  /**
+   * Takes what an engine of the same model has saved, as far as there is room.
+   *
+   * @return tokens that are known now and were not before
+   * @throws InputException naming the file and what is wrong with it: damaged, of another model or
+   *     version, or, in deterministic mode, of another kind of machine
+   */
+  public int restorePrefixes(Path file) {
+    return prefixFile().read(file, prefixes, pool.freeBlocks() - reserved);
+  }
+
+  private PrefixFile prefixFile() {
+    String machine = deterministic ? model.ops().description() : "";
+    return new PrefixFile(pool, ModelFingerprint.of(model), machine);
   }
 
   /** Forgets all prefixes that no open text has. */

@@ -2,9 +2,14 @@ package io.hydrahead.serve;
 
 import io.hydrahead.model.CachePool;
 import io.hydrahead.model.SequenceCache;
+import io.hydrahead.tensor.Tensor;
+import java.util.ArrayDeque;
+import java.util.ArrayList;
 import java.util.Arrays;
 import java.util.Comparator;
+import java.util.Deque;
 import java.util.HashMap;
+import java.util.List;
 import java.util.Map;
 import java.util.TreeSet;
 
@@ -27,6 +32,10 @@ final class PrefixCache {
       new TreeSet<>(Comparator.comparingLong(n -> n.snapshotUsed));
   private final int maxSnapshots;
   private long clock;
+
+  /** Runs backwards, for what was saved. */
+  private long oldest;
+
   private long blocks;
   private long lookups;
   private long hits;
@@ -229,13 +238,13 @@ final class PrefixCache {
 
   /** Frees the slot of the least recently used snapshot; false if there is none. */
   boolean evictSnapshot() {
-    Node oldest = snapshots.pollFirst();
-    if (oldest == null) {
+    Node victim = snapshots.pollFirst();
+    if (victim == null) {
       return false;
     }
     evictedSnapshots++;
-    pool.giveBackSlot(oldest.snapshot);
-    oldest.snapshot = 0;
+    pool.giveBackSlot(victim.snapshot);
+    victim.snapshot = 0;
     return true;
   }
 
@@ -277,6 +286,90 @@ final class PrefixCache {
     n.parent.children.remove(n.key);
     if (n.parent != root && n.parent.children.isEmpty()) {
       leaves.add(n.parent);
+    }
+  }
+
+  /**
+   * A node to be saved.
+   *
+   * @param parent place in the list of its parent, −1 for none
+   * @param snapshot 0 for none
+   */
+  record Entry(int parent, int[] ids, int block, int snapshot) {}
+
+  /**
+   * What is worth saving, parents before children and recently used ones before others: nodes from
+   * which a text can go on, and all on the way to them.
+   */
+  List<Entry> entries() {
+    Map<Node, Integer> places = new HashMap<>();
+    places.put(root, -1);
+    List<Entry> out = new ArrayList<>();
+    for (Node n : (recurrent ? snapshots : leaves).descendingSet()) {
+      Deque<Node> path = new ArrayDeque<>();
+      for (Node on = n; !places.containsKey(on); on = on.parent) {
+        path.push(on);
+      }
+      for (Node on : path) {
+        places.put(on, out.size());
+        out.add(new Entry(places.get(on.parent), on.key.ids, on.block, on.snapshot));
+      }
+    }
+    return out;
+  }
+
+  /**
+   * Takes nodes that were saved.
+   *
+   * @param room blocks that may be taken
+   */
+  Restoring restoring(int room) {
+    return new Restoring(room);
+  }
+
+  /** Nodes that were saved, one after the other. */
+  final class Restoring {
+    private final List<Node> nodes = new ArrayList<>();
+    private int room;
+
+    private Restoring(int room) {
+      this.room = room;
+    }
+
+    /**
+     * The next node.
+     *
+     * @return its block, to be filled; null if it is known or there is no room for it
+     */
+    Tensor node(int parent, int[] ids) {
+      Node above = parent < 0 ? root : nodes.get(parent);
+      Key key = new Key(ids);
+      Node n = above == null ? null : above.children.get(key);
+      boolean made = above != null && n == null && room > 0;
+      if (made) {
+        room--;
+        n = new Node(above, key, pool.takeBlock(), above.depth + 1);
+        blocks++;
+        above.children.put(key, n);
+        leaves.remove(above);
+        n.used = --oldest; // older than all that was used since
+        leaves.add(n);
+      }
+      nodes.add(n);
+      return made ? pool.block(n.block) : null;
+    }
+
+    /** The slot of the last node's states, to be filled; null if it has them, or has no room. */
+    Tensor snapshot() {
+      Node n = nodes.getLast();
+      boolean full = pool.freeSlots() == 0 || snapshots.size() >= maxSnapshots;
+      if (n == null || n.snapshot != 0 || full) {
+        return null;
+      }
+      n.snapshot = pool.takeSlot();
+      n.snapshotUsed = --oldest;
+      snapshots.add(n);
+      return pool.slot(n.snapshot);
     }
   }
 

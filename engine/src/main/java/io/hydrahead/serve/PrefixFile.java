@@ -1,0 +1,197 @@
+package io.hydrahead.serve;
+
+import static java.lang.foreign.ValueLayout.JAVA_BYTE;
+
+import io.hydrahead.checkpoint.AtomicFile;
+import io.hydrahead.model.CachePool;
+import io.hydrahead.tensor.DType;
+import io.hydrahead.tensor.InputException;
+import io.hydrahead.tensor.Tensor;
+import java.io.BufferedInputStream;
+import java.io.DataInputStream;
+import java.io.DataOutputStream;
+import java.io.EOFException;
+import java.io.IOException;
+import java.lang.foreign.Arena;
+import java.lang.foreign.MemorySegment;
+import java.nio.ByteBuffer;
+import java.nio.file.Files;
+import java.nio.file.Path;
+import java.util.List;
+import java.util.zip.CRC32C;
+
+/**
+ * A prefix cache on disk: a header that says for which model it is, then the nodes, parents first
+ * and recently used ones before others, each with its block and perhaps its states. Every part has
+ * a checksum; it is used only once that was found right.
+ *
+ * <p>Big-endian: magic number, version, model, kind of machine (both UTF), bytes of a block and of
+ * a slot, number of nodes; a node: its head (index of its parent or −1, ids, 1 if states follow
+ * else 0), block, checksum of head and block, states, checksum of head and states.
+ */
+final class PrefixFile {
+  private static final long MAGIC = 0x4879_6472_6150_6678L; // HydraPfx
+  private static final int VERSION = 1;
+
+  /** Parent, ids, whether states follow. */
+  private static final int HEAD_BYTES = 4 + 4 * CachePool.BLOCK + 1;
+
+  private final CachePool pool;
+  private final String model;
+  private final String machine;
+
+  /** In host memory, to pass through. */
+  private final Tensor block;
+
+  private final Tensor slot;
+
+  /**
+   * @param model what tells it apart from others
+   * @param machine must be the same again; empty if any will do
+   */
+  PrefixFile(CachePool pool, String model, String machine) {
+    this.pool = pool;
+    this.model = model;
+    this.machine = machine;
+    block = Tensor.allocate(Arena.ofAuto(), DType.U8, pool.block(0).bytes());
+    slot = Tensor.allocate(Arena.ofAuto(), DType.U8, pool.slot(0).bytes());
+  }
+
+  private static Tensor as(Tensor bytes, Tensor like) {
+    return Tensor.of(bytes.segment(), like.dtype(), like.shape());
+  }
+
+  /** Writes what the cache has; the file appears whole or not at all. */
+  void write(Path file, PrefixCache cache) {
+    List<PrefixCache.Entry> entries = cache.entries();
+    AtomicFile.write(
+        file,
+        stream -> {
+          DataOutputStream out = new DataOutputStream(stream);
+          out.writeLong(MAGIC);
+          out.writeInt(VERSION);
+          out.writeUTF(model);
+          out.writeUTF(machine);
+          out.writeLong(block.bytes());
+          out.writeLong(slot.bytes());
+          out.writeInt(entries.size());
+          for (PrefixCache.Entry e : entries) {
+            ByteBuffer head = ByteBuffer.allocate(HEAD_BYTES).putInt(e.parent());
+            head.asIntBuffer().put(e.ids());
+            head.put(HEAD_BYTES - 1, (byte) (e.snapshot() == 0 ? 0 : 1));
+            out.write(head.array());
+            write(out, head.array(), pool.block(e.block()), block);
+            if (e.snapshot() != 0) {
+              write(out, head.array(), pool.slot(e.snapshot()), slot);
+            }
+          }
+          out.flush();
+        });
+  }
+
+  private static void write(DataOutputStream out, byte[] head, Tensor from, Tensor through)
+      throws IOException {
+    as(through, from).copyFrom(from);
+    byte[] bytes = through.segment().toArray(JAVA_BYTE);
+    out.write(bytes);
+    out.writeInt(checksum(head, bytes));
+  }
+
+  private static int checksum(byte[] head, byte[] bytes) {
+    CRC32C sum = new CRC32C();
+    sum.update(head);
+    sum.update(bytes);
+    return (int) sum.getValue();
+  }
+
+  /**
+   * Puts what a file has into the cache, as far as there is room.
+   *
+   * @param room blocks that may be taken
+   * @return tokens that are known now and were not before
+   * @throws InputException naming the file and what is wrong with it; what came before that stays
+   */
+  int read(Path file, PrefixCache cache, int room) {
+    try (DataInputStream in =
+        new DataInputStream(new BufferedInputStream(Files.newInputStream(file), 1 << 20))) {
+      requireHeader(file, in);
+      return nodes(file, in, cache, room);
+    } catch (EOFException e) {
+      throw new InputException(file + ": ends too early; delete it, it will be made again", e);
+    } catch (IOException e) {
+      throw new InputException(file + ": cannot be read: " + e.getMessage(), e);
+    }
+  }
+
+  private void requireHeader(Path file, DataInputStream in) throws IOException {
+    if (in.readLong() != MAGIC) {
+      throw new InputException(file + ": no file of saved prefixes; name another");
+    }
+    int version = in.readInt();
+    if (version != VERSION) {
+      throw new InputException(
+          file + ": has version " + version + ", this program reads " + VERSION + "; delete it");
+    }
+    boolean same = in.readUTF().equals(model);
+    String from = in.readUTF();
+    same &= in.readLong() == block.bytes() & in.readLong() == slot.bytes();
+    if (!same) {
+      throw new InputException(file + ": was saved by another model; delete it");
+    }
+    if (!from.equals(machine)) {
+      throw new InputException(
+          file
+              + ": was saved by '"
+              + from
+              + "', this is '"
+              + machine
+              + "': in deterministic mode both must be the same; delete it");
+    }
+  }
+
+  private int nodes(Path file, DataInputStream in, PrefixCache cache, int room) throws IOException {
+    int count = in.readInt();
+    PrefixCache.Restoring restoring = cache.restoring(room);
+    byte[] head = new byte[HEAD_BYTES];
+    int added = 0;
+    for (int i = 0; i < count; i++) {
+      in.readFully(head);
+      read(file, in, head, block);
+      int[] ids = new int[CachePool.BLOCK];
+      ByteBuffer fields = ByteBuffer.wrap(head);
+      int parent = fields.getInt();
+      fields.asIntBuffer().get(ids);
+      boolean states = head[HEAD_BYTES - 1] != 0;
+      if (parent < -1 || parent >= i) {
+        throw damaged(file);
+      }
+      if (states) {
+        read(file, in, head, slot);
+      }
+      Tensor to = restoring.node(parent, ids);
+      if (to != null) {
+        to.copyFrom(as(block, to));
+        added += CachePool.BLOCK;
+      }
+      Tensor snapshot = states ? restoring.snapshot() : null;
+      if (snapshot != null) {
+        snapshot.copyFrom(as(slot, snapshot));
+      }
+    }
+    return added;
+  }
+
+  private static void read(Path file, DataInputStream in, byte[] head, Tensor to)
+      throws IOException {
+    byte[] bytes = new byte[Math.toIntExact(to.bytes())];
+    in.readFully(bytes);
+    if (in.readInt() != checksum(head, bytes)) {
+      throw damaged(file);
+    }
+    MemorySegment.copy(bytes, 0, to.segment(), JAVA_BYTE, 0, bytes.length);
+  }
+
+  private static InputException damaged(Path file) {
+    return new InputException(file + ": is damaged; delete it, it will be made again");
+  }
+}

@@ -1,0 +1,137 @@
+package io.hydrahead.serve;
+
+import static org.assertj.core.api.Assertions.assertThat;
+import static org.assertj.core.api.Assertions.assertThatThrownBy;
+
+import io.hydrahead.model.CachePool;
+import io.hydrahead.model.HeadPlan;
+import io.hydrahead.model.HybridTransformer;
+import io.hydrahead.model.Style;
+import io.hydrahead.model.TestModels;
+import io.hydrahead.ops.Ops;
+import io.hydrahead.ops.OpsFactory;
+import io.hydrahead.ops.OpsOptions;
+import io.hydrahead.tensor.InputException;
+import java.io.IOException;
+import java.nio.file.Files;
+import java.nio.file.Path;
+import java.util.Arrays;
+import java.util.List;
+import org.junit.jupiter.api.Test;
+import org.junit.jupiter.api.io.TempDir;
+import org.junit.jupiter.params.ParameterizedTest;
+import org.junit.jupiter.params.provider.MethodSource;
+
+/** Prefixes that outlive their engine. */
+class PrefixFileTest {
+  @TempDir private Path folder;
+
+  private static Ops ops(int threads) {
+    return OpsFactory.cpu(new OpsOptions(threads, "java", true));
+  }
+
+  private static void read(BatchEngine engine, int[] prompt) {
+    try (BatchSequence s = engine.open(prompt, 0, true).orElseThrow()) {
+      while (s.reading()) {
+        engine.step(List.of(), s);
+      }
+    }
+  }
+
+  /** Text i of several that share 200 tokens. */
+  private static int[] text(int i) {
+    int[] t = TestModels.ids(330, 97, i);
+    System.arraycopy(TestModels.ids(200, 97, 99), 0, t, 0, 200);
+    return t;
+  }
+
+  @ParameterizedTest(name = "{0}")
+  @MethodSource("io.hydrahead.serve.BatchModels#all")
+  void whatWasSavedIsAsGoodAsRead(String name, HeadPlan plan, Style style) {
+    Path file = folder.resolve("a/prefixes");
+    try (Ops ops = ops(2);
+        HybridTransformer m = TestModels.gentle(plan, style, ops, 7)) {
+      BatchEngine.Options options = BatchModels.options(m, 3, 400);
+      try (BatchEngine engine = new BatchEngine(m, options)) {
+        for (int i = 0; i < 3; i++) {
+          read(engine, text(i));
+        }
+        engine.savePrefixes(file);
+      }
+      try (BatchEngine engine = new BatchEngine(m, options)) {
+        read(engine, text(2)); // known already: nothing is taken twice
+        int[] prompt = Arrays.copyOf(text(1), 340);
+        assertThat(engine.restorePrefixes(file)).isEqualTo(4 * 64);
+        assertThat(engine.restorePrefixes(file)).isZero();
+        try (BatchSequence s = engine.open(prompt, 0, true).orElseThrow()) {
+          assertThat(s.cachedTokens()).isEqualTo(320);
+          engine.step(List.of(), s);
+          BatchModels.assertClose(s.logits(), BatchModels.cold(m, prompt), 0, "restored");
+        }
+        engine.forgetPrefixes();
+        assertThat(engine.stats().kvBytes() + engine.stats().stateBytes()).isZero();
+      }
+      // Where there is little room, the most recent comes first.
+      BatchEngine.Options small = options.withPools(new CachePool.Size(7, 12));
+      try (BatchEngine engine = new BatchEngine(m, small)) {
+        assertThat(engine.restorePrefixes(file)).isEqualTo(7 * 64);
+        assertThat(engine.open(text(2), 0, true).orElseThrow().cachedTokens()).isEqualTo(320);
+      }
+    }
+  }
+
+  @Test
+  void refusesWhatDoesNotFit() throws IOException {
+    Path file = folder.resolve("prefixes");
+    try (Ops ops = ops(2);
+        HybridTransformer m = TestModels.gentle(TestModels.headWise(), Style.HYDRAHEAD, ops, 7);
+        HybridTransformer other =
+            TestModels.gentle(TestModels.headWise(), Style.HYDRAHEAD, ops, 8);
+        BatchEngine engine = new BatchEngine(m, BatchModels.options(m, 2, 400))) {
+      read(engine, text(0));
+      engine.savePrefixes(file);
+      byte[] good = Files.readAllBytes(file);
+      try (BatchEngine wrong = new BatchEngine(other, BatchModels.options(m, 2, 400))) {
+        assertThatThrownBy(() -> wrong.restorePrefixes(file))
+            .isInstanceOf(InputException.class)
+            .hasMessageContaining("another model");
+      }
+      try (Ops three = ops(3);
+          HybridTransformer same =
+              TestModels.gentle(TestModels.headWise(), Style.HYDRAHEAD, three, 7);
+          BatchEngine wrong = new BatchEngine(same, BatchModels.options(same, 2, 400))) {
+        assertThatThrownBy(() -> wrong.restorePrefixes(file))
+            .isInstanceOf(InputException.class)
+            .hasMessageContaining("3 threads");
+      }
+      for (int at : new int[] {0, 11, 20, 300, good.length / 2, good.length - 1}) {
+        byte[] bad = good.clone();
+        bad[at] ^= 4;
+        refused(engine, bad);
+      }
+      for (int length : new int[] {0, 9, 200, good.length / 2, good.length - 1}) {
+        refused(engine, Arrays.copyOf(good, length));
+      }
+      assertThatThrownBy(() -> engine.restorePrefixes(folder.resolve("none")))
+          .isInstanceOf(InputException.class)
+          .hasMessageContaining("none");
+      engine.forgetPrefixes();
+      assertThat(engine.restorePrefixes(file)).isEqualTo(320);
+      int[] prompt = text(0);
+      try (BatchSequence s = engine.open(prompt, 0, true).orElseThrow()) {
+        assertThat(s.cachedTokens()).isEqualTo(320);
+        engine.step(List.of(), s);
+        BatchModels.assertClose(s.logits(), BatchModels.cold(m, prompt), 0, "restored");
+      }
+    }
+  }
+
+  private void refused(BatchEngine engine, byte[] bad) throws IOException {
+    Path file = folder.resolve("bad");
+    Files.write(file, bad);
+    engine.forgetPrefixes();
+    assertThatThrownBy(() -> engine.restorePrefixes(file))
+        .isInstanceOf(InputException.class)
+        .hasMessageContaining(file.toString());
+  }
+}
