@@ -44,7 +44,7 @@ public final class BatchEngine implements AutoCloseable {
    * @param pools memory of all texts and of the prefix cache
    * @param prefixCache whether prompts that begin alike are read once
    * @param snapshotEvery tokens from one snapshot of recurrent states to the next in a long prompt,
-   *     a multiple of {@code piece}
+   *     a multiple of {@link CachePool#BLOCK}
    */
   public record Options(
       int maxSequences,
@@ -65,9 +65,10 @@ public final class BatchEngine implements AutoCloseable {
 
     public Options {
       boolean onGrid = piece > 0 && piece % CachePool.BLOCK == 0;
-      if (maxSequences < 1 || maxContext < 1 || !onGrid || snapshotEvery % piece != 0) {
+      onGrid &= snapshotEvery > 0 && snapshotEvery % CachePool.BLOCK == 0;
+      if (maxSequences < 1 || maxContext < 1 || !onGrid) {
         throw new InputException(
-            "%d sequences of %d tokens, pieces of %d and a snapshot every %d: the last two must be multiples of %d and of the piece"
+            "%d sequences of %d tokens, pieces of %d and a snapshot every %d: the last two must be multiples of %d"
                 .formatted(maxSequences, maxContext, piece, snapshotEvery, CachePool.BLOCK));
       }
     }
@@ -292,9 +293,9 @@ public final class BatchEngine implements AutoCloseable {
             this, s.cache.fork(), s.cached, Arrays.copyOf(s.ids, position), s.prompt, length, 0));
   }
 
-  /** {@link #step(List, BatchSequence, BatchStep.PieceLogits)} without a look at the prompt's. */
+  /** A step with the largest piece, without a look at the logits of the prompt's tokens. */
   public void step(List<BatchSequence> decoding, BatchSequence reading) {
-    step(decoding, reading, null);
+    step(decoding, reading, options.piece, null);
   }
 
   /**
@@ -302,10 +303,15 @@ public final class BatchEngine implements AutoCloseable {
    *
    * @param decoding texts that each read the token that was set by {@link BatchSequence#next}
    * @param reading a text whose prompt is read on by a piece; null for none
+   * @param most tokens that the piece has at most, a positive multiple of {@link CachePool#BLOCK}
+   *     up to the largest piece: a small one where others wait
    * @param sink sees the logits of the piece's tokens; or null
    */
   public void step(
-      List<BatchSequence> decoding, BatchSequence reading, BatchStep.PieceLogits sink) {
+      List<BatchSequence> decoding, BatchSequence reading, int most, BatchStep.PieceLogits sink) {
+    if (most < 1 || most > options.piece || most % CachePool.BLOCK != 0) {
+      throw new IllegalArgumentException("a piece of " + most + " of " + options.piece + " tokens");
+    }
     List<SequenceCache> caches = new ArrayList<>(decoding.size());
     int[] next = new int[decoding.size()];
     for (int i = 0; i < next.length; i++) {
@@ -323,7 +329,7 @@ public final class BatchEngine implements AutoCloseable {
         throw new IllegalStateException("nothing is left to read of the prompt");
       }
       int from = reading.cache.position();
-      piece = Arrays.copyOfRange(reading.ids, from, pieceEnd(reading, from));
+      piece = Arrays.copyOfRange(reading.ids, from, pieceEnd(reading, from, most));
       reserved -= reading.cache.reserve(from + piece.length);
     }
     steps.run(reading == null ? null : reading.cache, piece, caches, next, sink);
@@ -338,16 +344,15 @@ public final class BatchEngine implements AutoCloseable {
     }
   }
 
-  /** Pieces end on the grid of pieces, and where a snapshot is wanted. */
-  private int pieceEnd(BatchSequence s, int from) {
-    int end = Math.min(s.prompt, (from / options.piece + 1) * options.piece);
+  /** Pieces end on the grid of blocks, and where a snapshot is wanted. */
+  private int pieceEnd(BatchSequence s, int from, int most) {
+    int end = Math.min(s.prompt, (from + most) / CachePool.BLOCK * CachePool.BLOCK);
     if (recurrent && s.cached) {
-      int grid = lastGrid(s);
-      if (from < grid && grid < end) {
-        end = grid;
-      }
-      if (from < s.branch && s.branch < end) {
-        end = s.branch;
+      int every = options.snapshotEvery;
+      for (int stop : new int[] {lastGrid(s), s.branch, (from / every + 1) * every}) {
+        if (from < stop && stop < end) {
+          end = stop;
+        }
       }
     }
     return end;

@@ -240,6 +240,7 @@ class BatchEngineTest {
         engine.step(
             List.of(other),
             s,
+            128,
             (from, t) -> System.arraycopy(t.toFloats(), 0, got, (at + from) * 97, (int) t.size()));
       }
       assertThat(got).containsExactly(want);
