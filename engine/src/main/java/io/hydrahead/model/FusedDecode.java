@@ -9,8 +9,8 @@ import java.util.ArrayList;
 import java.util.Arrays;
 import java.util.List;
 
-/** Decoding of one sequence in one launch a token, where the operations have it. */
-final class FusedDecode {
+/** Decoding of one sequence as one operation a token, where the operations have it. */
+final class FusedDecode implements AutoCloseable {
   private final TokenDecoder.Decoder decoder;
   private final int[] next = new int[2];
 
@@ -148,5 +148,10 @@ final class FusedDecode {
     chosen.copyFrom(decoder.tokenAndPosition().rows(0, 1));
     deviceToken = chosen.getInt(0);
     return deviceToken;
+  }
+
+  @Override
+  public void close() {
+    decoder.close();
   }
 }

@@ -417,6 +417,9 @@ public final class Session implements AutoCloseable {
 
   @Override
   public void close() {
+    if (fused != null) {
+      fused.close();
+    }
     memory.close();
   }
 }

@@ -19,8 +19,8 @@ import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.CsvSource;
 
 /**
- * One launch a token against the operations one after the other, on the CPU in float32 with the
- * same matrices.
+ * Decoding as one operation against the operations one after the other, on the CPU in float32 with
+ * the same matrices.
  */
 @Tag("gpu")
 class FusedDecodeTest {
@@ -96,6 +96,7 @@ class FusedDecodeTest {
     "128, 256, 640, head-wise, hydrahead, 1500",
     "128, 256, 640, layer-wise, hydrahead, 129",
     "128, 256, 640, vanilla, vanilla, 1000",
+    "64, 96, 224, vanilla, vanilla, 1500",
     "32, 160, 96, linear, hydrahead, 3",
     "64, 96, 224, head-wise, bare, 65"
   })

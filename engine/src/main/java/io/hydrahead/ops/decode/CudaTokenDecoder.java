@@ -6,6 +6,8 @@ import static java.lang.foreign.ValueLayout.JAVA_INT;
 import static java.lang.foreign.ValueLayout.JAVA_LONG;
 
 import io.hydrahead.cuda.CudaDevice;
+import io.hydrahead.cuda.CudaGraph;
+import io.hydrahead.cuda.CudaModule;
 import io.hydrahead.cuda.LaunchArguments;
 import io.hydrahead.tensor.DType;
 import io.hydrahead.tensor.Tensor;
@@ -15,18 +17,23 @@ import java.lang.foreign.MemorySegment;
 import java.util.List;
 
 /**
- * {@code decoder.cu}: one launch a token, on Hopper and newer, in bf16. All blocks of the launch
- * must run at once, one a multiprocessor.
+ * {@code decoder.cu}: a chain of overlapping launches, replayed as one graph a token, on Hopper and
+ * newer, in bf16.
  */
 public final class CudaTokenDecoder implements TokenDecoder {
-  /** Threads of a block: 8 warps that compute and one that copies. */
-  private static final int THREADS = 288;
+  /** Warps that compute, and one that copies. */
+  private static final int COMPUTING = 256;
 
-  /** What the kernel's shared memory is laid out for. */
-  private static final int SHARED_BYTES = 227 << 10;
+  private static final int THREADS = COMPUTING + 32;
+
+  /** A multiprocessor holds a block of a kernel and one of the next, never two of the same. */
+  private static final int SHARED_BYTES = 112 << 10;
 
   /** Columns of a matrix that a step of a warp takes. */
   private static final int STEP = 32;
+
+  /** Most parts of a head's sum of squares. */
+  private static final int SLICES = 4;
 
   private static final int HOPPER = 90;
   private static final int MOST_SHARING = 4;
@@ -70,71 +77,95 @@ public final class CudaTokenDecoder implements TokenDecoder {
   }
 
   private final class Sequence implements Decoder {
-    private final LaunchArguments launch;
     private final int blocks = device.multiprocessors();
+    private final LaunchArguments begin;
+
+    /** In the order in which a layer runs them. */
+    private final LaunchArguments[] ofLayer;
+
+    private final LaunchArguments logitsOf;
+    private final LaunchArguments choose;
+    private final MemorySegment[] layers;
     private final Tensor tokenAndPosition;
     private final Tensor logits;
 
-    /** {@code struct Step}. */
-    private final MemorySegment step = Arena.ofAuto().allocate(192, 8);
+    /** {@code struct Step}, as far as it is written. */
+    private final MemorySegment step;
 
+    private final MemorySegment stepSpace = Arena.ofAuto().allocate(256, 8);
     private long at;
+    private boolean warm;
+    private CudaGraph graph;
 
-    Sequence(Model m, List<Layer> layers, Workspace memory) {
+    Sequence(Model m, List<Layer> all, Workspace memory) {
       Shape s = m.shape();
-      launch =
-          device
-              .module(
-                  CudaTokenDecoder.class,
-                  "decoder.cu",
-                  "-DHIDDEN=" + s.hidden(),
-                  "-DHEADS=" + s.heads(),
-                  "-DHEAD_DIM=" + s.headDim(),
-                  "-DMLP=" + s.mlp(),
-                  "-DGROUP=" + Integer.highestOneBit(Math.max(1, 2 * s.mostSharing() - 1)))
-              .kernel("decode")
-              .arguments();
-      DecodeTables tables = new DecodeTables(m, layers, blocks, memory);
+      CudaModule module =
+          device.module(
+              CudaTokenDecoder.class,
+              "decoder.cu",
+              "-DHIDDEN=" + s.hidden(),
+              "-DHEADS=" + s.heads(),
+              "-DHEAD_DIM=" + s.headDim(),
+              "-DMLP=" + s.mlp(),
+              "-DGROUP=" + Integer.highestOneBit(Math.max(1, 2 * s.mostSharing() - 1)));
+      begin = module.kernel("begin").preferShared().arguments();
+      ofLayer =
+          new LaunchArguments[] {
+            overlapping(module, "project"),
+            overlapping(module, "mix"),
+            overlapping(module, "output"),
+            overlapping(module, "up"),
+            overlapping(module, "down")
+          };
+      logitsOf = overlapping(module, "logits");
+      choose = overlapping(module, "choose");
+      DecodeTables tables = new DecodeTables(m, all, blocks, memory);
+      layers = tables.layers();
       tokenAndPosition = memory.allocate(DType.I32, 2);
       logits = memory.f32(m.lmHead().dim(0));
       long width = (long) s.heads() * s.headDim();
-      pointer(tables.layers());
       pointer(m.embedding());
       pointer(m.lmHead());
       pointer(m.finalNorm());
       pointer(tables.inverseFrequency());
       pointer(tokenAndPosition);
       address(tokenAndPosition.segment().address() + 4);
+      pointer(memory.f32(s.headDim()));
       pointer(memory.f32(s.hidden()));
       pointer(memory.f32(tables.mostRows()));
-      pointer(memory.zeros(width));
-      pointer(memory.zeros(width));
+      pointer(memory.f32(width));
+      pointer(memory.f32(s.heads(), SLICES));
       pointer(memory.f32(tables.partialFloats()));
-      pointer(memory.f32(s.mlp()));
+      pointer(memory.allocate(DType.BF16, 2, s.mlp()));
       pointer(logits);
       pointer(memory.f32(blocks, 2));
       pointer(memory.zeros(Math.max(1, tables.mostKvHeads())));
-      pointer(memory.zeros(2));
       address(m.capacity());
-      step.set(JAVA_DOUBLE, at, m.rotaryScaling());
+      stepSpace.set(JAVA_DOUBLE, at, m.rotaryScaling());
       at += 8;
       for (int i :
           new int[] {
-            layers.size(),
             logits.size(0),
             flag(m.fullRotary()),
             flag(m.linearRotary()),
             flag(m.gated()),
-            flag(m.normed()),
-            0
+            flag(m.normed())
           }) {
-        step.set(JAVA_INT, at, i);
+        stepSpace.set(JAVA_INT, at, i);
         at += 4;
       }
       for (float f : new float[] {m.eps(), m.betaMax(), m.lengthBase()}) {
-        step.set(JAVA_FLOAT, at, f);
+        stepSpace.set(JAVA_FLOAT, at, f);
         at += 4;
       }
+      step = stepSpace.asSlice(0, at);
+    }
+
+    /**
+     * All of a chain divide a multiprocessor's fast memory alike: it could not overlap otherwise.
+     */
+    private static LaunchArguments overlapping(CudaModule module, String kernel) {
+      return module.kernel(kernel).preferShared().arguments().overlapPrevious();
     }
 
     private static int flag(boolean b) {
@@ -146,7 +177,7 @@ public final class CudaTokenDecoder implements TokenDecoder {
     }
 
     private void address(long value) {
-      step.set(JAVA_LONG, at, value);
+      stepSpace.set(JAVA_LONG, at, value);
       at += 8;
     }
 
@@ -162,7 +193,34 @@ public final class CudaTokenDecoder implements TokenDecoder {
 
     @Override
     public void step() {
-      launch.begin().struct(step.asSlice(0, at)).launch(blocks, THREADS, SHARED_BYTES);
+      if (device.capturing() || !warm) {
+        launch();
+        warm = true;
+        return;
+      }
+      if (graph == null) {
+        graph = CudaGraph.record(device, this::launch);
+      }
+      graph.launch();
+    }
+
+    private void launch() {
+      begin.begin().struct(step).launch(1, COMPUTING, 0);
+      for (MemorySegment layer : layers) {
+        for (LaunchArguments kernel : ofLayer) {
+          kernel.begin().struct(step).struct(layer).launch(blocks, THREADS, SHARED_BYTES);
+        }
+      }
+      logitsOf.begin().struct(step).launch(blocks, THREADS, SHARED_BYTES);
+      choose.begin().struct(step).integer(blocks).launch(1, 32, 0);
+    }
+
+    @Override
+    public void close() {
+      if (graph != null) {
+        graph.close();
+        graph = null;
+      }
     }
   }
 }

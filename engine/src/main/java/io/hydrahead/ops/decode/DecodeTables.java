@@ -16,7 +16,9 @@ import java.lang.foreign.MemorySegment;
 import java.util.ArrayList;
 import java.util.List;
 
-/** What {@code decoder.cu} is told of the layers, on the device: an array of its {@code Layer}. */
+/**
+ * What {@code decoder.cu} is told of the layers: its {@code Layer}, a parameter of most kernels.
+ */
 final class DecodeTables {
   /** Pointers, then ints. */
   private static final int POINTERS = 21;
@@ -28,8 +30,7 @@ final class DecodeTables {
   private final int headDim;
   private final int blocks;
   private final Workspace memory;
-  private final MemorySegment host;
-  private final Tensor layers;
+  private final MemorySegment[] layers;
   private final Tensor inverseFrequency;
   private int mostRows;
   private int mostKvHeads;
@@ -40,11 +41,11 @@ final class DecodeTables {
     headDim = m.shape().headDim();
     this.blocks = blocks;
     this.memory = memory;
-    host = Arena.ofAuto().allocate((long) all.size() * LAYER_BYTES, 8);
-    for (int i = 0; i < all.size(); i++) {
-      write(all.get(i), host.asSlice((long) i * LAYER_BYTES, LAYER_BYTES));
+    layers = new MemorySegment[all.size()];
+    for (int i = 0; i < layers.length; i++) {
+      layers[i] = Arena.ofAuto().allocate(LAYER_BYTES, 8);
+      write(all.get(i), layers[i]);
     }
-    layers = upload(DType.U8, host);
     MemorySegment frequencies = Arena.ofAuto().allocate(JAVA_DOUBLE, m.inverseFrequency().length);
     MemorySegment.copy(
         m.inverseFrequency(), 0, frequencies, JAVA_DOUBLE, 0, m.inverseFrequency().length);
@@ -154,7 +155,8 @@ final class DecodeTables {
     return starts;
   }
 
-  Tensor layers() {
+  /** One each layer, on the host. */
+  MemorySegment[] layers() {
     return layers;
   }
 

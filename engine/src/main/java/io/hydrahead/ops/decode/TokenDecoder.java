@@ -115,8 +115,10 @@ public interface TokenDecoder {
    */
   Decoder open(Model model, List<Layer> layers, Workspace memory);
 
-  /** Decodes one sequence. */
-  interface Decoder {
+  /**
+   * Decodes one sequence. What it took besides the memory it was given ends with {@link #close}.
+   */
+  interface Decoder extends AutoCloseable {
     /**
      * Id to be read and tokens read so far, [2] I32. After {@link #step} the most likely next id
      * and one token more.
@@ -128,5 +130,8 @@ public interface TokenDecoder {
 
     /** Reads one token. Allocates nothing and waits for nothing. */
     void step();
+
+    @Override
+    void close();
   }
 }

@@ -1,4 +1,4 @@
-// What the parts of the decode kernel share: its arguments, the barrier of all blocks, small helpers.
+// What the kernels of a decode step share: their arguments and small helpers.
 //
 // -DHIDDEN=D, -DHEADS=H, -DHEAD_DIM=d (16…128), -DMLP=F, -DGROUP: most query heads to a KV head.
 #pragma once
@@ -50,28 +50,26 @@ struct Layer {
 
 // Buffers of float32 unless said otherwise.
 struct Step {
-  const Layer* layers;
   const bf16* embedding;
   const bf16* lmHead;
   const float* finalNorm;
   const double* inverseFrequency;
   int* token;               // in: the id to read; out: the most likely next one
   int* position;            // tokens read so far; one more afterwards
+  float* angles;            // [d] cosines, then sines of this position
   float* x;                 // [D] residual stream
   float* projected;         // [largest rows]
-  float* heads;             // [H·d] outputs in the original order
-  float* gate;              // [H·d]
+  float* heads;             // [H·d] outputs times their gates, in the original order
+  float* squares;           // [H, SLICES] parts of a head's Σ o², before the gate
   float* partials;          // [full heads, splits, d + 4]
-  float* activated;         // [F]
+  bf16* activated;          // [2, F] high and low parts
   float* logits;            // [V]
-  float2* best;             // [blocks]
+  float2* best;             // [blocks of the last product]
   unsigned* arrivals;       // [kvHeads] zeros: runs that are done
-  unsigned* barrier;        // [2] zeros at first: arrivals, and those of all launches before
   long long capacity;       // tokens of the caches
   double rotaryScaling;
-  int layerCount, vocabulary;
+  int vocabulary;
   int fullRotary, linearRotary, gated, normedHeads;
-  int unused;
   float eps, betaMax, lengthBase;  // lengthBase 0: no length scale
 };
 
@@ -97,41 +95,17 @@ DEVICE void unpack8(uint4 w, float (&v)[8]) {
 // Of the warps that compute.
 DEVICE void team_barrier() { hopper::namedBarrierSync(1, THREADS); }
 
-// Waits for all blocks; what they wrote before is visible afterwards (past the first-level cache).
-DEVICE void grid_barrier(unsigned* arrived, unsigned& target) {
-  team_barrier();
-  target += gridDim.x;
-  if (threadIdx.x == 0) {
-    asm volatile("red.release.gpu.global.add.u32 [%0], 1;" ::"l"(arrived) : "memory");
-    unsigned seen;
-    do {
-      asm volatile("ld.acquire.gpu.global.u32 %0, [%1];" : "=r"(seen) : "l"(arrived) : "memory");
-    } while ((int)(seen - target) < 0);
-  }
-  team_barrier();
-}
-
-// Over the warps that compute; `shared` holds one float a warp and may be used again right away.
-DEVICE float team_sum(float v, float* shared) {
-  v = warp_sum(v);
-  if (threadIdx.x % 32 == 0) {
-    shared[threadIdx.x / 32] = v;
-  }
-  team_barrier();
-  float sum = 0.f;
-#pragma unroll
-  for (int w = 0; w < WARPS; w++) {
-    sum += shared[w];
-  }
-  team_barrier();
-  return sum;
-}
+constexpr int SLICE = D < 32 ? D : 32;  // value columns of a linear head that a block takes
+constexpr int SLICES = D / SLICE;
 
 // Keys of the cache are cut into at most `splits` runs of whole stages of the ring (or of 64 keys),
-// the same for every head.
+// the same for every head, none shorter than all warps can share.
 constexpr int STAGE_KEYS = 8192 / D;
+constexpr int LEAST_RUN = 128;
 
-DEVICE int split_length(int keys, int splits) { return ceil_div(ceil_div(keys, splits), 64) * 64; }
+DEVICE int split_length(int keys, int splits) {
+  return max(LEAST_RUN, ceil_div(ceil_div(keys, splits), 64) * 64);
+}
 
 // Runs that hold any of `keys` keys.
 DEVICE int active_splits(int keys, int splits) { return ceil_div(keys, split_length(keys, splits)); }
@@ -158,4 +132,12 @@ DEVICE Run run_of(const Step& a, const Layer& l, int task, int position) {
   r.K = l.keys + (long long)r.kv * a.capacity * D;
   r.V = l.values + (long long)r.kv * a.capacity * D;
   return r;
+}
+
+// Whether full heads are left in so few runs that who needs them puts them together; otherwise the
+// last of a KV head's blocks does.
+constexpr int MOST_PARTS = 80;
+
+DEVICE bool in_runs(const Layer& l, int active) {
+  return l.fullHeads <= WARPS && l.fullHeads * active <= MOST_PARTS;
 }

@@ -9,13 +9,13 @@ constexpr int VALUE_ROWS = 32 / LANES;  // of one load of a warp
 constexpr int LOADS = D / 16;           // of 16 bytes a lane, for the values of a tile
 constexpr int COLUMN_LANES = D / 4;              // of a warp that hold a row of Σ p v
 constexpr int RUNS_AT_ONCE = 32 / COLUMN_LANES;  // runs of the cache that a warp reads at a time
-constexpr int RUNS_AHEAD = 16;
+constexpr int RUNS_AHEAD = 10;
 
 struct FullShared {
   bf16 q[8][D + 8];  // two parts of each query head, the columns of B; padded against conflicts
   bf16 key[D];       // of the token itself
   bf16 value[D];
-  float o[WARPS][GROUP][D];
+  alignas(16) float o[WARPS][GROUP][D];
   float max[WARPS][GROUP];
   float sum[WARPS][GROUP];
   bool last;
@@ -25,6 +25,7 @@ struct FullShared {
 // and 8 columns of Σ p v over this lane's keys; columns lane % LANES · 8 …
 struct Softmax {
   float top[GROUP];
+  float mine;  // that of the head whose scores the lane gets
   float sum[GROUP];
   float o[GROUP][8];
 };
@@ -72,13 +73,9 @@ DEVICE void see(Softmax& s, const bf16* K, const bf16* V, int count, const uint4
     reach[g] = fmaxf(s.top[g], __shfl_sync(FULL_WARP, largest, g));
   }
   raise(s, reach);
-  float mine = s.top[0];
-#pragma unroll
-  for (int g = 1; g < GROUP; g++) {
-    mine = lane % 4 == g ? s.top[g] : mine;
-  }
-  low = exp2_fast(low - mine);
-  high = exp2_fast(high - mine);
+  s.mine = fmaxf(s.mine, largest);
+  low = exp2_fast(low - s.mine);
+  high = exp2_fast(high - s.mine);
 #pragma unroll
   for (int u = 0; u < LOADS; u++) {
     int key = u * VALUE_ROWS + lane / LANES;
@@ -139,38 +136,88 @@ DEVICE void join(float& top, float& sum, float4& o, float otherTop, float otherS
                   o.z * mine + other.z * theirs, o.w * mine + other.w * theirs);
 }
 
-// All that one warp of `pieces` adds up of a full head's runs.
+// All that one warp of `pieces` adds up of a full head's runs: every lane gets the softmax,
+// lanes below COLUMN_LANES four columns each.
 DEVICE void gather(const float* part, int active, int piece, int pieces, int column, float& top,
                    float& sum, float4& o) {
-  int within = threadIdx.x % 32 / COLUMN_LANES;
-  int step = pieces * RUNS_AT_ONCE;
-  for (int n = piece * RUNS_AT_ONCE; n < active; n += step * RUNS_AHEAD) {
-    float4 rows[RUNS_AHEAD];
-    float2 states[RUNS_AHEAD];
-#pragma unroll
-    for (int i = 0; i < RUNS_AHEAD; i++) {
-      int run = n + i * step + within;
-      const float* row = part + (long long)min(run, active - 1) * (D + 4);
-      states[i] = __ldcg(reinterpret_cast<const float2*>(row));
-      rows[i] = fresh4(row + 4 + column);
-      if (run >= active) {
-        states[i].x = -INFINITY;
-      }
+  int lane = threadIdx.x % 32;
+  int within = lane / COLUMN_LANES;
+  for (int first = piece; first < active; first += 32 * pieces) {
+    // A lane has the state of one run, a group of lanes the columns of one at a time.
+    int count = min(32, ceil_div(active - first, pieces));
+    auto row_of = [&](int i) { return part + (long long)(first + i * pieces) * (D + 4); };
+    float2 state = make_float2(-INFINITY, 0.f);
+    if (lane < count) {
+      state = __ldcg(reinterpret_cast<const float2*>(row_of(lane)));
     }
+    float weight = 0.f;
+    for (int i = 0; i < count; i += RUNS_AHEAD * RUNS_AT_ONCE) {
+      float4 rows[RUNS_AHEAD];
 #pragma unroll
-    for (int i = 0; i < RUNS_AHEAD; i++) {
-      join(top, sum, o, states[i].x, states[i].y, rows[i]);
+      for (int r = 0; r < RUNS_AHEAD; r++) {
+        int run = i + r * RUNS_AT_ONCE + within;
+        rows[r] = run < count ? fresh4(row_of(run) + 4 + column) : make_float4(0.f, 0.f, 0.f, 0.f);
+      }
+      if (i == 0) {
+        float peak = fmaxf(top, warp_max(state.x));
+        float old = exp2_fast(top - peak);
+        weight = exp2_fast(state.x - peak);
+        sum = sum * old + warp_sum(weight * state.y);
+        o = make_float4(o.x * old, o.y * old, o.z * old, o.w * old);
+        top = peak;
+      }
+#pragma unroll
+      for (int r = 0; r < RUNS_AHEAD; r++) {
+        float w = __shfl_sync(FULL_WARP, weight, (i + r * RUNS_AT_ONCE + within) % 32);
+        o = make_float4(fmaf(w, rows[r].x, o.x), fmaf(w, rows[r].y, o.y), fmaf(w, rows[r].z, o.z),
+                        fmaf(w, rows[r].w, o.w));
+      }
     }
   }
 #pragma unroll
   for (int away = COLUMN_LANES; away < 32; away *= 2) {
-    float otherTop = __shfl_xor_sync(FULL_WARP, top, away);
-    float otherSum = __shfl_xor_sync(FULL_WARP, sum, away);
-    float4 other =
-        make_float4(__shfl_xor_sync(FULL_WARP, o.x, away), __shfl_xor_sync(FULL_WARP, o.y, away),
-                    __shfl_xor_sync(FULL_WARP, o.z, away), __shfl_xor_sync(FULL_WARP, o.w, away));
-    join(top, sum, o, otherTop, otherSum, other);
+    o.x += __shfl_xor_sync(FULL_WARP, o.x, away);
+    o.y += __shfl_xor_sync(FULL_WARP, o.y, away);
+    o.z += __shfl_xor_sync(FULL_WARP, o.z, away);
+    o.w += __shfl_xor_sync(FULL_WARP, o.w, away);
   }
+}
+
+// What the fusion multiplies four normalised elements of a full head by, as far as it is not of
+// this token.
+struct FullGate {
+  float4 bias;
+  float gamma;
+};
+
+DEVICE FullGate fetch_gate(const Step& a, const Layer& l, int head, int column) {
+  FullGate g = {make_float4(0.f, 0.f, 0.f, 0.f), 1.f};
+  if (l.gamma) {
+    g.gamma = l.gamma[l.fullPlaces[head]];
+  }
+  if (a.gated && l.zBias) {
+    g.bias = *reinterpret_cast<const float4*>(l.zBias + head * D + column);
+  }
+  return g;
+}
+
+DEVICE float4 fresh_z(const Step& a, const Layer& l, int head, int column) {
+  return a.gated ? fresh4(a.projected + l.fullZ + head * D + column)
+                 : make_float4(0.f, 0.f, 0.f, 0.f);
+}
+
+DEVICE float4 full_gate(const Step& a, const FullGate& g, float4 z) {
+  return make_float4(gate_of(a, z.x + g.bias.x, g.gamma), gate_of(a, z.y + g.bias.y, g.gamma),
+                     gate_of(a, z.z + g.bias.z, g.gamma), gate_of(a, z.w + g.bias.w, g.gamma));
+}
+
+// Warps that share a head's runs.
+DEVICE int warps_of_head(int heads) {
+  int pieces = WARPS;
+  while (pieces > 1 && pieces * heads > WARPS) {
+    pieces /= 2;
+  }
+  return pieces;
 }
 
 // Puts the runs of a KV head's query heads together: as many warps a head as divide the work.
@@ -179,11 +226,12 @@ DEVICE void combine(const Step& a, const Layer& l, const int* mine, int heads, i
   int lane = threadIdx.x % 32;
   int warp = threadIdx.x / 32;
   int column = lane % COLUMN_LANES * 4;
-  int pieces = WARPS;
-  while (pieces > 1 && pieces * heads > WARPS) {
-    pieces /= 2;
-  }
+  int pieces = warps_of_head(heads);
   int g = warp / pieces;
+  float4 gate = make_float4(0.f, 0.f, 0.f, 0.f);
+  if (g < heads) {
+    gate = full_gate(a, fetch_gate(a, l, mine[g], column), fresh_z(a, l, mine[g], column));
+  }
   float top = -INFINITY;
   float sum = 0.f;
   float4 o = make_float4(0.f, 0.f, 0.f, 0.f);
@@ -204,10 +252,16 @@ DEVICE void combine(const Step& a, const Layer& l, const int* mine, int heads, i
       join(top, sum, o, m.max[warp + p][0], m.sum[warp + p][0],
            *reinterpret_cast<float4*>(&m.o[warp + p][0][column]));
     }
+    float whole = 1.f / sum;
+    o = make_float4(o.x * whole, o.y * whole, o.z * whole, o.w * whole);
+    float squares = warp_sum<COLUMN_LANES>(o.x * o.x + o.y * o.y + o.z * o.z + o.w * o.w);
+    int place = l.fullPlaces[mine[g]];
     if (lane < COLUMN_LANES) {
-      float whole = 1.f / sum;
-      *reinterpret_cast<float4*>(a.heads + l.fullPlaces[mine[g]] * D + column) =
-          make_float4(o.x * whole, o.y * whole, o.z * whole, o.w * whole);
+      *reinterpret_cast<float4*>(a.heads + place * D + column) =
+          make_float4(o.x * gate.x, o.y * gate.y, o.z * gate.z, o.w * gate.w);
+    }
+    if (lane < SLICES) {
+      a.squares[place * SLICES + lane] = lane == 0 ? squares : 0.f;
     }
   }
 }
@@ -231,14 +285,15 @@ DEVICE RunPart fetch_part(const Layer& l, const Run& r) {
   return p;
 }
 
+template <int STAGES>
 DEVICE void attend(const Step& a, const Layer& l, const Run& r, const RunPart& part, int position,
-                   const float* cosine, const float* sine, Stream& stream, Place& place,
-                   FullShared& m) {
+                   Stream<STAGES>& stream, Place& place, FullShared& m) {
   int lane = threadIdx.x % 32;
   int warp = threadIdx.x / 32;
   const float* P = a.projected;
   int heads = part.heads;
   const int* mine = part.mine;
+  Angles angles = fresh_angles(a.angles);
 
   float scale = LOG2E * rsqrtf((float)D);
   if (a.lengthBase > 0.f) {
@@ -246,8 +301,8 @@ DEVICE void attend(const Step& a, const Layer& l, const Run& r, const RunPart& p
   }
   if (warp == WARPS - 1 && r.newest) {
     Row v = fresh_row(P + l.fullV + r.kv * D);
-    Row k = prepare(fresh_row(P + l.fullK + r.kv * D), part.norm, cosine, sine,
-                    a.fullRotary, false, a.eps, 1.f);
+    Row k = prepare(fresh_row(P + l.fullK + r.kv * D), part.norm, angles, a.fullRotary,
+                    false, a.eps, 1.f);
 #pragma unroll
     for (int j = 0; j < EACH; j++) {
       if (lane < D) {
@@ -261,8 +316,8 @@ DEVICE void attend(const Step& a, const Layer& l, const Run& r, const RunPart& p
     int g = warp;
     Row x = {};
     if (g < heads) {
-      x = prepare(fresh_row(P + l.fullQ + part.head * D), part.norm, cosine, sine,
-                  a.fullRotary, false, a.eps, scale);
+      x = prepare(fresh_row(P + l.fullQ + part.head * D), part.norm, angles, a.fullRotary,
+                  false, a.eps, scale);
     }
 #pragma unroll
     for (int j = 0; j < EACH; j++) {
@@ -281,6 +336,7 @@ DEVICE void attend(const Step& a, const Layer& l, const Run& r, const RunPart& p
     q[j] = *reinterpret_cast<const uint4*>(&m.q[lane / 4][j * 32 + lane % 4 * 8]);
   }
   Softmax s = {};
+  s.mine = -INFINITY;
 #pragma unroll
   for (int g = 0; g < GROUP; g++) {
     s.top[g] = -INFINITY;
@@ -316,10 +372,7 @@ DEVICE void attend(const Step& a, const Layer& l, const Run& r, const RunPart& p
       }
     }
     if (lane < LANES) {
-#pragma unroll
-      for (int i = 0; i < 8; i++) {
-        m.o[warp][g][lane * 8 + i] = s.o[g][i];
-      }
+      store(&m.o[warp][g][lane * 8], s.o[g]);
       if (lane == 0) {
         m.max[warp][g] = s.top[g];
         m.sum[warp][g] = s.sum[g];
@@ -349,28 +402,24 @@ DEVICE void attend(const Step& a, const Layer& l, const Run& r, const RunPart& p
       part[0] = peak;
       part[1] = whole;
     }
-    if (r.split == 0) {
-      int place = l.fullPlaces[head];
-      float z = a.gated ? fresh(P + l.fullZ + head * D + i % D) : 0.f;
-      float bias = a.gated && l.zBias ? l.zBias[head * D + i % D] : 0.f;
-      a.gate[place * D + i % D] =
-          gate_of(a, z + bias, l.gamma ? l.gamma[place] : 1.f);
-    }
+  }
+  int active = active_splits(position + 1, l.splits);
+  team_barrier();
+  if (in_runs(l, active)) {
+    return;
   }
   // The block that finishes a KV head's last run puts them together.
-  __threadfence();
-  team_barrier();
   if (threadIdx.x == 0) {
-    int active = active_splits(position + 1, l.splits);
+    __threadfence();
     m.last = atomicAdd(a.arrivals + r.kv, 1u) == (unsigned)active - 1;
     if (m.last) {
       a.arrivals[r.kv] = 0;
+      __threadfence();
     }
   }
   team_barrier();
   if (m.last) {
-    __threadfence();
-    combine(a, l, mine, heads, active_splits(position + 1, l.splits), m);
+    combine(a, l, mine, heads, active, m);
   }
   team_barrier();
 }

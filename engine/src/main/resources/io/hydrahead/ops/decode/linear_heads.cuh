@@ -1,22 +1,19 @@
 // One Gated DeltaNet step over a slice of a head's state.
 //
 // Input is the layer's packed projection P [R] float32; `Layer` says where each kind's q, k, v,
-// gate z and decay a, b begin in it, each a multiple of four. Output: o [H·d] in the original head
-// order, not normalised, and gate [H·d], what the fusion multiplies normalised elements by: σ(z) γ.
+// gate z and decay a, b begin in it, each a multiple of four. Output, in the original head order:
+// o σ(z) γ [H·d], and parts of each head's Σ o², which is all that the fusion's norm needs besides.
 //
 // Delta rule (METHOD: HydraHead; Yang et al., arXiv:2412.06464), one pass over S [d, d]:
 //   p = α kᵀS, S ← α S + β k (v − p)ᵀ, o = (α qᵀS + β (q·k)(v − p)) / √d
 #pragma once
 #include "rows.cuh"
 
-constexpr int SLICE = D < 32 ? D : 32;  // value columns of a block
-
 struct LinearShared {
   float q[D], k[D];
   float kS[WARPS][SLICE], qS[WARPS][SLICE];
 };
 
-constexpr int SLICES = D / SLICE;
 constexpr int QUADS = SLICE / 4;
 constexpr int ROW_GROUPS = THREADS / QUADS;                           // rows of S at a time
 constexpr int STATE_ROWS = D / ROW_GROUPS > 0 ? D / ROW_GROUPS : 1;   // of a thread
@@ -69,7 +66,7 @@ DEVICE void sum_over_rows(float4& v) {
 
 // One slice of one head's step; task = head · SLICES + slice.
 DEVICE void delta_step(const Step& a, const Layer& l, int task, const StatePart& part,
-                       const float* cosine, const float* sine, LinearShared& m) {
+                       LinearShared& m) {
   int lane = threadIdx.x % 32;
   int warp = threadIdx.x / 32;
   int head = task / SLICES;
@@ -83,10 +80,11 @@ DEVICE void delta_step(const Step& a, const Layer& l, int task, const StatePart&
   float4 z = a.gated ? fresh4(P + l.linearZ + head * D + column) : make_float4(0.f, 0.f, 0.f, 0.f);
   if (warp < 2) {
     Row x = fresh_row(P + (warp == 0 ? l.linearQ : l.linearK) + head * D);
-    keep(prepare(x, part.norm, cosine, sine, a.linearRotary, true, a.eps, 1.f), warp == 0 ? m.q : m.k);
+    Angles turn = fresh_angles(a.angles);
+    keep(prepare(x, part.norm, turn, a.linearRotary, true, a.eps, 1.f), warp == 0 ? m.q : m.k);
   }
   float decay = expf(part.rate * softplus(gateA));
-  float beta = a.betaMax / (1.f + expf(-gateB));
+  float beta = a.betaMax * reciprocal_fast(1.f + expf(-gateB));
   team_barrier();
   float4 kS = make_float4(0.f, 0.f, 0.f, 0.f);
   float4 qS = kS;
@@ -119,6 +117,19 @@ DEVICE void delta_step(const Step& a, const Layer& l, int task, const StatePart&
   }
   float4 write = make_float4(beta * (v.x - decay * kSum.x), beta * (v.y - decay * kSum.y),
                              beta * (v.z - decay * kSum.z), beta * (v.w - decay * kSum.w));
+  float root = rsqrtf((float)D);
+  float4 o = make_float4(
+      (decay * qSum.x + dot * write.x) * root, (decay * qSum.y + dot * write.y) * root,
+      (decay * qSum.z + dot * write.z) * root, (decay * qSum.w + dot * write.w) * root);
+  float squares = warp_sum<QUADS>(o.x * o.x + o.y * o.y + o.z * o.z + o.w * o.w);
+  if (threadIdx.x < QUADS) {
+    *reinterpret_cast<float4*>(a.heads + place * D + column) =
+        make_float4(o.x * gate_of(a, z.x, part.scale), o.y * gate_of(a, z.y, part.scale),
+                    o.z * gate_of(a, z.z, part.scale), o.w * gate_of(a, z.w, part.scale));
+    if (threadIdx.x == 0) {
+      a.squares[place * SLICES + task % SLICES] = squares;
+    }
+  }
   float* S = state_slice(l, task);
 #pragma unroll
   for (int r = 0; r < STATE_ROWS; r++) {
@@ -130,15 +141,6 @@ DEVICE void delta_step(const Step& a, const Layer& l, int task, const StatePart&
           make_float4(fmaf(kk, write.x, decay * old.x), fmaf(kk, write.y, decay * old.y),
                       fmaf(kk, write.z, decay * old.z), fmaf(kk, write.w, decay * old.w));
     }
-  }
-  if (threadIdx.x < QUADS) {
-    float root = rsqrtf((float)D);
-    *reinterpret_cast<float4*>(a.heads + place * D + column) = make_float4(
-        (decay * qSum.x + dot * write.x) * root, (decay * qSum.y + dot * write.y) * root,
-        (decay * qSum.z + dot * write.z) * root, (decay * qSum.w + dot * write.w) * root);
-    *reinterpret_cast<float4*>(a.gate + place * D + column) =
-        make_float4(gate_of(a, z.x, part.scale), gate_of(a, z.y, part.scale),
-                    gate_of(a, z.z, part.scale), gate_of(a, z.w, part.scale));
   }
   team_barrier();
 }

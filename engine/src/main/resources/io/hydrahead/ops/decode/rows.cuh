@@ -38,20 +38,27 @@ DEVICE float squares(const Row& r) {
   return warp_sum(sum);
 }
 
-// RMSNorm · w, rotary and (for linear heads) L2 norm, times `scale`.
-DEVICE Row prepare(Row x, const Row& w, const float* cosine, const float* sine, bool rotary,
-                   bool unit, float eps, float scale) {
-  int lane = threadIdx.x % 32;
+// Cosines and sines of a lane's elements; not looked at where there is no rotary.
+struct Angles {
   float c[EACH];
   float s[EACH];
-  if (rotary) {
+};
+
+DEVICE Angles fresh_angles(const float* angles) {
+  Angles a;
 #pragma unroll
-    for (int j = 0; j < EACH; j++) {
-      int i = (lane + 32 * j) % (D / 2);
-      c[j] = cosine[i];
-      s[j] = sine[i];
-    }
+  for (int j = 0; j < EACH; j++) {
+    int i = (threadIdx.x % 32 + 32 * j) % (D / 2);
+    a.c[j] = __ldcg(angles + i);
+    a.s[j] = __ldcg(angles + D / 2 + i);
   }
+  return a;
+}
+
+// RMSNorm · w, rotary and (for linear heads) L2 norm, times `scale`.
+DEVICE Row prepare(Row x, const Row& w, const Angles& turn, bool rotary, bool unit, float eps,
+                   float scale) {
+  int lane = threadIdx.x % 32;
   float rstd = rsqrtf(squares(x) / D + eps);
 #pragma unroll
   for (int j = 0; j < EACH; j++) {
@@ -68,7 +75,7 @@ DEVICE Row prepare(Row x, const Row& w, const float* cosine, const float* sine, 
         partner = x.v[j ^ (EACH / 2)];
       }
       bool low = lane + 32 * j < D / 2;
-      y.v[j] = low ? x.v[j] * c[j] - partner * s[j] : x.v[j] * c[j] + partner * s[j];
+      y.v[j] = x.v[j] * turn.c[j] + (low ? -partner : partner) * turn.s[j];
     }
     x = y;
   }
@@ -92,5 +99,5 @@ DEVICE void keep(const Row& r, float* to) {
 
 // What the fusion multiplies a normalised element by.
 DEVICE float gate_of(const Step& a, float z, float gamma) {
-  return a.gated ? gamma / (1.f + __expf(-z)) : gamma;
+  return a.gated ? gamma * sigmoid(z) : gamma;
 }

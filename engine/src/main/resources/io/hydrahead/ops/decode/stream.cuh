@@ -1,18 +1,18 @@
-// What one block reads of the model, as one stream: the weights of its rows of every matrix and the
-// keys and values of its runs of the cache, in the order in which they are needed. One warp copies it
-// into a ring in shared memory; what the others wait for in between (other blocks, x) does not stop
-// it before the ring is full, so device memory stays busy from the first layer to the last.
+// What one block reads of the model goes through a ring in shared memory: rows of matrices, keys and
+// values of its runs of the cache. One warp copies, the others compute. Nothing of it is
+// written by the kernel ahead, so the copies begin as soon as the block is there, while that kernel
+// still runs, and device memory stays busy from the first layer to the last.
 #pragma once
 #include "decode.cuh"
 
 // The four products of a layer, and the LM head after the last one.
 enum Product { IN, OUT, UP, DOWN, LOGITS };
 
-constexpr int STAGES = MLP > 8192 ? 4 : 5;
 constexpr int TILE = 16;                     // rows of a matrix in a stage
 constexpr int CHUNK = 1024;                  // columns of a matrix in a stage
 constexpr int PITCH = CHUNK + 32;            // between its rows: 64 bytes off a multiple of 128, so
                                              // that two rows' 64 bytes touch every bank once
+template <int STAGES>
 struct Stream {
   bf16 ring[STAGES][TILE * PITCH];
   unsigned long long full[STAGES];
@@ -25,6 +25,7 @@ struct Place {
   unsigned round = 0;
 };
 
+template <int STAGES>
 DEVICE void advance(Place& p) {
   if (++p.stage == STAGES) {
     p.stage = 0;
@@ -39,18 +40,35 @@ DEVICE constexpr int columns_of(int product) {
 // Rows of y that a tile makes: SwiGLU takes a gate and an up row for each.
 DEVICE constexpr int outputs_of(int product) { return product == UP ? TILE / 2 : TILE; }
 
-DEVICE void open_stream(Stream& s) {
-  for (int i = 0; i < STAGES; i++) {
-    hopper::mbarrierInit(&s.full[i], 1);
-    hopper::mbarrierInit(&s.empty[i], WARPS);
+template <int STAGES>
+DEVICE void open_stream(Stream<STAGES>& s) {
+  if (threadIdx.x == 0) {
+    for (int i = 0; i < STAGES; i++) {
+      hopper::mbarrierInit(&s.full[i], 1);
+      hopper::mbarrierInit(&s.empty[i], WARPS);
+    }
+    hopper::fenceBarrierInit();
   }
-  hopper::fenceBarrierInit();
+  __syncthreads();
 }
 
 // ----------------------------------------------------------------- the copying warp
 
+// Contiguous bytes to shared memory; the second-level cache keeps other things rather than these,
+// which are read once a token.
+DEVICE void copy_once(void* to, const void* from, unsigned bytes, unsigned long long* full) {
+  unsigned long long policy;
+  asm volatile("createpolicy.fractional.L2::evict_first.b64 %0, 1.0;" : "=l"(policy));
+  asm volatile(
+      "cp.async.bulk.shared::cluster.global.mbarrier::complete_tx::bytes.L2::cache_hint "
+      "[%0], [%1], %2, [%3], %4;" ::"r"(hopper::sharedAddress(to)),
+      "l"(from), "r"(bytes), "r"(hopper::sharedAddress(full)), "l"(policy)
+      : "memory");
+}
+
 // The next stage, once it is free, is going to receive `bytes`.
-DEVICE void claim(Stream& s, const Place& p, unsigned bytes) {
+template <int STAGES>
+DEVICE void claim(Stream<STAGES>& s, const Place& p, unsigned bytes) {
   if (threadIdx.x % 32 == 0) {
     if (p.round > 0) {
       hopper::mbarrierWait(&s.empty[p.stage], (p.round - 1) & 1);
@@ -60,8 +78,8 @@ DEVICE void claim(Stream& s, const Place& p, unsigned bytes) {
   __syncwarp();
 }
 
-template <int PRODUCT>
-DEVICE void send_matrix(Stream& s, Place& p, const bf16* W, int rows) {
+template <int PRODUCT, int STAGES>
+DEVICE void send_matrix(Stream<STAGES>& s, Place& p, const bf16* W, int rows) {
   constexpr int K = columns_of(PRODUCT);
   constexpr int OUTPUTS = outputs_of(PRODUCT);
   int lane = threadIdx.x % 32;
@@ -71,81 +89,56 @@ DEVICE void send_matrix(Stream& s, Place& p, const bf16* W, int rows) {
       unsigned bytes = min(CHUNK, K - at) * sizeof(bf16);
       claim(s, p, bytes * TILE);
       if (lane < TILE) {
-        hopper::bulkLoad(s.ring[p.stage] + lane * PITCH, W + row * K + at, bytes, &s.full[p.stage]);
+        copy_once(s.ring[p.stage] + lane * PITCH, W + row * K + at, bytes, &s.full[p.stage]);
       }
-      advance(p);
+      advance<STAGES>(p);
     }
   }
 }
 
-DEVICE void send_run(Stream& s, Place& p, const Run& r) {
+template <int STAGES>
+DEVICE void send_run(Stream<STAGES>& s, Place& p, const Run& r) {
   for (int at = r.first; at < r.end; at += STAGE_KEYS) {
     unsigned bytes = min(STAGE_KEYS, r.end - at) * D * sizeof(bf16);
     claim(s, p, 2 * bytes);
     if (threadIdx.x % 32 == 0) {
-      hopper::bulkLoad(s.ring[p.stage], r.K + (long long)at * D, bytes, &s.full[p.stage]);
-      hopper::bulkLoad(s.ring[p.stage] + STAGE_KEYS * D, r.V + (long long)at * D, bytes,
+      copy_once(s.ring[p.stage], r.K + (long long)at * D, bytes, &s.full[p.stage]);
+      copy_once(s.ring[p.stage] + STAGE_KEYS * D, r.V + (long long)at * D, bytes,
                        &s.full[p.stage]);
     }
-    advance(p);
+    advance<STAGES>(p);
   }
 }
 
 // A block's runs, from the last block on; slices of linear heads go from the first.
 DEVICE int first_run() { return gridDim.x - 1 - blockIdx.x; }
 
-DEVICE void send_all(const Step& a, Stream& s, int position) {
-  Place p;
-  for (int i = 0; i < a.layerCount; i++) {
-    const Layer& l = a.layers[i];
-    send_matrix<IN>(s, p, l.in, l.rows);
-    for (int task = first_run(); task < l.kvHeads * l.splits; task += gridDim.x) {
-      Run r = run_of(a, l, task, position);
-      if (!r.empty) {
-        send_run(s, p, r);
-      }
+template <int STAGES>
+DEVICE void send_runs(const Step& a, const Layer& l, int position, Stream<STAGES>& s, Place& p) {
+  for (int task = first_run(); task < l.kvHeads * l.splits; task += gridDim.x) {
+    Run r = run_of(a, l, task, position);
+    if (!r.empty) {
+      send_run(s, p, r);
     }
-    send_matrix<OUT>(s, p, l.o, HIDDEN);
-    send_matrix<UP>(s, p, l.gateUp, MLP);
-    send_matrix<DOWN>(s, p, l.down, HIDDEN);
   }
-  send_matrix<LOGITS>(s, p, a.lmHead, a.vocabulary);
 }
 
 // ----------------------------------------------------------------- the warps that compute
 
 // Waits for the stage that `p` stands at.
-DEVICE const bf16* receive(Stream& s, const Place& p) {
+template <int STAGES>
+DEVICE const bf16* receive(Stream<STAGES>& s, const Place& p) {
   hopper::mbarrierWait(&s.full[p.stage], p.round & 1);
   return s.ring[p.stage];
 }
 
-DEVICE void release(Stream& s, Place& p) {
+template <int STAGES>
+DEVICE void release(Stream<STAGES>& s, Place& p) {
   __syncwarp();
   if (threadIdx.x % 32 == 0) {
     hopper::mbarrierArrive(&s.empty[p.stage]);
   }
-  advance(p);
-}
-
-// x is split into two bf16 parts, x ≈ high + low, which are two columns of the B operand of
-// mma.m16n8k16: 16 bits of x survive, at no cost. Which column of W meets which k of the instruction
-// is free, as long as x follows: a lane takes 8 adjacent columns of rows lane / 4 and lane / 4 + 8.
-constexpr int WIDEST_AT = MLP > WIDTH ? MLP : WIDTH;
-constexpr int WIDEST = ((WIDEST_AT > HIDDEN ? WIDEST_AT : HIDDEN) + 31) / 32 * 32;
-
-struct Parts {
-  bf16 part[2][WIDEST];
-};
-
-// Four elements of x at k.
-DEVICE void keep4(float4 v, int k, Parts& x) {
-  unsigned first = pack_bf16(v.x, v.y);
-  unsigned second = pack_bf16(v.z, v.w);
-  *reinterpret_cast<uint2*>(&x.part[0][k]) = make_uint2(first, second);
-  *reinterpret_cast<uint2*>(&x.part[1][k]) =
-      make_uint2(pack_bf16(v.x - low_bf16(first), v.y - high_bf16(first)),
-                 pack_bf16(v.z - low_bf16(second), v.w - high_bf16(second)));
+  advance<STAGES>(p);
 }
 
 DEVICE void mma(float (&c)[4], unsigned a0, unsigned a1, unsigned a2, unsigned a3, unsigned b0,
@@ -156,7 +149,9 @@ DEVICE void mma(float (&c)[4], unsigned a0, unsigned a1, unsigned a2, unsigned a
       : "r"(a0), "r"(a1), "r"(a2), "r"(a3), "r"(b0), "r"(b1));
 }
 
-// Rows `low` (lane / 4) and `high` (lane / 4 + 8), 32 columns, times the same columns of B.
+// Rows `low` (lane / 4) and `high` (lane / 4 + 8), 32 columns, times the same columns of B. Which
+// column of A meets which k of the instruction is free, as long as B follows: a lane takes 8 adjacent
+// columns.
 DEVICE void mma32(float (&c)[4], uint4 low, uint4 high, uint4 b) {
   mma(c, low.x, high.x, low.y, high.y, b.x, b.y);
   mma(c, low.z, high.z, low.w, high.w, b.z, b.w);
