@@ -298,6 +298,12 @@ public final class BatchEngine implements AutoCloseable {
     step(decoding, reading, options.piece, null);
   }
 
+  /** A step with the largest piece. */
+  public void step(
+      List<BatchSequence> decoding, BatchSequence reading, BatchStep.PieceLogits sink) {
+    step(decoding, reading, options.piece, sink);
+  }
+
   /**
    * One step.
    *
