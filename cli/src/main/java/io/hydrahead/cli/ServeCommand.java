@@ -64,6 +64,13 @@ final class ServeCommand implements Callable<Integer> {
   private TokenCount maxContext;
 
   @Option(
+      names = "--max-sequences",
+      paramLabel = "N",
+      defaultValue = "32",
+      description = "Most requests that are worked on at once (default: ${DEFAULT-VALUE}).")
+  private int maxSequences;
+
+  @Option(
       names = "--max-waiting",
       paramLabel = "N",
       defaultValue = "256",
@@ -105,7 +112,7 @@ final class ServeCommand implements Callable<Integer> {
       GenerateCommand.introduce(common, folder);
       GenerateCommand.warnBeyondNative(common, config, context);
       String served = name == null ? Engine.Options.of(folder).name() : name;
-      Engine.Options how = new Engine.Options(served, context, maxWaiting);
+      Engine.Options how = new Engine.Options(served, context, maxSequences, maxWaiting);
       try (Engine engine = Engine.of(folder, loaded.model(), how, () -> {});
           HydraServer server = HydraServer.start(engine, options)) {
         serve(engine, server);
@@ -136,6 +143,7 @@ final class ServeCommand implements Callable<Integer> {
 
   private ServerOptions options() {
     at("--port", port, 0, 65_535);
+    at("--max-sequences", maxSequences, 1, 4096);
     at("--max-waiting", maxWaiting, 1, 1_000_000);
     at("--max-body", maxBody, 1, 1024);
     at("--time-limit", timeLimit, 1, 1_000_000);

@@ -57,7 +57,7 @@ final class Api {
     if (room < 1) {
       throw new Scheduler.ContextException(prompt.length, 1, engine.scheduler().maxContext());
     }
-    int most = r.maxTokens().orElse(room);
+    int most = r.maxTokens().orElse(Math.min(room, options.limits().reply()));
     List<GenerationRequest> sequences = new ArrayList<>();
     for (int i = 0; i < r.sampling().choices(); i++) {
       GenerationRequest g =

@@ -1,7 +1,9 @@
 package io.hydrahead.server;
 
 import io.hydrahead.server.engine.Scheduler;
+import io.hydrahead.server.engine.Scheduler.Caches;
 import io.micrometer.core.instrument.Counter;
+import io.micrometer.core.instrument.FunctionCounter;
 import io.micrometer.core.instrument.Gauge;
 import io.micrometer.core.instrument.Timer;
 import io.micrometer.prometheusmetrics.PrometheusConfig;
@@ -24,8 +26,23 @@ final class ServerMetrics implements AutoCloseable {
   ServerMetrics(Scheduler scheduler) {
     gauge("requests.waiting", "Requests that wait", scheduler, s -> s.status().waiting());
     gauge("requests.running", "Requests being worked on", scheduler, s -> s.status().running());
-    gauge("kv.bytes", "Bytes of keys and values", scheduler, s -> s.status().kvBytes());
-    gauge("state.bytes", "Bytes of recurrent states", scheduler, s -> s.status().stateBytes());
+    cache("kv.bytes", "Bytes of keys and values in use", scheduler, Caches::kvBytes);
+    cache("kv.bytes.max", "Bytes of keys and values", scheduler, Caches::kvBytesTotal);
+    cache("state.bytes", "Bytes of recurrent states in use", scheduler, Caches::stateBytes);
+    cache("state.bytes.max", "Bytes of recurrent states", scheduler, Caches::stateBytesTotal);
+    counted("cache.lookups", "Prompts looked up", scheduler, Caches::lookups);
+    counted("cache.hits", "Prompts whose beginning was known", scheduler, Caches::hits);
+  }
+
+  private void cache(String name, String what, Scheduler s, ToDoubleFunction<Caches> value) {
+    gauge(name, what, s, scheduler -> value.applyAsDouble(scheduler.status().caches()));
+  }
+
+  private void counted(String name, String what, Scheduler s, ToDoubleFunction<Caches> value) {
+    FunctionCounter.builder(
+            "hydrahead." + name, s, scheduler -> value.applyAsDouble(scheduler.status().caches()))
+        .description(what)
+        .register(registry);
   }
 
   private Counter counter(String name, String what) {

@@ -152,7 +152,7 @@ class AccessTest {
             });
     boolean[] failed = {false};
     client.setUncaughtExceptionHandler((t, e) -> failed[0] = true);
-    await(() -> r.engine().scheduler().status().running() == 1);
+    await(() -> r.engine().scheduler().status().running() > 0);
     r.close();
     client.join();
     assertThat(failed[0]).isFalse();

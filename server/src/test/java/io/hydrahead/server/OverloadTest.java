@@ -41,7 +41,7 @@ class OverloadTest {
         HybridTransformer model =
             HybridTransformer.load(Running.MODEL, ops, ModelFiles.LoadOptions.STORED);
         Engine engine =
-            Engine.of(Running.MODEL, model, new Engine.Options("m", 0, WAITING), () -> {});
+            Engine.of(Running.MODEL, model, new Engine.Options("m", 0, 2, WAITING), () -> {});
         HydraServer server = HydraServer.start(engine, ServerOptions.DEFAULT.port(0));
         HttpClient client = HttpClient.newHttpClient();
         ExecutorService threads = Executors.newVirtualThreadPerTaskExecutor()) {

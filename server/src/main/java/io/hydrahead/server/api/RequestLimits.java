@@ -12,6 +12,8 @@ package io.hydrahead.server.api;
  * @param tools most tools
  * @param bias most entries of {@code logit_bias}
  * @param topLogprobs most alternatives a token
+ * @param reply most tokens of a chat's reply that asks for no limit: room for all of them is set
+ *     aside when it begins
  */
 public record RequestLimits(
     int choices,
@@ -22,7 +24,8 @@ public record RequestLimits(
     int messages,
     int tools,
     int bias,
-    int topLogprobs) {
+    int topLogprobs,
+    int reply) {
   public static final RequestLimits DEFAULT =
-      new RequestLimits(16, 128, 256, 16, 1000, 10_000, 256, 1024, 20);
+      new RequestLimits(16, 128, 256, 16, 1000, 10_000, 256, 1024, 20, 4096);
 }

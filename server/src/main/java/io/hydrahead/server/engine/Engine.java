@@ -6,6 +6,7 @@ import io.hydrahead.model.ModelFiles;
 import io.hydrahead.ops.Ops;
 import io.hydrahead.ops.OpsFactory;
 import io.hydrahead.ops.OpsOptions;
+import io.hydrahead.serve.BatchEngine;
 import io.hydrahead.tensor.InputException;
 import io.hydrahead.tokenizer.ChatTemplate;
 import io.hydrahead.tokenizer.Tokenizer;
@@ -51,11 +52,15 @@ public final class Engine implements AutoCloseable {
    *
    * @param name what clients call it
    * @param maxContext most tokens of prompt and reply; 0 for the model's native context
+   * @param maxSequences most requests that are worked on at once
    * @param maxWaiting most requests that wait before others are turned away
    */
-  public record Options(String name, int maxContext, int maxWaiting) {
+  public record Options(String name, int maxContext, int maxSequences, int maxWaiting) {
+    private static final int SEQUENCES = 32;
+    private static final int WAITING = 256;
+
     public Options {
-      if (name.isBlank() || maxContext < 0 || maxWaiting < 1) {
+      if (name.isBlank() || maxContext < 0 || maxSequences < 1 || maxWaiting < 1) {
         throw new InputException("a served model needs a name, a context and a queue");
       }
     }
@@ -63,7 +68,7 @@ public final class Engine implements AutoCloseable {
     /** Called like its folder, with its native context. */
     public static Options of(Path checkpoint) {
       Path file = checkpoint.toAbsolutePath().normalize().getFileName();
-      return new Options(file == null ? "model" : file.toString(), 0, 256);
+      return new Options(file == null ? "model" : file.toString(), 0, SEQUENCES, WAITING);
     }
   }
 
@@ -116,8 +121,17 @@ public final class Engine implements AutoCloseable {
         model.config(),
         tokenizer,
         template,
-        new SerialScheduler(model, context, options.maxWaiting()),
+        scheduler(model, context, options),
         owned);
+  }
+
+  private static Scheduler scheduler(HybridTransformer model, int context, Options options) {
+    return BatchEngine.supports(model)
+        ? new BatchScheduler(
+            model,
+            BatchEngine.Options.of(model, options.maxSequences(), context),
+            options.maxWaiting())
+        : new SerialScheduler(model, context, options.maxWaiting());
   }
 
   /** What clients call the model. */

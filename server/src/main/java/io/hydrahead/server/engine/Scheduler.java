@@ -37,11 +37,29 @@ public interface Scheduler extends AutoCloseable {
    *
    * @param waiting requests that were taken and not begun
    * @param running requests that are being worked on
-   * @param kvBytes bytes of keys and values in use
-   * @param stateBytes bytes of recurrent states in use
    * @param alive whether the worker works
    */
-  record Status(int waiting, int running, long kvBytes, long stateBytes, boolean alive) {}
+  record Status(int waiting, int running, Caches caches, boolean alive) {}
+
+  /**
+   * What is kept of texts.
+   *
+   * @param kvBytes bytes of keys and values in use, by requests or for later ones
+   * @param kvBytesTotal bytes that there are of them
+   * @param stateBytes bytes of recurrent states in use
+   * @param stateBytesTotal bytes that there are of them
+   * @param lookups requests so far whose beginnings were looked for
+   * @param hits of these, those that found one
+   */
+  record Caches(
+      long kvBytes,
+      long kvBytesTotal,
+      long stateBytes,
+      long stateBytesTotal,
+      long lookups,
+      long hits) {
+    public static final Caches NONE = new Caches(0, 0, 0, 0, 0, 0);
+  }
 
   /** So many requests wait that another would wait too long. */
   final class OverloadedException extends RuntimeException {

@@ -1,8 +1,6 @@
 package io.hydrahead.server.engine;
 
 import io.hydrahead.model.HybridTransformer;
-import io.hydrahead.model.LogitEdits;
-import io.hydrahead.model.Sampler;
 import io.hydrahead.model.Session;
 import io.hydrahead.model.TokenLogprobs;
 import io.hydrahead.server.engine.GenerationListener.Finish;
@@ -15,7 +13,7 @@ import java.util.function.BooleanSupplier;
 
 /**
  * Reads and continues one sequence at a time in one session, which keeps what it read. Used by one
- * thread; only the two byte counts may be read by others.
+ * thread; only {@link #caches} may be asked by others.
  */
 final class SequenceRunner implements AutoCloseable {
   /** Tokens between two looks at whether the request was cancelled. */
@@ -31,7 +29,6 @@ final class SequenceRunner implements AutoCloseable {
   private final int smallest;
   private final int replyAtFirst;
   private final Tensor promptLogits;
-  private final Tensor masked;
   private Session session;
 
   /** What the session has read, as far as its position goes. */
@@ -42,6 +39,8 @@ final class SequenceRunner implements AutoCloseable {
 
   private volatile long kvBytes;
   private volatile long stateBytes;
+  private volatile long lookups;
+  private volatile long hits;
 
   SequenceRunner(HybridTransformer model, int maxContext) {
     this(model, maxContext, SMALLEST_SESSION, REPLY_AT_FIRST);
@@ -57,15 +56,11 @@ final class SequenceRunner implements AutoCloseable {
     this.smallest = smallest;
     this.replyAtFirst = replyAtFirst;
     promptLogits = Tensor.allocate(Arena.ofAuto(), model.config().vocabSize());
-    masked = Tensor.allocate(Arena.ofAuto(), model.config().vocabSize());
   }
 
-  long kvBytes() {
-    return kvBytes;
-  }
-
-  long stateBytes() {
-    return stateBytes;
+  /** What the session takes; all of it is in use. */
+  Scheduler.Caches caches() {
+    return new Scheduler.Caches(kvBytes, kvBytes, stateBytes, stateBytes, lookups, hits);
   }
 
   /** Works on a request to its end, whatever happens. */
@@ -75,6 +70,8 @@ final class SequenceRunner implements AutoCloseable {
       open(prompt.length + Math.min(request.maxTokens(), replyAtFirst));
       boolean rereads = request.promptLogprobs();
       int cached = rereads ? reset() : moveTo(prompt);
+      lookups++;
+      hits += cached > 0 ? 1 : 0;
       listener.started(cached);
       if (rereads) {
         tell(listener, prompt[0], Optional.empty());
@@ -85,9 +82,9 @@ final class SequenceRunner implements AutoCloseable {
         return;
       }
       promptEnd = session.mark();
-      Reply reply = new Reply(request, listener, cancelled);
-      Finish finish = reply.write(prompt);
-      listener.finished(finish, new Usage(prompt.length, cached, reply.tokens));
+      ReplyTokens reply = new ReplyTokens(request, listener, model.config().vocabSize());
+      Finish finish = write(reply, cancelled);
+      listener.finished(finish, new Usage(prompt.length, cached, reply.count()));
     } catch (RuntimeException e) {
       forget();
       listener.failed(e);
@@ -198,67 +195,23 @@ final class SequenceRunner implements AutoCloseable {
         });
   }
 
-  /** The reply to a prompt that was read. */
-  private final class Reply {
-    private final GenerationRequest request;
-    private final GenerationListener listener;
-    private final BooleanSupplier cancelled;
-    private final LogitEdits edits;
-    private final Sampler sampler;
-    private final Optional<Constraint> constraint;
-    private int tokens;
-
-    Reply(GenerationRequest request, GenerationListener listener, BooleanSupplier cancelled) {
-      this.request = request;
-      this.listener = listener;
-      this.cancelled = cancelled;
-      edits = new LogitEdits(request.edits(), model.config().vocabSize());
-      sampler = new Sampler(request.sampling());
-      constraint = request.constraint().map(Constraint.Maker::begin);
-    }
-
-    Finish write(int[] prompt) {
-      edits.prompt(prompt);
-      Tensor logits = promptLogits;
-      while (tokens < request.maxTokens()) {
-        if (cancelled.getAsBoolean()) {
-          return Finish.CANCELLED;
-        }
-        int id = sampler.next(choices(logits));
-        if (request.endIds().contains(id)) {
-          return Finish.STOP;
-        }
-        Optional<TokenLogprobs> logprobs =
-            request.logprobs() < 0
-                ? Optional.empty()
-                : Optional.of(TokenLogprobs.of(logits, id, request.logprobs()));
-        tokens++;
-        listener.token(id, logprobs);
-        edits.generated(id);
-        constraint.ifPresent(c -> c.advance(id));
-        if (constraint.isPresent() && constraint.get().complete()) {
-          return Finish.STOP;
-        }
-        if (tokens < request.maxTokens()) {
-          if (session.position() == session.capacity()) {
-            grow();
-          }
-          read[session.position()] = id;
-          logits = session.decode(id);
-        }
+  private Finish write(ReplyTokens reply, BooleanSupplier cancelled) {
+    Optional<Finish> finish = reply.before();
+    Tensor logits = promptLogits;
+    while (finish.isEmpty()) {
+      if (cancelled.getAsBoolean()) {
+        return Finish.CANCELLED;
       }
-      return Finish.LENGTH;
-    }
-
-    private Tensor choices(Tensor logits) {
-      Tensor edited = edits.apply(logits);
-      if (constraint.isEmpty()) {
-        return edited;
+      finish = reply.take(logits);
+      if (finish.isEmpty()) {
+        if (session.position() == session.capacity()) {
+          grow();
+        }
+        read[session.position()] = reply.last();
+        logits = session.decode(reply.last());
       }
-      masked.copyFrom(edited);
-      constraint.get().mask(masked, request.endIds());
-      return masked;
     }
+    return finish.get();
   }
 
   @Override

@@ -115,12 +115,7 @@ public final class SerialScheduler implements Scheduler {
 
   @Override
   public synchronized Status status() {
-    return new Status(
-        waiting.size(),
-        running == null ? 0 : 1,
-        runner.kvBytes(),
-        runner.stateBytes(),
-        worker.isAlive());
+    return new Status(waiting.size(), running == null ? 0 : 1, runner.caches(), worker.isAlive());
   }
 
   @Override

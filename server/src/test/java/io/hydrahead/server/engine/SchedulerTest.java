@@ -2,7 +2,9 @@ package io.hydrahead.server.engine;
 
 import static org.assertj.core.api.Assertions.assertThat;
 import static org.assertj.core.api.Assertions.assertThatThrownBy;
+import static org.assertj.core.api.Assertions.within;
 
+import io.hydrahead.model.HeadPlan;
 import io.hydrahead.model.HybridTransformer;
 import io.hydrahead.model.ModelFiles;
 import io.hydrahead.model.Sampler;
@@ -10,6 +12,9 @@ import io.hydrahead.model.TokenLogprobs;
 import io.hydrahead.ops.Ops;
 import io.hydrahead.ops.OpsFactory;
 import io.hydrahead.ops.OpsOptions;
+import io.hydrahead.plan.Conversion;
+import io.hydrahead.plan.ConvertRecipe;
+import io.hydrahead.serve.BatchEngine;
 import io.hydrahead.tensor.InputException;
 import java.nio.file.Path;
 import java.time.Duration;
@@ -25,9 +30,37 @@ import org.junit.jupiter.api.AfterAll;
 import org.junit.jupiter.api.BeforeAll;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.Timeout;
+import org.junit.jupiter.params.ParameterizedTest;
+import org.junit.jupiter.params.provider.EnumSource;
+import org.junit.jupiter.params.provider.ValueSource;
 
 @Timeout(value = 120, unit = TimeUnit.SECONDS)
-class SerialSchedulerTest {
+class SchedulerTest {
+  /** Which scheduler is tested. */
+  private enum Kind {
+    SERIAL {
+      @Override
+      Scheduler of(int context, int waiting) {
+        return new SerialScheduler(model, context, waiting);
+      }
+    },
+    BATCH {
+      @Override
+      Scheduler of(int context, int waiting) {
+        return new BatchScheduler(
+            model, BatchEngine.Options.of(model, 4, context).withPiece(64, 64), waiting);
+      }
+    },
+    ONE_AT_A_TIME {
+      @Override
+      Scheduler of(int context, int waiting) {
+        return new BatchScheduler(model, BatchEngine.Options.of(model, 1, context), waiting);
+      }
+    };
+
+    abstract Scheduler of(int context, int waiting);
+  }
+
   private static Ops ops;
   private static HybridTransformer model;
 
@@ -55,10 +88,10 @@ class SerialSchedulerTest {
     private final CountDownLatch over = new CountDownLatch(1);
     private final CountDownLatch begun = new CountDownLatch(1);
     private final CountDownLatch mayGo;
-    private Finish finish;
+    private volatile Finish finish;
     private Usage usage;
     private RuntimeException failure;
-    private int cached = -1;
+    private volatile int cached = -1;
 
     Notes() {
       this(new CountDownLatch(0));
@@ -120,11 +153,12 @@ class SerialSchedulerTest {
   }
 
   /** Prefixes that requests share, in any order, change no token. */
-  @Test
-  void cachedEqualsCold() throws InterruptedException {
+  @ParameterizedTest
+  @EnumSource(Kind.class)
+  void cachedEqualsCold(Kind kind) throws InterruptedException {
     Random random = new Random(21);
     int[] base = ids(random, 120);
-    try (SerialScheduler warm = new SerialScheduler(model, 256, 10)) {
+    try (Scheduler warm = kind.of(256, 10)) {
       int cachedTokens = 0;
       for (int i = 0; i < 40; i++) {
         int[] head = Arrays.copyOf(base, 1 + random.nextInt(base.length));
@@ -148,11 +182,93 @@ class SerialSchedulerTest {
         assertThat(got.usage.cachedTokens())
             .isEqualTo(got.cached)
             .isLessThanOrEqualTo(prompt.length);
-        if (!r.promptLogprobs()) {
+        if (!r.promptLogprobs() && kind == Kind.SERIAL) {
           assertThat(again.cached).isEqualTo(prompt.length);
         }
       }
       assertThat(cachedTokens).isPositive();
+    }
+  }
+
+  private static HybridTransformer hybrid() {
+    boolean[][] full = new boolean[4][8];
+    for (int l = 0; l < full.length; l++) {
+      full[l][l] = true;
+    }
+    double[][] rms = new double[4][8];
+    Arrays.stream(rms).forEach(r -> Arrays.fill(r, 1));
+    return Conversion.convert(model, HeadPlan.of(full), ConvertRecipe.DEFAULT, rms);
+  }
+
+  /** Whoever else is there, and whatever prompts have in common: the same tokens as alone. */
+  @ParameterizedTest
+  @ValueSource(booleans = {false, true})
+  void manyAtOnceAreAsEachAlone(boolean linear) throws InterruptedException {
+    HybridTransformer m = linear ? hybrid() : model;
+    Random random = new Random(33);
+    int[] base = ids(random, 200);
+    List<GenerationRequest> requests = new ArrayList<>();
+    for (int i = 0; i < 30; i++) {
+      int[] prompt = Arrays.copyOf(base, 1 + random.nextInt(base.length));
+      if (random.nextBoolean()) {
+        prompt[prompt.length - 1] = 5 + random.nextInt(900);
+      }
+      for (int twin = random.nextInt(3); twin >= 0; twin--) {
+        requests.add(
+            GenerationRequest.of(prompt, random.nextInt(25))
+                .sampling(new Sampler.Settings(twin, 0, 1, 0, random.nextInt()))
+                .logprobs(random.nextInt(3) - 1, random.nextInt(6) == 0));
+      }
+    }
+    List<Notes> got = new ArrayList<>();
+    try (Scheduler s =
+        new BatchScheduler(m, BatchEngine.Options.of(m, 5, 256).withPiece(64, 128), 1000)) {
+      for (GenerationRequest r : requests) {
+        Notes n = new Notes();
+        got.add(n);
+        s.submit(r, n);
+      }
+      int shared = 0;
+      for (Notes n : got) {
+        shared += n.await().cached;
+        assertThat(n.failure).isNull();
+      }
+      assertThat(shared).isPositive();
+      for (int i = 0; i < 500 && s.status().running() > 0; i++) {
+        Thread.sleep(10); // the last one is told before it is counted
+      }
+      assertThat(s.status().running() + s.status().waiting()).isZero();
+    }
+    for (int i = 0; i < requests.size(); i++) {
+      try (SequenceRunner alone = new SequenceRunner(m, 256)) {
+        Notes want = new Notes();
+        alone.run(requests.get(i), want, () -> false);
+        assertThat(got.get(i).tokens).as("request %s", i).isEqualTo(want.tokens);
+        assertThat(got.get(i).prompt).isEqualTo(want.prompt);
+        for (int k = 0; k < want.logprobs.size(); k++) {
+          assertThat(got.get(i).logprobs.get(k)).isCloseTo(want.logprobs.get(k), within(1e-4f));
+        }
+      }
+    }
+    if (linear) {
+      m.close();
+    }
+  }
+
+  @Test
+  void aShortPromptOvertakesALongOne() throws InterruptedException {
+    BatchEngine.Options options = BatchEngine.Options.of(model, 4, 8192).withPiece(64, 4096);
+    try (Scheduler s = new BatchScheduler(model, options, 10)) {
+      Notes far = new Notes();
+      s.submit(GenerationRequest.of(ids(new Random(1), 6000), 2), far);
+      while (far.cached < 0) {
+        Thread.sleep(1);
+      }
+      Notes near = run(s, GenerationRequest.of(ids(new Random(2), 40), 10));
+      assertThat(near.tokens).hasSize(10);
+      assertThat(far.finish).isNull();
+      assertThat(far.tokens).isEmpty();
+      assertThat(far.await().tokens).hasSize(2);
     }
   }
 
@@ -166,10 +282,10 @@ class SerialSchedulerTest {
     try (SequenceRunner ample = new SequenceRunner(model, 256);
         SequenceRunner tight = new SequenceRunner(model, 256, 8, 3)) {
       ample.run(r, want, () -> false);
-      long before = tight.kvBytes();
+      long before = tight.caches().kvBytes();
       tight.run(r, got, () -> false);
       assertThat(before).isZero();
-      assertThat(tight.kvBytes()).isLessThanOrEqualTo(ample.kvBytes());
+      assertThat(tight.caches().kvBytes()).isLessThanOrEqualTo(ample.caches().kvBytes());
       assertThat(got.failure).isNull();
       assertThat(got.tokens).hasSize(150).isEqualTo(want.tokens);
       Notes again = new Notes();
@@ -178,9 +294,10 @@ class SerialSchedulerTest {
     }
   }
 
-  @Test
-  void endTokensAndLimits() throws InterruptedException {
-    try (SerialScheduler s = new SerialScheduler(model, 256, 10)) {
+  @ParameterizedTest
+  @EnumSource(Kind.class)
+  void endTokensAndLimits(Kind kind) throws InterruptedException {
+    try (Scheduler s = kind.of(256, 10)) {
       int[] prompt = {7, 8, 9};
       Notes all = run(s, GenerationRequest.of(prompt, 6));
       assertThat(all.finish).isEqualTo(GenerationListener.Finish.LENGTH);
@@ -197,9 +314,10 @@ class SerialSchedulerTest {
     }
   }
 
-  @Test
-  void refusesBeforeAnyWork() {
-    try (SerialScheduler s = new SerialScheduler(model, 100, 10)) {
+  @ParameterizedTest
+  @EnumSource(Kind.class)
+  void refusesBeforeAnyWork(Kind kind) {
+    try (Scheduler s = kind.of(100, 10)) {
       Notes none = new Notes();
       assertThatThrownBy(() -> s.submit(GenerationRequest.of(new int[60], 41), none))
           .isInstanceOf(Scheduler.ContextException.class)
@@ -212,14 +330,16 @@ class SerialSchedulerTest {
     }
   }
 
-  @Test
-  void turnsAwayWhatWouldWaitTooLong() throws InterruptedException {
-    try (SerialScheduler s = new SerialScheduler(model, 256, 2)) {
+  @ParameterizedTest
+  @EnumSource(Kind.class)
+  void turnsAwayWhatWouldWaitTooLong(Kind kind) throws InterruptedException {
+    try (Scheduler s = kind.of(256, 2)) {
       CountDownLatch go = new CountDownLatch(1);
       Notes first = new Notes(go);
       GenerationRequest r = GenerationRequest.of(new int[] {5, 6}, 3);
       s.submit(r, first);
       assertThat(first.begun.await(30, TimeUnit.SECONDS)).isTrue();
+      // The others come while the worker is held up by the first.
       Notes second = new Notes();
       Notes third = new Notes();
       s.submit(r, second);
@@ -235,9 +355,10 @@ class SerialSchedulerTest {
     }
   }
 
-  @Test
-  void cancelling() throws InterruptedException {
-    try (SerialScheduler s = new SerialScheduler(model, 256, 10)) {
+  @ParameterizedTest
+  @EnumSource(Kind.class)
+  void cancelling(Kind kind) throws InterruptedException {
+    try (Scheduler s = kind.of(256, 10)) {
       CountDownLatch go = new CountDownLatch(1);
       Notes running = new Notes(go);
       Notes waiting = new Notes();
@@ -246,9 +367,9 @@ class SerialSchedulerTest {
       assertThat(running.begun.await(30, TimeUnit.SECONDS)).isTrue();
       b.cancel();
       b.cancel();
-      assertThat(waiting.await().finish).isEqualTo(GenerationListener.Finish.CANCELLED);
       a.cancel();
       go.countDown();
+      assertThat(waiting.await().finish).isEqualTo(GenerationListener.Finish.CANCELLED);
       assertThat(running.await().finish).isEqualTo(GenerationListener.Finish.CANCELLED);
       assertThat(running.tokens).hasSize(1);
       a.cancel();
@@ -257,9 +378,10 @@ class SerialSchedulerTest {
     }
   }
 
-  @Test
-  void aListenerThatFailsHarmsNobodyElse() throws InterruptedException {
-    try (SerialScheduler s = new SerialScheduler(model, 256, 10)) {
+  @ParameterizedTest
+  @EnumSource(Kind.class)
+  void aListenerThatFailsHarmsNobodyElse(Kind kind) throws InterruptedException {
+    try (Scheduler s = kind.of(256, 10)) {
       Notes broken =
           new Notes() {
             @Override
@@ -274,9 +396,10 @@ class SerialSchedulerTest {
     }
   }
 
-  @Test
-  void drainingLetsEndWhatWasTaken() throws InterruptedException {
-    SerialScheduler s = new SerialScheduler(model, 256, 10);
+  @ParameterizedTest
+  @EnumSource(Kind.class)
+  void drainingLetsEndWhatWasTaken(Kind kind) throws InterruptedException {
+    Scheduler s = kind.of(256, 10);
     List<Notes> all = new ArrayList<>();
     for (int i = 0; i < 5; i++) {
       all.add(new Notes());
@@ -292,9 +415,10 @@ class SerialSchedulerTest {
     s.close();
   }
 
-  @Test
-  void drainingEndsWithItsPatience() throws InterruptedException {
-    SerialScheduler s = new SerialScheduler(model, 256, 10);
+  @ParameterizedTest
+  @EnumSource(Kind.class)
+  void drainingEndsWithItsPatience(Kind kind) throws InterruptedException {
+    Scheduler s = kind.of(256, 10);
     Notes n = new Notes();
     Notes second = new Notes();
     s.submit(GenerationRequest.of(new int[] {5, 6}, 250), n);

@@ -1,0 +1,419 @@
+package io.hydrahead.server.engine;
+
+import io.hydrahead.model.BatchStep;
+import io.hydrahead.model.HybridTransformer;
+import io.hydrahead.model.TokenLogprobs;
+import io.hydrahead.serve.BatchEngine;
+import io.hydrahead.serve.BatchSequence;
+import io.hydrahead.server.engine.GenerationListener.Finish;
+import io.hydrahead.server.engine.GenerationListener.Usage;
+import io.hydrahead.tensor.Tensor;
+import java.lang.System.Logger.Level;
+import java.time.Duration;
+import java.util.ArrayDeque;
+import java.util.ArrayList;
+import java.util.Arrays;
+import java.util.Comparator;
+import java.util.Deque;
+import java.util.List;
+import java.util.Optional;
+
+/**
+ * Many requests at once (continuous batching, Orca, OSDI 2022): every step decodes a token of each
+ * reply and reads a piece of one prompt. Of the prompts, by turns the one with the least left to
+ * read and the oldest go on, so that a short one overtakes a long one and none is forgotten. A
+ * request begins when there is room for all that it may become, in the order of coming; requests
+ * with the same prompt read it once.
+ */
+public final class BatchScheduler implements Scheduler {
+  private static final System.Logger LOG = System.getLogger("io.hydrahead.server");
+
+  private final HybridTransformer model;
+  private final BatchEngine engine;
+  private final int maxContext;
+  private final int maxWaiting;
+  private final Thread worker;
+  private final Deque<Job> waiting = new ArrayDeque<>();
+  private boolean closing;
+
+  /** Taken from the queue and not over. */
+  private int running;
+
+  private volatile boolean abandoned;
+  private volatile Caches caches = Caches.NONE;
+
+  /** Requests whose prompts are being read, by age; only the worker's. */
+  private final List<Job> reading = new ArrayList<>();
+
+  /** Requests that are being replied to; only the worker's. */
+  private final List<Job> replying = new ArrayList<>();
+
+  private boolean oldestsTurn;
+
+  /** A request on its way. */
+  private final class Job implements Generation {
+    private final GenerationRequest request;
+    private final GenerationListener listener;
+    private final int[] prompt;
+    private volatile boolean cancelled;
+    private BatchSequence sequence;
+    private ReplyTokens reply;
+    private int cached;
+    private boolean over;
+
+    Job(GenerationRequest request, GenerationListener listener) {
+      this.request = request;
+      this.listener = listener;
+      this.prompt = request.prompt();
+    }
+
+    @Override
+    public void cancel() {
+      cancelled = true;
+      if (dequeue(this)) {
+        listener.finished(Finish.CANCELLED, new Usage(prompt.length, 0, 0));
+      }
+    }
+
+    void begin(BatchSequence s, int cachedTokens) {
+      sequence = s;
+      cached = cachedTokens;
+      reply = new ReplyTokens(request, listener, model.config().vocabSize());
+      listener.started(cachedTokens);
+      if (request.promptLogprobs()) {
+        listener.prompt(prompt[0], Optional.empty());
+      }
+    }
+
+    /** Whether another job's reading of the prompt would do for this one. */
+    boolean twin(Job other) {
+      return !request.promptLogprobs() && Arrays.equals(prompt, other.prompt);
+    }
+
+    void end(Finish finish) {
+      over = true;
+      sequence.close();
+      listener.finished(finish, new Usage(prompt.length, cached, reply.count()));
+    }
+
+    void fail(RuntimeException why) {
+      over = true;
+      if (sequence != null) {
+        sequence.close();
+      }
+      try {
+        listener.failed(why);
+      } catch (RuntimeException e) {
+        LOG.log(Level.WARNING, "a listener failed", e);
+      }
+    }
+  }
+
+  /**
+   * Begins to work for {@code model}, which from now on belongs to the scheduler's thread and stays
+   * the caller's to close, after the scheduler.
+   *
+   * @param options how many requests at once, and in which memory
+   * @param maxWaiting most requests that wait
+   * @throws io.hydrahead.tensor.InputException if the memory does not suffice
+   */
+  public BatchScheduler(HybridTransformer model, BatchEngine.Options options, int maxWaiting) {
+    this.model = model;
+    this.engine = new BatchEngine(model, options);
+    this.maxContext = engine.largestContext();
+    this.maxWaiting = maxWaiting;
+    this.worker = Thread.ofPlatform().daemon().name("hydrahead-scheduler").start(this::work);
+  }
+
+  @Override
+  public Generation submit(GenerationRequest request, GenerationListener listener) {
+    Requests.check(request, maxContext, model.config().vocabSize());
+    Job job = new Job(request, listener);
+    synchronized (this) {
+      if (closing) {
+        throw new OverloadedException("The server is shutting down.");
+      }
+      if (waiting.size() >= maxWaiting) {
+        throw new OverloadedException(
+            maxWaiting + " requests are waiting already; try again in a moment.");
+      }
+      waiting.add(job);
+      notifyAll();
+    }
+    return job;
+  }
+
+  private synchronized boolean dequeue(Job job) {
+    boolean removed = waiting.remove(job);
+    notifyAll();
+    return removed;
+  }
+
+  /** Takes a request out of the queue to work on it; false if it was cancelled meanwhile. */
+  private synchronized boolean take(Job job) {
+    boolean there = waiting.remove(job);
+    running += there ? 1 : 0;
+    return there;
+  }
+
+  private void work() {
+    while (awaitWork()) {
+      admit();
+      dropCancelled();
+      if (!reading.isEmpty() || !replying.isEmpty()) {
+        step();
+      }
+      publish();
+    }
+    engine.close();
+  }
+
+  /** Waits until there is something to do; false at the end. */
+  private synchronized boolean awaitWork() {
+    while (running == 0 && waiting.isEmpty()) {
+      if (closing) {
+        return false;
+      }
+      try {
+        wait();
+      } catch (InterruptedException e) {
+        closing = true;
+      }
+    }
+    return true;
+  }
+
+  private void publish() {
+    BatchEngine.Stats s = engine.stats();
+    caches =
+        new Caches(
+            s.kvBytes(),
+            s.kvBytesTotal(),
+            s.stateBytes(),
+            s.stateBytesTotal(),
+            s.lookups(),
+            s.hits());
+    synchronized (this) {
+      running = reading.size() + replying.size();
+      notifyAll();
+    }
+  }
+
+  /** Begins what there is room for. */
+  private void admit() {
+    for (Job job = first(); job != null; job = first()) {
+      try {
+        Optional<BatchSequence> room =
+            engine.open(job.prompt, job.request.maxTokens(), !job.request.promptLogprobs());
+        if (room.isEmpty()) {
+          return;
+        }
+        if (!take(job)) {
+          room.get().close();
+          continue;
+        }
+        reading.add(job);
+        job.begin(room.get(), room.get().cachedTokens());
+      } catch (RuntimeException e) {
+        take(job);
+        reading.remove(job);
+        job.fail(e);
+      }
+    }
+  }
+
+  /** The first that waits, but for those whose prompt is being read for another. */
+  private synchronized Job first() {
+    for (Job job : waiting) {
+      if (reading.stream().noneMatch(job::twin)) {
+        return job;
+      }
+    }
+    return null;
+  }
+
+  private void dropCancelled() {
+    for (List<Job> jobs : List.of(reading, replying)) {
+      for (Job job : jobs) {
+        if (job.cancelled || abandoned) {
+          guarded(job, () -> job.end(Finish.CANCELLED));
+        }
+      }
+      jobs.removeIf(j -> j.over);
+    }
+  }
+
+  /** Runs {@code action}; a failure is that of the job alone. */
+  private static void guarded(Job job, Runnable action) {
+    try {
+      action.run();
+    } catch (RuntimeException e) {
+      job.fail(e);
+    }
+  }
+
+  private void step() {
+    Job reader = nextReader();
+    try {
+      List<BatchSequence> decoding = new ArrayList<>(replying.size());
+      replying.forEach(j -> decoding.add(j.sequence));
+      boolean aloud = reader != null && reader.request.promptLogprobs();
+      engine.step(
+          decoding, reader == null ? null : reader.sequence, aloud ? listening(reader) : null);
+    } catch (RuntimeException e) {
+      failAll(e);
+      return;
+    } catch (OutOfMemoryError e) {
+      failAll(new IllegalStateException("out of memory", e));
+      return;
+    }
+    replying.forEach(job -> guarded(job, () -> reply(job, job.sequence)));
+    if (reader != null && !reader.sequence.reading()) {
+      reading.remove(reader);
+      beginReplies(reader);
+    }
+    replying.removeIf(j -> j.over);
+  }
+
+  private Job nextReader() {
+    if (reading.isEmpty()) {
+      return null;
+    }
+    oldestsTurn = !oldestsTurn;
+    return oldestsTurn
+        ? reading.getFirst()
+        : reading.stream()
+            .min(Comparator.comparingInt(j -> j.prompt.length - j.sequence.position()))
+            .orElseThrow();
+  }
+
+  /** Tells the log-probabilities of a prompt's tokens as they are read. */
+  private static BatchStep.PieceLogits listening(Job job) {
+    int from = job.sequence.position();
+    int top = Math.max(0, job.request.logprobs());
+    return (row, logits) -> {
+      for (int r = 0; r < logits.size(0); r++) {
+        int next = from + row + r + 1;
+        if (next < job.prompt.length) {
+          Tensor one = logits.rows(r, 1).view(logits.dim(1));
+          int id = job.prompt[next];
+          job.listener.prompt(id, Optional.of(TokenLogprobs.of(one, id, top)));
+        }
+      }
+    };
+  }
+
+  /** The next token of a reply, from the logits that the last step left in {@code read}. */
+  private static void reply(Job job, BatchSequence read) {
+    Optional<Finish> finish =
+        job.reply.plain() ? job.reply.take(read.best()) : job.reply.take(read.logits());
+    if (finish.isPresent()) {
+      job.end(finish.get());
+    } else {
+      job.sequence.next(job.reply.last());
+    }
+  }
+
+  /** The first tokens of a prompt's reply, and of those of others that wait for the same prompt. */
+  private void beginReplies(Job reader) {
+    List<Job> all = new ArrayList<>();
+    all.add(reader);
+    for (Job twin : twins(reader)) {
+      BatchSequence copy;
+      try {
+        copy = reader.sequence.fork(twin.request.maxTokens());
+      } catch (IllegalStateException full) {
+        break; // it waits for room, and finds what it can in the prefix cache
+      }
+      if (!take(twin)) {
+        copy.close();
+        continue;
+      }
+      guarded(twin, () -> twin.begin(copy, twin.prompt.length));
+      if (!twin.over) {
+        all.add(twin);
+      }
+    }
+    // The reader's logits serve all; it goes last, since they are void when it ends.
+    for (Job job : all.reversed()) {
+      guarded(
+          job,
+          () -> {
+            Optional<Finish> finish = job.reply.before();
+            if (finish.isPresent()) {
+              job.end(finish.get());
+              return;
+            }
+            replying.add(job);
+            reply(job, reader.sequence);
+          });
+    }
+  }
+
+  private synchronized List<Job> twins(Job reader) {
+    return waiting.stream().filter(j -> j.twin(reader)).toList();
+  }
+
+  private void failAll(RuntimeException why) {
+    List<Job> all = new ArrayList<>(reading);
+    all.addAll(replying);
+    reading.clear();
+    replying.clear();
+    all.forEach(j -> j.fail(why));
+  }
+
+  @Override
+  public int maxContext() {
+    return maxContext;
+  }
+
+  @Override
+  public synchronized Status status() {
+    return new Status(waiting.size(), running, caches, worker.isAlive());
+  }
+
+  @Override
+  public void drain(Duration patience) {
+    long deadline = System.nanoTime() + patience.toNanos();
+    synchronized (this) {
+      closing = true;
+      notifyAll();
+      while (worker.isAlive() && (running > 0 || !waiting.isEmpty())) {
+        long left = (deadline - System.nanoTime()) / 1_000_000;
+        if (left <= 0) {
+          break;
+        }
+        try {
+          wait(left);
+        } catch (InterruptedException e) {
+          Thread.currentThread().interrupt();
+          break;
+        }
+      }
+    }
+    close();
+  }
+
+  @Override
+  public void close() {
+    List<Job> left;
+    synchronized (this) {
+      closing = true;
+      abandoned = true;
+      left = new ArrayList<>(waiting);
+      notifyAll();
+    }
+    left.forEach(Job::cancel);
+    boolean interrupted = false;
+    while (worker.isAlive() && Thread.currentThread() != worker) {
+      try {
+        worker.join();
+      } catch (InterruptedException e) {
+        interrupted = true;
+      }
+    }
+    if (interrupted) {
+      Thread.currentThread().interrupt();
+    }
+  }
+}
