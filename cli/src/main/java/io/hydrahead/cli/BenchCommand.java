@@ -11,6 +11,7 @@ import io.hydrahead.ops.Ops;
 import io.hydrahead.ops.gemm.Ceilings;
 import io.hydrahead.tensor.ComputePool;
 import io.hydrahead.tensor.DType;
+import io.hydrahead.tensor.InputException;
 import java.nio.file.Path;
 import java.util.Arrays;
 import java.util.List;
@@ -25,7 +26,7 @@ import tools.jackson.databind.node.ObjectNode;
 /** {@code hydrahead bench}: speed, always beside the ceilings measured in the same run. */
 @Command(
     name = "bench",
-    description = "Measures operations, prefill, decode and training on random weights.")
+    description = "Measures operations, prefill, decode, training and serving on random weights.")
 @Without("--seed")
 final class BenchCommand implements Callable<Integer> {
   private static final long CEILING_BYTES = 1L << 30;
@@ -34,7 +35,8 @@ final class BenchCommand implements Callable<Integer> {
     OPS,
     DECODE,
     PREFILL,
-    TRAIN
+    TRAIN,
+    SERVE
   }
 
   enum PlanName {
@@ -57,8 +59,7 @@ final class BenchCommand implements Callable<Integer> {
           return p;
         }
       }
-      throw new io.hydrahead.tensor.InputException(
-          "--plan '" + text + "' should be full, layer-3:1 or head-7:1");
+      throw new InputException("--plan '" + text + "' should be full, layer-3:1 or head-7:1");
     }
 
     /**
@@ -115,7 +116,8 @@ final class BenchCommand implements Callable<Integer> {
       paramLabel = "N",
       split = ",",
       defaultValue = "512",
-      description = "Tokens: of context for decode, of text for prefill and train.")
+      description =
+          "Tokens: of context for decode, of text for prefill and train, of prompts for serve.")
   private List<TokenCount> contexts;
 
   @Option(names = "--batch", paramLabel = "N", defaultValue = "8", description = "Rows for train.")
@@ -133,6 +135,21 @@ final class BenchCommand implements Callable<Integer> {
   private boolean recompute;
 
   @Option(
+      names = "--clients",
+      paramLabel = "N",
+      split = ",",
+      defaultValue = "1,8,32",
+      description = "For serve: how many ask at once (default: ${DEFAULT-VALUE}).")
+  private List<Integer> clients;
+
+  @Option(
+      names = "--reply",
+      paramLabel = "N",
+      defaultValue = "128",
+      description = "For serve: tokens of a reply (default: ${DEFAULT-VALUE}).")
+  private int reply;
+
+  @Option(
       names = "--seconds",
       paramLabel = "S",
       defaultValue = "4",
@@ -143,7 +160,7 @@ final class BenchCommand implements Callable<Integer> {
   private Path json;
 
   @Override
-  public Integer call() {
+  public Integer call() throws InterruptedException {
     if (json != null) {
       Outputs.requireFree(common, json, "--json");
     }
@@ -151,7 +168,14 @@ final class BenchCommand implements Callable<Integer> {
       ModelShapes.get(shape);
       plans.forEach(PlanName::of);
     }
+    if (reply < 1 || clients.stream().anyMatch(n -> n < 1 || n > 4096)) {
+      throw new InputException("--reply and --clients must be at least 1, clients at most 4096");
+    }
     try (Ops ops = LoadedModel.ops(common)) {
+      if (what == What.SERVE) {
+        serve(ops);
+        return ExitCode.OK;
+      }
       if (!ops.memory().host()) {
         device(ops);
         return ExitCode.OK;
@@ -186,6 +210,80 @@ final class BenchCommand implements Callable<Integer> {
       }
     }
     return ExitCode.OK;
+  }
+
+  private void serve(Ops ops) throws InterruptedException {
+    ModelConfig config = ModelShapes.get(shape);
+    boolean float32 = ops.memory().host() && common.dtype() == CommonOptions.DataType.F32;
+    DType type = float32 ? DType.F32 : DType.BF16;
+    common.out().println("shape " + shape + ", " + type + " weights; " + ops.description());
+    ObjectNode report = JsonReport.begin("bench", common);
+    report.put("device", ops.description());
+    ArrayNode figures = report.putArray("figures");
+    Table table =
+        new Table(
+            "serve",
+            "prompt",
+            "reply",
+            "clients",
+            "tokens/s",
+            "prompt tokens/s",
+            "first token, ms",
+            "95%",
+            "between, ms",
+            "95%",
+            "requests");
+    for (String name : plans) {
+      PlanName plan = PlanName.of(name);
+      Style style = plan == PlanName.FULL ? Style.VANILLA : Style.HYDRAHEAD;
+      try (HybridTransformer model =
+          ModelShapes.random(config, plan.plan(config), style, type, ops)) {
+        for (TokenCount context : contexts) {
+          for (int n : clients) {
+            common.progress().begin("serve " + plan + " " + context + ", " + n, 1, "figure");
+            int prompt = Math.toIntExact(context.tokens());
+            ServeBench.Figure f = new ServeBench(model, seconds).measure(n, prompt, reply);
+            common.progress().advance(1, "");
+            common.progress().end();
+            table.row(
+                plan,
+                context,
+                reply,
+                n,
+                Math.round(f.tokensPerSecond()),
+                Math.round(f.promptTokensPerSecond()),
+                millis(f.firstToken()[0]),
+                millis(f.firstToken()[1]),
+                millis(f.between()[0]),
+                millis(f.between()[1]),
+                f.requests());
+            ObjectNode o = figures.addObject();
+            o.put("what", "SERVE");
+            o.put("shape", shape);
+            o.put("plan", plan.toString());
+            o.put("tokens", prompt);
+            o.put("reply", reply);
+            o.put("clients", n);
+            o.put("requests", f.requests());
+            o.put("tokens_per_second", f.tokensPerSecond());
+            o.put("prompt_tokens_per_second", f.promptTokensPerSecond());
+            o.put("first_token_ms", f.firstToken()[0]);
+            o.put("first_token_ms_95", f.firstToken()[1]);
+            o.put("between_ms", f.between()[0]);
+            o.put("between_ms_95", f.between()[1]);
+          }
+        }
+      }
+    }
+    table.print(common.out());
+    common.out().flush();
+    if (json != null) {
+      AtomicFile.write(json, report, common.force());
+    }
+  }
+
+  private static String millis(double v) {
+    return String.format(Locale.ROOT, v < 10 ? "%.2f" : "%.0f", v);
   }
 
   private void device(Ops ops) {

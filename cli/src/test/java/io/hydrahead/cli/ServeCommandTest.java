@@ -1,7 +1,9 @@
 package io.hydrahead.cli;
 
 import static org.assertj.core.api.Assertions.assertThat;
+import static org.assertj.core.api.Assertions.within;
 
+import io.hydrahead.json.Json;
 import java.io.PrintWriter;
 import java.io.StringWriter;
 import java.net.URI;
@@ -17,6 +19,7 @@ import org.junit.jupiter.api.AfterEach;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.Timeout;
 import org.junit.jupiter.api.io.TempDir;
+import tools.jackson.databind.JsonNode;
 
 class ServeCommandTest {
   @TempDir Path temporary;
@@ -68,5 +71,45 @@ class ServeCommandTest {
     Run port = Run.of("serve", model, "-p", "70000");
     assertThat(port.code()).isEqualTo(ExitCode.BAD_INPUT);
     assertThat(port.err()).contains("--port must be from 0 to 65535");
+  }
+
+  @Test
+  void benchServeCountsWhatClientsGet() {
+    Path file = temporary.resolve("figures.json");
+    Run r =
+        Run.of(
+            "bench",
+            "serve",
+            "--shape",
+            "tiny",
+            "--plan",
+            "head-7:1",
+            "--contexts",
+            "70",
+            "--clients",
+            "1,3",
+            "--reply",
+            "8",
+            "--seconds",
+            "0.05",
+            "--device",
+            "cpu",
+            "--json",
+            file);
+    assertThat(r.code()).as(r.err()).isZero();
+    JsonNode figures = Json.read(file).path("figures");
+    assertThat(figures.size()).isEqualTo(2);
+    for (JsonNode f : figures) {
+      assertThat(f.path("requests").intValue())
+          .isGreaterThanOrEqualTo(f.path("clients").intValue());
+      double ratio =
+          f.path("prompt_tokens_per_second").doubleValue()
+              / f.path("tokens_per_second").doubleValue();
+      assertThat(ratio).isCloseTo(70 / 8.0, within(1e-6));
+      assertThat(f.path("first_token_ms").doubleValue()).isPositive();
+      assertThat(f.path("between_ms_95").doubleValue())
+          .isGreaterThanOrEqualTo(f.path("between_ms").doubleValue());
+    }
+    assertThat(r.out()).contains("head-7:1", "tokens/s");
   }
 }
