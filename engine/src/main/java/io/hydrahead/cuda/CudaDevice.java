@@ -43,6 +43,11 @@ public final class CudaDevice implements AutoCloseable {
   private long stream;
   private CudaLanes lanes;
   private boolean capturing;
+  private boolean overlapping;
+
+  /** Whether the stream's last work may not be a kernel of its own. */
+  private boolean fenced;
+
   private CublasLt blas;
   private CudaMemory memory;
   private final CudaConvert convert = new CudaConvert(this);
@@ -297,6 +302,7 @@ public final class CudaDevice implements AutoCloseable {
     makeCurrent();
     lanes.fork();
     stream = lanes.side();
+    fenced = true;
     try {
       first.run();
     } finally {
@@ -304,14 +310,40 @@ public final class CudaDevice implements AutoCloseable {
       makeCurrent();
       lanes.sideIsDone();
     }
+    fenced = true;
     second.run();
     makeCurrent();
     lanes.join();
+    fenced = true;
   }
 
   /** 1 within the first work of {@link #sideBySide}, otherwise 0: each has its own scratch. */
   public int lane() {
     return stream == lanes.main() ? 0 : 1;
+  }
+
+  /**
+   * Runs {@code work}, whose kernels may each begin while the one before them ends, as far as they
+   * are made for it ({@link LaunchArguments#overlapInSteps}).
+   */
+  public void overlapping(Runnable work) {
+    overlapping = true;
+    fenced = true;
+    try {
+      work.run();
+    } finally {
+      overlapping = false;
+    }
+  }
+
+  /** Whether the next kernel may begin so: not behind a fork or a join. */
+  boolean overlaps() {
+    return overlapping && !fenced;
+  }
+
+  /** A kernel was launched. */
+  void launched() {
+    fenced = false;
   }
 
   /** Whether work is being recorded instead of run. */

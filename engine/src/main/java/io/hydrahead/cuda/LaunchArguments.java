@@ -42,6 +42,7 @@ public final class LaunchArguments {
   private MemorySegment configuration = MemorySegment.NULL;
   private MemorySegment attributes = MemorySegment.NULL;
   private int attributeCount;
+  private boolean inSteps;
 
   LaunchArguments(Kernel kernel) {
     this.kernel = kernel;
@@ -175,6 +176,15 @@ public final class LaunchArguments {
     return this;
   }
 
+  /**
+   * The same where {@linkplain CudaDevice#overlapping steps} are recorded whose kernels all do so;
+   * elsewhere the launch is a plain one.
+   */
+  public LaunchArguments overlapInSteps() {
+    inSteps = true;
+    return overlapPrevious();
+  }
+
   /** The attribute of that kind, added if it is not there yet. */
   private MemorySegment attribute(int id) {
     if (configuration.address() == 0) {
@@ -223,7 +233,7 @@ public final class LaunchArguments {
     device.makeCurrent();
     kernel.grantShared(sharedBytes);
     try {
-      if (attributeCount == 0) {
+      if (attributeCount == 0 || inSteps && !device.overlaps()) {
         device
             .driver()
             .launch(
@@ -248,6 +258,7 @@ public final class LaunchArguments {
         configuration.set(JAVA_LONG, 32, device.stream());
         device.driver().launchEx(configuration, kernel.handle(), pointers.address());
       }
+      device.launched();
     } catch (CudaException e) {
       throw new CudaException(
           e.code(),

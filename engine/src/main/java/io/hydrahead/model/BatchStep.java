@@ -155,7 +155,7 @@ public final class BatchStep implements AutoCloseable {
       normed = buffers.elements(heads, c.hiddenSize());
       logits = buffers.f32(heads, c.vocabSize());
       best = buffers.allocate(DType.I32, heads);
-      replay = new Replay(model.ops().graphs(), this::work);
+      replay = new Replay(model.ops().graphs().overlapping(), this::work);
     }
 
     /** All layers but the last one's second half, with the places of a piece. */

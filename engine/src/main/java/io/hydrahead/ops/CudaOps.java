@@ -46,7 +46,7 @@ final class CudaOps {
             device.memory(),
             options.activations(),
             true,
-            work -> new Recorded(CudaGraph.record(device, work)),
+            new DeviceGraphs(device, false),
             device::sideBySide,
             () -> close(device, List.of(attention, fusion, scratch)));
     return new Ops(
@@ -93,6 +93,19 @@ final class CudaOps {
             device.driverVersion(),
             type,
             mode);
+  }
+
+  private record DeviceGraphs(CudaDevice device, boolean overlaps) implements Graphs {
+    @Override
+    public Graphs overlapping() {
+      return new DeviceGraphs(device, true);
+    }
+
+    @Override
+    public Graph record(Runnable work) {
+      Runnable recorded = overlaps ? () -> device.overlapping(work) : work;
+      return new Recorded(CudaGraph.record(device, recorded));
+    }
   }
 
   private record Recorded(CudaGraph graph) implements Graphs.Graph {

@@ -23,6 +23,14 @@ public interface Graphs {
             public void close() {}
           };
 
+  /**
+   * The same for steps of many short kernels that each wait for the one before it by themselves:
+   * where a device can, one begins while the other ends.
+   */
+  default Graphs overlapping() {
+    return this;
+  }
+
   /** Records {@code work}; nothing of it takes effect before {@link Graph#launch}. */
   Graph record(Runnable work);
 

@@ -81,7 +81,7 @@ class CudaBatchEngineTest {
   void replayedStepsAreThoseOfTheFirst() {
     try (HybridTransformer m =
             TestModels.gentle(TestModels.headWise(), Style.HYDRAHEAD, float32, 7);
-        BatchEngine engine = new BatchEngine(m, BatchModels.options(m, 8, 300))) {
+        BatchEngine engine = new BatchEngine(m, BatchModels.options(m, 8, 400))) {
       List<BatchSequence> open = new ArrayList<>();
       List<int[]> texts = new ArrayList<>();
       for (int i = 0; i < 5; i++) {

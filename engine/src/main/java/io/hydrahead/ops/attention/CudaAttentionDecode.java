@@ -161,7 +161,8 @@ final class CudaAttentionDecode implements AutoCloseable {
                   "-DROWS=" + rows,
                   "-DPAGED=" + (paged ? 1 : 0))
               .kernel("attention_decode")
-              .arguments();
+              .arguments()
+              .overlapInSteps();
     }
     return kernels[variant][d];
   }

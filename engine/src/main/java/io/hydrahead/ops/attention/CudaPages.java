@@ -35,7 +35,10 @@ final class CudaPages implements AutoCloseable {
             CudaPages.class,
             "paged.cu",
             "HEAD_DIM",
-            m -> new Sites(m.kernel("kv_store").arguments(), m.kernel("kv_gather").arguments()));
+            m ->
+                new Sites(
+                    m.kernel("kv_store").arguments().overlapInSteps(),
+                    m.kernel("kv_gather").arguments()));
   }
 
   private Sites sites(KvPages p, boolean alignedRows) {

@@ -29,7 +29,7 @@ public final class CudaDecayGate implements DecayGate {
             null,
             m ->
                 new Sites(
-                    m.kernel("decay_forward").arguments(),
+                    m.kernel("decay_forward").arguments().overlapInSteps(),
                     m.kernel("decay_backward").arguments(),
                     m.kernel("decay_parameters").arguments()));
     this.scratch = scratch;

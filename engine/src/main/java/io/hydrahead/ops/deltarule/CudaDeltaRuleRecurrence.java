@@ -109,7 +109,8 @@ final class CudaDeltaRuleRecurrence {
         device
             .module(CudaDeltaRuleRecurrence.class, "step.cu", defines(s, type, columns))
             .kernel("gdn_step")
-            .arguments();
+            .arguments()
+            .overlapInSteps();
     steps.add(new Variant(s.keyDim(), s.valueDim(), type, columns, made));
     return made;
   }

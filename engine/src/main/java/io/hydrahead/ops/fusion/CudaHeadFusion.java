@@ -47,7 +47,7 @@ public final class CudaHeadFusion implements HeadFusion, AutoCloseable {
             "HEAD_DIM",
             m ->
                 new Sites(
-                    m.kernel("head_fusion_forward").arguments(),
+                    m.kernel("head_fusion_forward").arguments().overlapInSteps(),
                     m.kernel("head_fusion_backward").arguments(),
                     m.kernel("head_fusion_parameters").arguments()));
     this.scratch = scratch;

@@ -42,7 +42,7 @@ public final class CudaHeadPrep implements HeadPrep {
             "HEAD_DIM",
             m ->
                 new Sites(
-                    m.kernel("head_prep_forward").arguments(),
+                    m.kernel("head_prep_forward").arguments().overlapInSteps(),
                     m.kernel("head_prep_backward").arguments(),
                     m.kernel("head_prep_weight").arguments(),
                     m.kernel("length_scale").arguments()));

@@ -42,7 +42,7 @@ public final class CudaTokenLoss implements TokenLoss {
             CudaTokenLoss.class,
             "best.cu",
             null,
-            m -> m.kernel("best_of_rows").arguments());
+            m -> m.kernel("best_of_rows").arguments().overlapInSteps());
     this.scratch = scratch;
   }
 

@@ -26,8 +26,8 @@ record CudaNormKernels(
 
   private static CudaNormKernels of(CudaModule m) {
     return new CudaNormKernels(
-        m.kernel("rms_norm_forward").arguments(),
-        m.kernel("rms_norm_add_forward").arguments(),
+        m.kernel("rms_norm_forward").arguments().overlapInSteps(),
+        m.kernel("rms_norm_add_forward").arguments().overlapInSteps(),
         m.kernel("rms_norm_backward").arguments(),
         m.kernel("rms_norm_weight").arguments(),
         m.kernel("l2_norm_forward").arguments(),

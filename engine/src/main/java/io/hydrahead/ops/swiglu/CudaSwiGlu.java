@@ -28,7 +28,7 @@ public final class CudaSwiGlu implements SwiGlu {
             "WIDTH",
             m ->
                 new Sites(
-                    m.kernel("swiglu_forward").arguments(),
+                    m.kernel("swiglu_forward").arguments().overlapInSteps(),
                     m.kernel("swiglu_backward").arguments()));
     this.device = device;
   }

@@ -220,6 +220,8 @@ extern "C" __global__ void __launch_bounds__(THREADS, 1)
   extern __shared__ __align__(128) unsigned char shared[];
   __shared__ WarpResult results[WARPS];
   __shared__ unsigned arrived;
+  start_next();
+  wait_for_previous();
   int warp = threadIdx.x / 32, lane = threadIdx.x % 32;
   int split = blockIdx.x, splits = gridDim.x, batch = blockIdx.z;
   Group g;

@@ -32,6 +32,8 @@ DEVICE unit *units(elem *p) { return reinterpret_cast<unit *>(p); }
 extern "C" __global__ void __launch_bounds__(BLOCK)
     kv_store(int rows, int heads, const int *places, const elem *k, long long kStride, const elem *v, long long vStride, elem *keys,
              elem *values, long long blockStride) {
+  start_next();
+  wait_for_previous();
   int count = rows * heads * UNITS;
   for (int i = blockIdx.x * BLOCK + threadIdx.x; i < count; i += gridDim.x * BLOCK) {
     int u = i % UNITS;

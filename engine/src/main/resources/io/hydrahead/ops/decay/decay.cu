@@ -12,6 +12,8 @@ extern "C" __global__ void __launch_bounds__(BLOCK)
     decay_forward(int n, int heads, const elem* a, long long a_stride, const elem* b,
                   long long b_stride, const float* a_log, const float* dt_bias, float beta_max,
                   float* g, float* beta) {
+  start_next();
+  wait_for_previous();
   int count = n * heads;
   for (int i = blockIdx.x * BLOCK + threadIdx.x; i < count; i += gridDim.x * BLOCK) {
     int row = i / heads;

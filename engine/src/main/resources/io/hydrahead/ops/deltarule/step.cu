@@ -23,6 +23,8 @@ extern "C" __global__ void __launch_bounds__(THREADS)
   using Step = DeltaStep<K, V, VALUE_COLUMNS, THREADS>;
   __shared__ float qk[2][K];
   __shared__ typename Step::Shared shared;
+  start_next();
+  wait_for_previous();
   int head = blockIdx.y;
   int sequence = blockIdx.z;
   int first = blockIdx.x * VALUE_COLUMNS;

@@ -81,6 +81,8 @@ extern "C" __global__ void __launch_bounds__(BLOCK)
     head_fusion_forward(int n, int heads, int parts, float eps, const int* places, const elem* o,
                         long long o_stride, const elem* z, long long z_stride, const param* bias,
                         const float* gamma, elem* out, long long out_stride, float* rstd) {
+  start_next();
+  wait_for_previous();
   Place at(heads);
   int place = places[at.head];
   float biases[COUNT][V];

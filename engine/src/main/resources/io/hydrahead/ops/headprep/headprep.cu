@@ -179,6 +179,8 @@ extern "C" __global__ void __launch_bounds__(BLOCK, 4)
                       const param* w, float norm_eps, float l2_eps, const float* cos,
                       const float* sin, const float* scale, elem* y, long long y_stride,
                       float* rstd, float* rnorm) {
+  start_next();
+  wait_for_previous();
   int team = threadIdx.x / TEAM;
   int step = gridDim.x * TEAMS;
   int count = n * heads;

@@ -30,6 +30,8 @@ struct Best {
 extern "C" __global__ void __launch_bounds__(BLOCK)
     best_of_rows(int width, const elem* logits, long long stride, int* ids) {
   __shared__ Best warps[BLOCK / 32];
+  start_next();
+  wait_for_previous();
   const elem* row = logits + blockIdx.x * stride;
   Best best = {__int_as_float(0xff800000), 0x7fffffff};
   for (int from = threadIdx.x; from < width; from += AHEAD * BLOCK) {

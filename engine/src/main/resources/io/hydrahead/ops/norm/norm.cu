@@ -145,6 +145,8 @@ DEVICE void forward(int n, const elem* x, long long x_stride, const elem* a, lon
 extern "C" __global__ void __launch_bounds__(BLOCK)
     rms_norm_forward(int n, const elem* x, long long x_stride, const param* w, float eps, elem* y,
                      long long y_stride, float* rstd) {
+  start_next();
+  wait_for_previous();
   forward<false>(n, x, x_stride, nullptr, 0, w, eps, nullptr, 0, y, y_stride, rstd);
 }
 
@@ -152,6 +154,8 @@ extern "C" __global__ void __launch_bounds__(BLOCK)
     rms_norm_add_forward(int n, const elem* x, long long x_stride, const elem* a,
                          long long a_stride, const param* w, float eps, elem* sum,
                          long long sum_stride, elem* y, long long y_stride, float* rstd) {
+  start_next();
+  wait_for_previous();
   forward<true>(n, x, x_stride, a, a_stride, w, eps, sum, sum_stride, y, y_stride, rstd);
 }
 

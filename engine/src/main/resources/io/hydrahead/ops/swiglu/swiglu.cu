@@ -21,6 +21,8 @@ constexpr unsigned VECTORS = WIDTH / V;
 extern "C" __global__ void __launch_bounds__(BLOCK)
     swiglu_forward(int n, const elem* gate, long long gate_stride, const elem* up,
                    long long up_stride, elem* out, long long out_stride) {
+  start_next();
+  wait_for_previous();
   unsigned count = n * VECTORS;
   for (unsigned i = blockIdx.x * BLOCK + threadIdx.x; i < count; i += gridDim.x * BLOCK) {
     unsigned row = i / VECTORS;
