@@ -2,6 +2,7 @@ package io.hydrahead.model;
 
 import io.hydrahead.ops.Ops;
 import io.hydrahead.ops.Replay;
+import io.hydrahead.ops.loss.LikelyTokens;
 import io.hydrahead.tensor.DType;
 import io.hydrahead.tensor.Tensor;
 import io.hydrahead.tensor.Workspace;
@@ -52,6 +53,7 @@ public final class BatchStep implements AutoCloseable {
   private final HybridTransformer model;
   private final Limits limits;
   private final Workspace memory;
+  private final Workspace hostMemory = new Workspace();
   private final Buffers.Overlay buffers;
   private final PooledLayer[] pooled;
   private final LayerCache[] caches;
@@ -86,6 +88,12 @@ public final class BatchStep implements AutoCloseable {
   private final Sampler greedy = new Sampler(Sampler.Settings.GREEDY);
   private final Tensor hostRow;
   private final Tensor hostBest;
+
+  /** On a device, for sampling; null on the host. */
+  private final Tensor temperatures;
+
+  private final LikelyTokens deviceLikely;
+  private final LikelyTokens hostLikely;
   private boolean bestKnown;
   private Pass last;
 
@@ -218,7 +226,19 @@ public final class BatchStep implements AutoCloseable {
     control = memory.allocate(DType.I32, controlValues.length);
     hostRow = Tensor.allocate(Arena.ofAuto(), model.config().vocabSize());
     hostBest = Tensor.allocate(Arena.ofAuto(), DType.I32, decodes + 1);
+    int rows = decodes + 1;
+    temperatures = host ? null : memory.f32(rows);
+    deviceLikely = host ? null : likely(memory, rows);
+    hostLikely = host ? null : likely(hostMemory, rows);
     pass(new Size(limits.piece, decodes));
+  }
+
+  private static LikelyTokens likely(Workspace w, int rows) {
+    return new LikelyTokens(
+        w.allocate(DType.I32, rows),
+        w.f32(rows, 2),
+        w.allocate(DType.I32, rows, LikelyTokens.MOST),
+        w.f32(rows, LikelyTokens.MOST));
   }
 
   /** Few different numbers of rows on a device, which records a step for each. */
@@ -432,9 +452,61 @@ public final class BatchStep implements AutoCloseable {
     return hostBest.getInt(row);
   }
 
+  /**
+   * Samples the next tokens after the last step. On a device only the likeliest tokens' logits come
+   * to the host, and all of them only where those do not decide.
+   *
+   * @param sequences as for {@link #logits}
+   * @param samplers one for each
+   */
+  public int[] sample(int[] sequences, List<Sampler> samplers) {
+    int[] next = new int[sequences.length];
+    boolean likely = !host && sendTemperatures(sequences, samplers);
+    for (int i = 0; i < next.length; i++) {
+      int sequence = sequences[i];
+      Sampler s = samplers.get(i);
+      if (s.settings().temperature() == 0) {
+        next[i] = best(sequence);
+      } else if (likely) {
+        Likely some = Likely.of(hostLikely, headRow(sequence));
+        next[i] = s.next(some, () -> logits(sequence));
+      } else {
+        next[i] = s.next(logits(sequence));
+      }
+    }
+    return next;
+  }
+
+  /** Finds the likeliest tokens of all rows of the last step; false if nobody needs them. */
+  private boolean sendTemperatures(int[] sequences, List<Sampler> samplers) {
+    float[] t = new float[Math.toIntExact(last.best.size())];
+    Arrays.fill(t, 1f);
+    boolean any = false;
+    for (int i = 0; i < sequences.length; i++) {
+      double own = samplers.get(i).settings().temperature();
+      if (own > 0) {
+        t[headRow(sequences[i])] = (float) own;
+        any = true;
+      }
+    }
+    if (any) {
+      Tensor temperatures = this.temperatures.rows(0, t.length);
+      temperatures.copyFrom(t);
+      LikelyTokens some = deviceLikely.rows(t.length);
+      model.ops().loss().likely(last.logits, temperatures, some);
+      LikelyTokens here = hostLikely.rows(t.length);
+      here.counts().copyFrom(some.counts());
+      here.stats().copyFrom(some.stats());
+      here.ids().copyFrom(some.ids());
+      here.values().copyFrom(some.values());
+    }
+    return any;
+  }
+
   @Override
   public void close() {
     passes.values().forEach(p -> p.replay.close());
     memory.close();
+    hostMemory.close();
   }
 }

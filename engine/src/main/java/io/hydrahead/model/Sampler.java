@@ -5,6 +5,7 @@ import io.hydrahead.tensor.Tensor;
 import java.lang.foreign.MemorySegment;
 import java.lang.foreign.ValueLayout;
 import java.util.SplittableRandom;
+import java.util.function.Supplier;
 
 /**
  * Chooses the next token from logits [V]: greedily, or at random after temperature, top-k, top-p
@@ -80,6 +81,84 @@ public final class Sampler {
     return cut ? drawBest(total, best) : draw(total, best);
   }
 
+  /**
+   * The same distribution from the likeliest tokens; all logits are asked for only where those do
+   * not decide. Other choices than {@link #next(Tensor)} makes with the same seed.
+   *
+   * @param likely of the settings' temperature; or null
+   */
+  int next(Likely likely, Supplier<Tensor> logits) {
+    double t = settings.temperature();
+    if (likely == null || t == 0) {
+      return next(logits.get());
+    }
+    int n = likely.count;
+    int k = settings.topK() > 0 ? settings.topK() : Integer.MAX_VALUE;
+    boolean cut = k < Integer.MAX_VALUE || settings.topP() < 1 || settings.minP() > 0;
+    double total = likely.total;
+    if (k < Integer.MAX_VALUE) {
+      if (k > n) {
+        return next(logits.get());
+      }
+      total = 0;
+      for (int i = 0; i < k; i++) {
+        total += likely.weight(i, t);
+      }
+    }
+    if (!cut) {
+      return drawAny(likely, random.nextDouble() * total, logits);
+    }
+    double limit = settings.topP() * total;
+    double left = 0;
+    int kept = 0;
+    while (kept < k && (kept == 0 || left < limit)) {
+      double w = kept == n ? -1 : likely.weight(kept, t);
+      if (w < 0) {
+        return next(logits.get()); // less likely ones have a part in it
+      }
+      if (w < settings.minP()) {
+        break;
+      }
+      left += w;
+      kept++;
+    }
+    double u = random.nextDouble() * left;
+    int i = 0;
+    while (i < kept - 1 && (u -= likely.weight(i, t)) >= 0) {
+      i++;
+    }
+    return likely.id(i);
+  }
+
+  /** The token where the weights of the likeliest, then of all others, add up to {@code u}. */
+  private int drawAny(Likely likely, double u, Supplier<Tensor> logits) {
+    double t = settings.temperature();
+    for (int i = 0; i < likely.count; i++) {
+      u -= likely.weight(i, t);
+      if (u < 0) {
+        return likely.id(i);
+      }
+    }
+    Tensor all = logits.get();
+    int last = likely.id(likely.count - 1); // where rounding left a sliver
+    for (int id = 0; id < all.dim(0); id++) {
+      double w = Math.exp(((double) all.get(id) - likely.max) / t);
+      if (w > 0 && !likely.has(all, id)) {
+        last = id;
+        u -= w;
+        if (u < 0) {
+          return id;
+        }
+      }
+    }
+    return last;
+  }
+
+  /** The settings. */
+  public Settings settings() {
+    return settings;
+  }
+
   private static int argmax(MemorySegment logits, int n) {
     int best = -1;
     float max = Float.NEGATIVE_INFINITY;
@@ -116,10 +195,16 @@ public final class Sampler {
   }
 
   /** A number that is smaller for a larger logit, and for the smaller id among equals. */
-  private static long key(float logit, int id) {
+  static long key(float logit, int id) {
     int bits = Float.floatToRawIntBits(logit + 0f); // −0 becomes 0
     int ascending = bits ^ ((bits >> 31) & 0x7FFFFFFF);
     return ((long) ~ascending << 32) | id;
+  }
+
+  /** The logit of a key. */
+  static float logit(long key) {
+    int ascending = ~(int) (key >> 32);
+    return Float.intBitsToFloat(ascending ^ ((ascending >> 31) & 0x7FFFFFFF));
   }
 
   /** Draws among all candidates that min-p leaves, in the order of their ids. */

@@ -4,6 +4,7 @@ import io.hydrahead.model.BatchStep;
 import io.hydrahead.model.CachePool;
 import io.hydrahead.model.HybridTransformer;
 import io.hydrahead.model.ModelFingerprint;
+import io.hydrahead.model.Sampler;
 import io.hydrahead.model.SequenceCache;
 import io.hydrahead.tensor.InputException;
 import io.hydrahead.tensor.Tensor;
@@ -407,6 +408,19 @@ public final class BatchEngine implements AutoCloseable {
 
   int best(int place) {
     return steps.best(place);
+  }
+
+  /**
+   * Samples the next token of each of {@code texts}, all of which the last step decoded or ended
+   * the prompt of. On a GPU far cheaper than {@link BatchSequence#logits} of each, whose values
+   * need not come to the host; with the same seeds it makes other choices, from the same
+   * distributions.
+   *
+   * @param samplers one for each
+   */
+  public int[] sample(List<BatchSequence> texts, List<Sampler> samplers) {
+    int[] places = texts.stream().mapToInt(BatchSequence::requirePlace).toArray();
+    return steps.sample(places, samplers);
   }
 
   long steps() {

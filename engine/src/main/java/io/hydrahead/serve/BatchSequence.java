@@ -112,7 +112,7 @@ public final class BatchSequence implements AutoCloseable {
     return engine.best(requirePlace());
   }
 
-  private int requirePlace() {
+  int requirePlace() {
     if (closed || place == -2 || step != engine.steps() || reading()) {
       throw new IllegalStateException("the last step left no logits of this text");
     }

@@ -22,6 +22,7 @@ public final class CudaTokenLoss implements TokenLoss {
 
   private final CudaVariants<Sites> variants;
   private final CudaVariants<LaunchArguments> best;
+  private final CudaVariants<LaunchArguments> likely;
   private final CudaScratch scratch;
 
   public CudaTokenLoss(CudaDevice device, CudaScratch scratch) {
@@ -43,7 +44,32 @@ public final class CudaTokenLoss implements TokenLoss {
             "best.cu",
             null,
             m -> m.kernel("best_of_rows").arguments().overlapInSteps());
+    likely =
+        new CudaVariants<>(
+            device,
+            CudaTokenLoss.class,
+            "likely.cu",
+            null,
+            m -> m.kernel("likely_of_rows").arguments());
     this.scratch = scratch;
+  }
+
+  @Override
+  public void likely(Tensor logits, Tensor temperatures, LikelyTokens out) {
+    int v = logits.size(-1);
+    TensorChecks.floats("temperatures", temperatures, logits.dim(0));
+    TensorChecks.integers("counts", out.counts(), logits.dim(0));
+    likely
+        .get(0, logits.dtype(), false)
+        .begin()
+        .integer(v)
+        .rows(logits, v)
+        .pointer(temperatures)
+        .pointer(out.counts())
+        .pointer(out.stats())
+        .pointer(out.ids())
+        .pointer(out.values())
+        .launch(logits.size(0), 1024, 0);
   }
 
   @Override

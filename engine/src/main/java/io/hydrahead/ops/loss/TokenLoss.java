@@ -68,4 +68,15 @@ public interface TokenLoss {
       ids.setInt(r, best);
     }
   }
+
+  /**
+   * The likeliest tokens of each row of logits [n, V], for sampling.
+   *
+   * @param temperatures of each row, above 0, [n] float32
+   */
+  default void likely(Tensor logits, Tensor temperatures, LikelyTokens out) {
+    for (int r = 0; r < logits.dim(0); r++) {
+      out.fill(r, logits, temperatures.get(r));
+    }
+  }
 }
