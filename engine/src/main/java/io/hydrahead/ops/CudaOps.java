@@ -30,6 +30,12 @@ final class CudaOps {
   private static final boolean TUNED =
       Boolean.parseBoolean(System.getProperty("hydrahead.gemm.tuned", "true"));
 
+  /**
+   * Whether short kernels of a recorded decode step begin while the one before them ends: {@code
+   * -Dhydrahead.steps.overlap=true}.
+   */
+  private static final boolean OVERLAP = Boolean.getBoolean("hydrahead.steps.overlap");
+
   private CudaOps() {}
 
   /** The operations of {@code device}, which closing them closes. */
@@ -98,7 +104,7 @@ final class CudaOps {
   private record DeviceGraphs(CudaDevice device, boolean overlaps) implements Graphs {
     @Override
     public Graphs overlapping() {
-      return new DeviceGraphs(device, true);
+      return new DeviceGraphs(device, OVERLAP);
     }
 
     @Override

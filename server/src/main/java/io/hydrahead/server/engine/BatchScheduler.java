@@ -267,12 +267,35 @@ public final class BatchScheduler implements Scheduler {
       failAll(new IllegalStateException("out of memory", e));
       return;
     }
-    replying.forEach(job -> guarded(job, () -> reply(job, job.sequence)));
+    replyToAll();
     if (reader != null && !reader.sequence.reading()) {
       reading.remove(reader);
       beginReplies(reader);
     }
     replying.removeIf(j -> j.over);
+  }
+
+  /** The next token of every reply; those that need a sampler only are sampled together. */
+  private void replyToAll() {
+    List<Job> sampled = replying.stream().filter(j -> j.reply.sampled()).toList();
+    int[] ids = null;
+    try {
+      ids =
+          engine.sample(
+              sampled.stream().map(j -> j.sequence).toList(),
+              sampled.stream().map(j -> j.reply.sampler()).toList());
+    } catch (IllegalStateException e) {
+      LOG.log(Level.DEBUG, "one of them has no next token; each is asked by itself", e);
+    }
+    int at = 0;
+    for (Job job : replying) {
+      if (ids != null && job.reply.sampled()) {
+        int id = ids[at++];
+        guarded(job, () -> goOn(job, job.reply.take(id)));
+      } else {
+        guarded(job, () -> reply(job, job.sequence));
+      }
+    }
   }
 
   private Job nextReader() {
@@ -305,8 +328,10 @@ public final class BatchScheduler implements Scheduler {
 
   /** The next token of a reply, from the logits that the last step left in {@code read}. */
   private static void reply(Job job, BatchSequence read) {
-    Optional<Finish> finish =
-        job.reply.plain() ? job.reply.take(read.best()) : job.reply.take(read.logits());
+    goOn(job, job.reply.plain() ? job.reply.take(read.best()) : job.reply.take(read.logits()));
+  }
+
+  private static void goOn(Job job, Optional<Finish> finish) {
     if (finish.isPresent()) {
       job.end(finish.get());
     } else {

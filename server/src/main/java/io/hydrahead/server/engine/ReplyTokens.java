@@ -45,15 +45,24 @@ final class ReplyTokens {
 
   /** Whether the most likely token is all that is asked for: {@link #take(int)} will do. */
   boolean plain() {
-    return request.sampling().temperature() == 0
-        && request.edits().equals(LogitEdits.Settings.NONE)
+    return sampled() && request.sampling().temperature() == 0;
+  }
+
+  /** Whether what {@link #sampler} chooses is all that is asked for. */
+  boolean sampled() {
+    return request.edits().equals(LogitEdits.Settings.NONE)
         && constraint.isEmpty()
         && request.logprobs() < 0;
   }
 
-  /** Takes the most likely token; the finish if it is the end. */
-  Optional<Finish> take(int best) {
-    return told(best, Optional.empty());
+  /** How tokens are chosen. */
+  Sampler sampler() {
+    return sampler;
+  }
+
+  /** Takes a token that was chosen for it; the finish if it is the end. */
+  Optional<Finish> take(int chosen) {
+    return told(chosen, Optional.empty());
   }
 
   /** Chooses the next token from logits [V]; the finish if it is the end. */
