@@ -41,6 +41,7 @@ final class ModelBench {
     try (Session session = model.newSession(context + 4096);
         Workspace memory = new Workspace()) {
       var buffer = memory.allocate(io.hydrahead.tensor.DType.U8, ceilingBytes).segment();
+      buffer.fill((byte) 1); // pages that were never written are all the same page of zeros
       double read = Ceilings.readGBs(ops.pool(), buffer, 4);
       session.pretend(context);
       double[] micros = new double[4000];

@@ -11,6 +11,8 @@ import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.List;
 import java.util.OptionalInt;
+import java.util.Set;
+import java.util.TreeSet;
 import java.util.stream.Stream;
 import tools.jackson.databind.JsonNode;
 import tools.jackson.databind.node.ArrayNode;
@@ -27,7 +29,7 @@ final class StudyFacts {
     out.put("study", recipe.name());
     out.put("commit", shop.around().commit());
     out.put("command", shop.around().command());
-    out.put("hardware", shop.ops().description());
+    Set<String> devices = new TreeSet<>();
     out.put("java", System.getProperty("java.vm.name") + " " + Runtime.version());
     out.set("roles", recipe.roles().node());
     nativeLength(shop).ifPresent(n -> out.put("native_length", n));
@@ -54,9 +56,15 @@ final class StudyFacts {
     for (String arm : recipe.arms().keySet()) {
       for (int seed : recipe.seeds()) {
         Path file = shop.folder().armFile(arm, seed);
-        seconds += Files.isRegularFile(file) ? Json.read(file).path("seconds").asDouble(0) : 0;
+        if (Files.isRegularFile(file)) {
+          JsonNode facts = Json.read(file);
+          seconds += facts.path("seconds").asDouble(0);
+          devices.add(facts.path("device").asString("").replaceFirst("^cuda:\\d+: ", ""));
+        }
       }
     }
+    devices.remove("");
+    out.put("hardware", devices.isEmpty() ? shop.ops().description() : String.join("; ", devices));
     out.put("training_device_hours", Math.round(seconds / 3.6) / 1000.0);
     AtomicFile.write(shop.folder().results().resolve("study.json"), out, true);
   }

@@ -135,10 +135,13 @@ public final class StudyRun {
           pause();
         }
       }
-      if (done > 0) {
+      boolean report = part.stages().contains(StudyStage.REPORT);
+      boolean untold =
+          !Files.exists(folder.results().resolve("study.json")); // an interrupted run's
+      if (done > 0 || report && untold && Files.isDirectory(folder.results())) {
         StudyFacts.write(shop);
       }
-      if (part.stages().contains(StudyStage.REPORT)) {
+      if (report) {
         report();
       }
     }
