@@ -131,7 +131,9 @@ final class ServeCommand implements Callable<Integer> {
               + engine.name()
               + "', up to "
               + TokenCount.format(engine.scheduler().maxContext())
-              + " tokens; Ctrl-C stops");
+              + " tokens, with a page at "
+              + server.uri()
+              + "/; Ctrl-C stops");
       while (!Interrupts.requested()) {
         Thread.sleep(100);
       }

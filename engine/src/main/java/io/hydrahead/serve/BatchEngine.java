@@ -123,6 +123,7 @@ public final class BatchEngine implements AutoCloseable {
   /**
    * Numbers of a moment.
    *
+   * @param tokens that the blocks in use have room for; where texts share blocks, they count once
    * @param kvBytes bytes of the blocks in use, by texts or the prefix cache
    * @param kvBytesCached of these, what the prefix cache has (a text may have it, too)
    * @param kvBytesTotal bytes of all blocks
@@ -137,6 +138,7 @@ public final class BatchEngine implements AutoCloseable {
    */
   public record Stats(
       int sequences,
+      long tokens,
       long kvBytes,
       long kvBytesCached,
       long kvBytesTotal,
@@ -455,6 +457,7 @@ public final class BatchEngine implements AutoCloseable {
   public Stats stats() {
     return new Stats(
         open.size(),
+        (long) (pool.blocks() - pool.freeBlocks()) * CachePool.BLOCK,
         pool.kvBytesInUse(),
         prefixes.blocks() * CachePool.blockBytes(model),
         pool.blocks() * CachePool.blockBytes(model),

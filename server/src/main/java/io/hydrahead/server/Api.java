@@ -3,12 +3,16 @@ package io.hydrahead.server;
 import io.helidon.http.HeaderNames;
 import io.helidon.webserver.http.ServerRequest;
 import io.helidon.webserver.http.ServerResponse;
+import io.hydrahead.model.ModelConfig;
+import io.hydrahead.plan.MemoryPlan;
 import io.hydrahead.server.api.ApiException;
 import io.hydrahead.server.api.Bodies;
 import io.hydrahead.server.api.ChatRequest;
 import io.hydrahead.server.api.CompletionRequest;
 import io.hydrahead.server.api.CompletionRequest.Prompt;
+import io.hydrahead.server.api.ModelFacts;
 import io.hydrahead.server.api.Models;
+import io.hydrahead.server.api.ServerState;
 import io.hydrahead.server.api.TokenizerBodies;
 import io.hydrahead.server.engine.Constraint;
 import io.hydrahead.server.engine.Engine;
@@ -38,6 +42,7 @@ final class Api {
   private final Gate gate;
   private final Set<Integer> eos;
   private final Constraint.Maker json;
+  private final long started = System.nanoTime();
 
   Api(Engine engine, ServerOptions options, ServerMetrics metrics, Gate gate) {
     this.engine = engine;
@@ -231,6 +236,59 @@ final class Api {
                 engine.config().eosTokenIds(),
                 special,
                 engine.template().map(ChatTemplate::source)));
+  }
+
+  /** {@code GET /v1/hydrahead/model}: what the model is, and what texts take in it. */
+  void facts(ServerRequest request, ServerResponse response) {
+    ModelConfig c = engine.config();
+    MemoryPlan m = engine.memory();
+    boolean plain = engine.plan().isAllFull();
+    String other = plain ? "none" : engine.style().windowed() ? "window" : "gated_delta";
+    ModelFacts.Memory memory =
+        new ModelFacts.Memory(
+            m.kvBytesPerToken(),
+            m.windowBytesPerToken(),
+            m.windowTokens(),
+            m.stateBytes(),
+            engine.vanillaMemory().kvBytesPerToken());
+    new HttpAnswer(response, false)
+        .body(
+            new ModelFacts(
+                engine.name(),
+                engine.template().isPresent(),
+                engine.scheduler().maxContext(),
+                c.maxPositionEmbeddings(),
+                c.layers(),
+                c.heads(),
+                c.kvHeads(),
+                c.headDim(),
+                engine.plan().toLists(),
+                other,
+                memory));
+  }
+
+  /** {@code GET /v1/hydrahead/state}: how things stand. */
+  void state(ServerRequest request, ServerResponse response) {
+    Scheduler.Status s = engine.scheduler().status();
+    Scheduler.Caches c = s.caches();
+    response.header(HeaderNames.CACHE_CONTROL, "no-store");
+    new HttpAnswer(response, false)
+        .body(
+            new ServerState(
+                (System.nanoTime() - started) / 1_000_000,
+                s.waiting(),
+                s.running(),
+                metrics.promptTokens(),
+                metrics.cachedTokens(),
+                metrics.tokensSoFar(),
+                c.lookups(),
+                c.hits(),
+                c.tokens(),
+                c.kvBytes(),
+                c.kvBytesTotal(),
+                c.stateBytes(),
+                c.stateBytesTotal(),
+                c.tokens() * engine.vanillaMemory().kvBytesPerToken()));
   }
 
   /** {@code GET /health}: whether the server works. */

@@ -30,11 +30,15 @@ import tools.jackson.databind.node.ObjectNode;
 final class Gate implements Filter {
   private static final System.Logger LOG = System.getLogger("io.hydrahead.server");
   private static final Set<String> OPEN = Set.of("/health", "/ready");
+  private static final String STATE = "/v1/hydrahead/state";
   private static final Set<String> KNOWN =
       Set.of(
           "/v1/chat/completions",
           "/v1/completions",
           "/v1/models",
+          "/v1/hydrahead/model",
+          STATE,
+          "/",
           "/tokenize",
           "/detokenize",
           "/tokenizer_info",
@@ -88,7 +92,7 @@ final class Gate implements Filter {
       throw ApiException.of(
           403, "invalid_request_error", "This server is for its own machine only.", "forbidden");
     }
-    if (options.apiKey().isEmpty() || OPEN.contains(path)) {
+    if (options.apiKey().isEmpty() || OPEN.contains(path) || Page.has(path)) {
       return;
     }
     String given = request.headers().first(HeaderNames.AUTHORIZATION).orElse("");
@@ -116,9 +120,11 @@ final class Gate implements Filter {
 
   private void log(ServerRequest request, ServerResponse response, long nanos, boolean gone) {
     String path = request.path().path();
-    String known =
-        KNOWN.contains(path) ? path : path.startsWith("/v1/models/") ? "/v1/models" : "other";
+    String known = known(path);
     metrics.request(known, response.status().code(), nanos);
+    if (path.equals(STATE) && response.status().code() == 200) {
+      return; // the page asks all the time
+    }
     ObjectNode line = Json.object();
     line.put("time", Instant.now().toString());
     line.put("method", request.prologue().method().text());
@@ -129,6 +135,16 @@ final class Gate implements Filter {
       line.put("client", "gone");
     }
     options.accessLog().accept(line.toString());
+  }
+
+  private static String known(String path) {
+    if (KNOWN.contains(path)) {
+      return path;
+    }
+    if (Page.has(path)) {
+      return "/page";
+    }
+    return path.startsWith("/v1/models/") ? "/v1/models" : "other";
   }
 
   /** Answers with an error. */

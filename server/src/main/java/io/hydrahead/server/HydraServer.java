@@ -119,10 +119,14 @@ public final class HydraServer implements AutoCloseable {
         .get("/v1/models/{id}", api::model)
         .post("/tokenize", api::tokenize)
         .post("/detokenize", api::detokenize)
+        .get("/v1/hydrahead/model", api::facts)
+        .get("/v1/hydrahead/state", api::state)
         .get("/tokenizer_info", api::tokenizerInfo)
         .get("/health", api::health)
         .get("/ready", api::ready)
         .get("/metrics", api::metrics)
+        .get("/", Page::get)
+        .get("/page/{name}", Page::get)
         .any(api::nothing)
         .error(Throwable.class, gate::fail);
   }

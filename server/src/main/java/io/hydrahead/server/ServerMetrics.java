@@ -87,6 +87,21 @@ final class ServerMetrics implements AutoCloseable {
     betweenTokens.record(Duration.ofNanos(nanos));
   }
 
+  /** Tokens of prompts, of all requests that are over. */
+  long promptTokens() {
+    return (long) promptTokens.count();
+  }
+
+  /** Of these, those whose caches were kept. */
+  long cachedTokens() {
+    return (long) cachedTokens.count();
+  }
+
+  /** Tokens of replies so far, those of replies under way, too. */
+  long tokensSoFar() {
+    return firstToken.count() + betweenTokens.count();
+  }
+
   String scrape() {
     return registry.scrape();
   }

@@ -187,6 +187,7 @@ public final class BatchScheduler implements Scheduler {
     BatchEngine.Stats s = engine.stats();
     caches =
         new Caches(
+            s.tokens(),
             s.kvBytes(),
             s.kvBytesTotal(),
             s.stateBytes(),

@@ -1,12 +1,16 @@
 package io.hydrahead.server.engine;
 
+import io.hydrahead.model.HeadPlan;
 import io.hydrahead.model.HybridTransformer;
 import io.hydrahead.model.ModelConfig;
 import io.hydrahead.model.ModelFiles;
+import io.hydrahead.model.Style;
 import io.hydrahead.ops.Ops;
 import io.hydrahead.ops.OpsFactory;
 import io.hydrahead.ops.OpsOptions;
+import io.hydrahead.plan.MemoryPlan;
 import io.hydrahead.serve.BatchEngine;
+import io.hydrahead.tensor.DType;
 import io.hydrahead.tensor.InputException;
 import io.hydrahead.tokenizer.ChatTemplate;
 import io.hydrahead.tokenizer.Tokenizer;
@@ -27,6 +31,9 @@ public final class Engine implements AutoCloseable {
   private final String name;
   private final Instant loaded = Instant.now();
   private final ModelConfig config;
+  private final HeadPlan plan;
+  private final Style style;
+  private final DType cacheType;
   private final Tokenizer tokenizer;
   private final Optional<ChatTemplate> template;
   private final Scheduler scheduler;
@@ -34,13 +41,16 @@ public final class Engine implements AutoCloseable {
 
   private Engine(
       String name,
-      ModelConfig config,
+      HybridTransformer model,
       Tokenizer tokenizer,
       Optional<ChatTemplate> template,
       Scheduler scheduler,
       AutoCloseable owned) {
     this.name = name;
-    this.config = config;
+    this.config = model.config();
+    this.plan = model.plan();
+    this.style = model.style();
+    this.cacheType = model.ops().activations();
     this.tokenizer = tokenizer;
     this.template = template;
     this.scheduler = scheduler;
@@ -117,12 +127,7 @@ public final class Engine implements AutoCloseable {
     int context =
         options.maxContext() == 0 ? model.config().maxPositionEmbeddings() : options.maxContext();
     return new Engine(
-        options.name(),
-        model.config(),
-        tokenizer,
-        template,
-        scheduler(model, context, options),
-        owned);
+        options.name(), model, tokenizer, template, scheduler(model, context, options), owned);
   }
 
   private static Scheduler scheduler(HybridTransformer model, int context, Options options) {
@@ -146,6 +151,27 @@ public final class Engine implements AutoCloseable {
 
   public ModelConfig config() {
     return config;
+  }
+
+  /** Which heads are full. */
+  public HeadPlan plan() {
+    return plan;
+  }
+
+  /** How its heads work. */
+  public Style style() {
+    return style;
+  }
+
+  /** What texts take in memory. */
+  public MemoryPlan memory() {
+    return MemoryPlan.of(config, plan, style, cacheType, cacheType);
+  }
+
+  /** What they would take in the Transformer of the same shape, all of whose heads are full. */
+  public MemoryPlan vanillaMemory() {
+    HeadPlan all = HeadPlan.allFull(config.layers(), config.heads());
+    return MemoryPlan.of(config, all, Style.VANILLA, cacheType, cacheType);
   }
 
   public Tokenizer tokenizer() {

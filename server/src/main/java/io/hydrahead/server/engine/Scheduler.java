@@ -44,6 +44,7 @@ public interface Scheduler extends AutoCloseable {
   /**
    * What is kept of texts.
    *
+   * @param tokens that what is in use has room for; where texts share memory, they count once
    * @param kvBytes bytes of keys and values in use, by requests or for later ones
    * @param kvBytesTotal bytes that there are of them
    * @param stateBytes bytes of recurrent states in use
@@ -52,13 +53,14 @@ public interface Scheduler extends AutoCloseable {
    * @param hits of these, those that found one
    */
   record Caches(
+      long tokens,
       long kvBytes,
       long kvBytesTotal,
       long stateBytes,
       long stateBytesTotal,
       long lookups,
       long hits) {
-    public static final Caches NONE = new Caches(0, 0, 0, 0, 0, 0);
+    public static final Caches NONE = new Caches(0, 0, 0, 0, 0, 0, 0);
   }
 
   /** So many requests wait that another would wait too long. */

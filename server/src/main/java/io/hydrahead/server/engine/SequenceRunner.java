@@ -37,6 +37,7 @@ final class SequenceRunner implements AutoCloseable {
   /** Where the last prompt ended; {@link #promptLogits} belong there. */
   private Session.Mark promptEnd;
 
+  private volatile long room;
   private volatile long kvBytes;
   private volatile long stateBytes;
   private volatile long lookups;
@@ -60,7 +61,7 @@ final class SequenceRunner implements AutoCloseable {
 
   /** What the session takes; all of it is in use. */
   Scheduler.Caches caches() {
-    return new Scheduler.Caches(kvBytes, kvBytes, stateBytes, stateBytes, lookups, hits);
+    return new Scheduler.Caches(room, kvBytes, kvBytes, stateBytes, stateBytes, lookups, hits);
   }
 
   /** Works on a request to its end, whatever happens. */
@@ -106,6 +107,7 @@ final class SequenceRunner implements AutoCloseable {
     forget();
     int ample = Math.max(smallest, Integer.highestOneBit(Math.max(1, tokens - 1)) * 2);
     session = model.newSession(Math.max(tokens, Math.min(maxContext, ample)));
+    room = session.capacity();
     kvBytes = session.kvBytes();
     stateBytes = session.stateBytes();
   }
@@ -124,6 +126,7 @@ final class SequenceRunner implements AutoCloseable {
     }
     session = null;
     promptEnd = null;
+    room = 0;
     kvBytes = 0;
     stateBytes = 0;
   }
