@@ -58,6 +58,7 @@ class PageInChromiumTest {
     browser.look(false, 1280, 800);
     browser.open(r.uri("/"));
     browser.await("document.querySelectorAll('#map rect.full').length");
+    browser.evaluate("document.getElementById('temperature').value = 0"); // no draw of luck
   }
 
   private static void say(String text) {
@@ -176,7 +177,7 @@ class PageInChromiumTest {
   }
 
   @Test
-  void errorsAreWords() {
+  void errorsAreWords() throws IOException {
     Running r = new Running(ServerOptions.DEFAULT);
     try (r) {
       open(r);
@@ -186,12 +187,43 @@ class PageInChromiumTest {
       assertThat(browser.evaluate("document.getElementById('text').value").asString())
           .as("what was written is not lost")
           .startsWith("far too long");
+      browser.evaluate("document.getElementById('settings').open = true");
+      browser.screenshot(SHOTS.resolve("error.png"), false);
     }
     browser.await("document.getElementById('trouble').textContent");
     assertThat(browser.text("#trouble")).contains("does not answer");
     browser.evaluate("document.getElementById('text').value = ''");
     say("Hello");
     browser.await("document.querySelector('.notice')?.textContent.includes('does not answer')");
+  }
+
+  /** Of a shape that no bundled model has: many layers, KV heads of four query heads. */
+  @Test
+  void theMapOfALargeModelFits() throws IOException {
+    try (Running r = new Running(ServerOptions.DEFAULT)) {
+      open(r);
+      browser.evaluate(
+          """
+          import('/page/panel.js').then(({Panel}) => new Panel().model({
+            id: 'large', chat: true, max_model_len: 131072, native_context: 40960, layers: 36, heads: 32, kv_heads: 8,
+            head_dim: 128, other_heads: 'gated_delta',
+            full_attention_heads: Array.from({length: 36}, (_, l) => l % 3 ? [l % 32] : [l % 32, (7 * l + 3) % 32]),
+            memory: {kv_bytes_per_token: 24576, vanilla_kv_bytes_per_token: 147456, state_bytes: 72351744,
+              window_bytes_per_token: 0, window_tokens: 0}}))
+          """);
+      browser.await(
+          "document.querySelectorAll('#map rect.full, #map rect.other').length === 36 * 32");
+      assertThat(browser.text("#heads")).startsWith("48 of 1152");
+      assertThat(browser.text("#one"))
+          .isEqualTo("One text of 128K tokens takes 3.29 GB; in vanilla 19.3 GB.");
+      assertThat(
+              browser
+                  .evaluate(
+                      "[...document.querySelectorAll('#map rect')].every(e => e.getBoundingClientRect().right <= innerWidth)")
+                  .booleanValue())
+          .isTrue();
+      browser.screenshot(SHOTS.resolve("large.png"), false);
+    }
   }
 
   @Test
