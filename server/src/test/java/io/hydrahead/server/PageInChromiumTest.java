@@ -181,9 +181,17 @@ class PageInChromiumTest {
     Running r = new Running(ServerOptions.DEFAULT);
     try (r) {
       open(r);
+      browser.evaluate("document.getElementById('most').value = 9");
+      say("Hello");
+      browser.await("document.querySelector('.assistant .meta')?.textContent");
       say("far too long ".repeat(300));
       browser.await("document.querySelector('.notice')");
       assertThat(browser.text(".notice")).contains("at most 256 tokens", "new chat");
+      browser.evaluate("document.getElementById('new').click()");
+      browser.evaluate("document.getElementById('text').value = ''");
+      say("far too long ".repeat(300));
+      browser.await("document.querySelector('.notice')");
+      assertThat(browser.text(".notice")).contains("at most 256 tokens").doesNotContain("new chat");
       assertThat(browser.evaluate("document.getElementById('text').value").asString())
           .as("what was written is not lost")
           .startsWith("far too long");
@@ -213,7 +221,7 @@ class PageInChromiumTest {
           """);
       browser.await(
           "document.querySelectorAll('#map rect.full, #map rect.other').length === 36 * 32");
-      assertThat(browser.text("#heads")).startsWith("48 of 1152");
+      assertThat(browser.text("#heads")).startsWith("48 of 1,152");
       assertThat(browser.text("#one"))
           .isEqualTo("One text of 128K tokens takes 3.29 GB; in vanilla 19.3 GB.");
       assertThat(

@@ -72,11 +72,7 @@ async function refusal(response) {
 }
 
 function inWords(error, status) {
-  const hints = {
-    overloaded: ' Nothing is lost: send it again.',
-    context_length_exceeded: ' A new chat starts with an empty one.',
-  };
-  return new Refused(error.message + (hints[error.code] ?? ''), status, error.code);
+  return new Refused(error.message, status, error.code);
 }
 
 /** The events of a stream, parsed, up to its end. */

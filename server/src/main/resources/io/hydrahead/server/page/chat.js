@@ -147,7 +147,7 @@ export class Chat {
     if (failure?.name === 'AbortError') {
       reply.meta.textContent = 'Stopped.';
     } else if (failure) {
-      this.#notice(failure instanceof Refused ? failure.message : `The page failed: ${failure.message}`);
+      this.#notice(inWords(failure, said.length > 0));
     }
     if (failure && !reply.text) {
       question.root.remove();
@@ -194,6 +194,14 @@ export class Chat {
       }
     }
   }
+}
+
+function inWords(failure, spokenBefore) {
+  if (!(failure instanceof Refused)) {
+    return `The page failed: ${failure.message}`;
+  }
+  const full = failure.code === 'context_length_exceeded' && spokenBefore;
+  return failure.message + (full ? ' A new chat begins without what was said so far.' : '');
 }
 
 /** What a reply took. */

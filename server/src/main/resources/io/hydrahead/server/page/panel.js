@@ -55,9 +55,10 @@ export class Panel {
     $('shape').textContent =
       `${facts.layers} layers of ${facts.heads} heads, up to ${tokens(facts.max_model_len)} tokens`;
     $('other').textContent = other;
+    $('other').parentElement.hidden = full === all;
     $('heads').textContent = full === all
-      ? `All ${all} have full attention: a plain Transformer.`
-      : `${full} of ${all} have full attention, the others ${other}. `
+      ? `All ${count(all)} have full attention: a plain Transformer.`
+      : `${count(full)} of ${count(all)} have full attention, the others ${other}. `
         + `The KV cache takes ${percent(share)} of vanilla's.`;
     this.#draw(`${full} of ${all} heads have full attention`);
     $('one').textContent = this.#one();
