@@ -181,7 +181,13 @@ class PageInChromiumTest {
     Running r = new Running(ServerOptions.DEFAULT);
     try (r) {
       open(r);
+      browser.evaluate("document.getElementById('temperature').value = 9");
+      say("Hello");
+      browser.await("document.getElementById('settings').open");
+      browser.evaluate("document.getElementById('settings').open = false");
+      browser.evaluate("document.getElementById('temperature').value = 0");
       browser.evaluate("document.getElementById('most').value = 9");
+      browser.evaluate("document.getElementById('text').value = ''");
       say("Hello");
       browser.await("document.querySelector('.assistant .meta')?.textContent");
       say("far too long ".repeat(300));

@@ -51,6 +51,8 @@ export class Chat {
       e.preventDefault();
       this.#send();
     });
+    // What is wrong may be folded away, where no browser shows it.
+    $('composer').addEventListener('invalid', () => { $('settings').open = true; }, true);
     this.#text.addEventListener('keydown', (e) => {
       if (e.key === 'Enter' && !e.shiftKey && !e.isComposing) {
         e.preventDefault();
