@@ -60,7 +60,7 @@ final class Browser implements AutoCloseable, WebSocket.Listener {
   }
 
   /**
-   * @param profile an empty folder
+   * @param profile an empty folder, which goes when the browser is closed
    */
   Browser(Path program, Path profile) throws IOException, InterruptedException {
     this.profile = profile;

@@ -5,15 +5,14 @@ import static org.junit.jupiter.api.Assumptions.assumeTrue;
 
 import io.hydrahead.json.Json;
 import java.io.IOException;
+import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.Optional;
 import java.util.concurrent.TimeUnit;
 import org.junit.jupiter.api.AfterAll;
-import org.junit.jupiter.api.BeforeAll;
+import org.junit.jupiter.api.BeforeEach;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.Timeout;
-import org.junit.jupiter.api.io.CleanupMode;
-import org.junit.jupiter.api.io.TempDir;
 import tools.jackson.databind.JsonNode;
 
 /** The page as a person meets it. Skipped where there is no Chromium. */
@@ -33,18 +32,18 @@ class PageInChromiumTest {
         .observe(document.getElementById('log'), {subtree: true, childList: true, characterData: true});
       """;
 
-  @TempDir(cleanup = CleanupMode.NEVER)
-  private static Path profile;
-
   private static Browser browser;
 
-  @BeforeAll
-  static void start() throws IOException, InterruptedException {
+  /** One browser for all tests; without one, each says that it is skipped. */
+  @BeforeEach
+  void start() throws IOException, InterruptedException {
     Optional<Path> program = Browser.find();
     assumeTrue(
         program.isPresent(),
         "no Chromium in the PATH: the page is not looked at (HYDRAHEAD_CHROMIUM names one)");
-    browser = new Browser(program.get(), profile);
+    if (browser == null) {
+      browser = new Browser(program.get(), Files.createTempDirectory("hydrahead-page"));
+    }
   }
 
   @AfterAll
