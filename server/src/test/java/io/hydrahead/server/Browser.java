@@ -157,10 +157,13 @@ final class Browser implements AutoCloseable, WebSocket.Listener {
   }
 
   void open(URI uri) {
+    // First away from the page before, whose last words are not this one's.
+    call("Page.navigate", Map.of("url", "about:blank"));
+    await("location.href === 'about:blank' && document.readyState === 'complete'");
     requested.clear();
     complaints.clear();
     call("Page.navigate", Map.of("url", uri.toString()));
-    await("document.readyState === 'complete'");
+    await("location.href === '" + uri + "' && document.readyState === 'complete'");
   }
 
   /** The value of an expression, which may be a promise. */
@@ -183,7 +186,7 @@ final class Browser implements AutoCloseable, WebSocket.Listener {
   /** Waits until a condition holds. */
   void await(String condition) {
     long end = System.nanoTime() + TimeUnit.SECONDS.toNanos(30);
-    while (!evaluate("Boolean(" + condition + ")").booleanValue()) {
+    while (!holds(condition)) {
       assertThat(System.nanoTime() < end)
           .as(() -> condition + "\n" + complaints + "\n" + text("body"))
           .isTrue();
@@ -192,6 +195,15 @@ final class Browser implements AutoCloseable, WebSocket.Listener {
       } catch (InterruptedException e) {
         throw new AssertionError(e);
       }
+    }
+  }
+
+  /** False also while one page goes and the next one comes. */
+  private boolean holds(String condition) {
+    try {
+      return evaluate("Boolean(" + condition + ")").booleanValue();
+    } catch (AssertionError between) {
+      return false;
     }
   }
 
