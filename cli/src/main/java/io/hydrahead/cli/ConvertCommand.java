@@ -73,6 +73,7 @@ final class ConvertCommand implements Callable<Integer> {
 
   @Override
   public Integer call() {
+    Outputs.keepInputs(output, "-o", folder, planFile, recipeFile, text);
     Outputs.requireFreeFolder(common, output);
     ModelConfig config = Sources.config(folder);
     Sources.requireTransformer(folder);

@@ -124,6 +124,7 @@ final class EvalCommand implements Callable<Integer> {
   public Integer call() {
     boolean toStdout = json != null && json.toString().equals("-");
     if (json != null && !toStdout) {
+      Outputs.keepInputs(json, "--json", folder, text);
       Outputs.requireFree(common, json, "--json");
     }
     Sources.requireAtLeast("--samples", samples, 1);

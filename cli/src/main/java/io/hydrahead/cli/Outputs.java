@@ -2,7 +2,9 @@ package io.hydrahead.cli;
 
 import io.hydrahead.checkpoint.AtomicFile;
 import io.hydrahead.checkpoint.OutputFolder;
+import io.hydrahead.tensor.InputException;
 import io.hydrahead.train.RunFolder;
+import java.io.IOException;
 import java.nio.file.Files;
 import java.nio.file.Path;
 
@@ -36,6 +38,35 @@ final class Outputs {
   static void requireReadyRun(CommonOptions common, Path folder, boolean resume) {
     RunFolder.requireReady(folder, resume, common.force());
     announceParent(common, folder);
+  }
+
+  /**
+   * Refuses an output that is one of the command's inputs, or holds one: with {@code --force} it
+   * would be lost.
+   *
+   * @param option that names the output
+   * @param inputs absent ones are null
+   */
+  static void keepInputs(Path output, String option, Path... inputs) {
+    Path target = real(output);
+    for (Path input : inputs) {
+      if (input != null && real(input).startsWith(target)) {
+        throw new InputException(
+            output
+                + ": is what this command reads ("
+                + input
+                + ") and would be overwritten; choose another "
+                + option);
+      }
+    }
+  }
+
+  private static Path real(Path p) {
+    try {
+      return p.toRealPath();
+    } catch (IOException notThere) {
+      return p.toAbsolutePath().normalize();
+    }
   }
 
   /** Says so when folders will be made that nobody named: it may be a slip. */

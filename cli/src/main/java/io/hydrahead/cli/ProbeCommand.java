@@ -119,6 +119,7 @@ final class ProbeCommand implements Callable<Integer> {
 
   @Override
   public Integer call() {
+    Outputs.keepInputs(output, "-o", folder, text);
     Outputs.requireFree(common, output, "-o");
     Sources.requireAtLeast("--pairs", pairs, 1);
     Sources.requireAtLeast("--sender-pairs", senderPairs, 0);

@@ -47,6 +47,7 @@ final class ReportCommand implements Callable<Integer> {
 
   @Override
   public Integer call() {
+    Outputs.keepInputs(output, "-o", files.toArray(Path[]::new));
     Outputs.requireFree(common, output, "-o");
     ReportInput input = ReportFiles.read(files);
     if (title != null) {

@@ -51,8 +51,11 @@ final class RecallSection {
       table.row(row);
     }
     StringBuilder out = new StringBuilder(table.toString());
+    int most = recall.arms().stream().mapToInt(a -> cells.seeds(a).size()).max().orElse(0);
     out.append(
-        "Recall in percent: mean over seeds and over the families that decide and that all rows have at that length (");
+        "Recall in percent: mean over "
+            + (most == 1 ? "one seed" : "up to " + most + " seeds")
+            + " and over the families that decide and that all rows have at that length (");
     for (int i = 0; i < lengths.size(); i++) {
       out.append(i == 0 ? "" : ", ")
           .append(Lengths.format(lengths.get(i)))

@@ -52,7 +52,7 @@ final class StatementsSection {
             .orElse("");
     return String.format(
         Locale.ROOT,
-        "%s against %s, margin %.0f points: not worse in %d of %d families that decide, worse in %d, open in %d.%s",
+        "%s against %s, margin %.0f points: not worse by more than that in %d of %d families that decide, worse by more in %d, open in %d; below in %d of them beyond its interval.%s",
         label(folder.roles().causal()),
         label(folder.roles().layer31()),
         100 * Statements.MARGIN,
@@ -60,6 +60,7 @@ final class StatementsSection {
         own.size(),
         not,
         own.size() - holds - not,
+        own.stream().filter(t -> t.difference().high() < 0).count(),
         all);
   }
 

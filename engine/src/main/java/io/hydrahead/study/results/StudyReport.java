@@ -58,9 +58,10 @@ public final class StudyReport {
     RecallSection recall = new RecallSection(folder, deciding, tables);
     StatementsSection section = new StatementsSection(folder, statements);
     StringBuilder out = new StringBuilder("# Head-wise 7:1 against layer-wise 3:1\n\n");
-    out.append("Every number here is made from the runs' own files, kept in `study/raw`, by `")
+    out.append("Every number here is made from the runs' own files by `")
         .append(command)
-        .append("`.\n\n");
+        .append(
+            "`; with the files kept in `study/raw` copied to that folder's `results` it writes this page again.\n\n");
     out.append(recall.headline());
     out.append(section.answers());
     show(out, figures, "recall-by-length.svg", "Recall by length");

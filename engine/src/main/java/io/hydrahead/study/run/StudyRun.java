@@ -150,8 +150,14 @@ public final class StudyRun {
 
   /** Tables and plots of what has been measured, where the recipe says which arm is which. */
   private void report() {
-    if (recipe.roles().node().isEmpty() || !Files.isDirectory(folder.results())) {
+    if (recipe.roles().node().isEmpty()) {
       return;
+    }
+    if (!Files.isDirectory(folder.results())) {
+      throw new InputException(
+          folder.results()
+              + ": nothing has been measured yet; run the study's other stages first, or copy a"
+              + " report's study/raw there");
     }
     around.say().accept("report: " + folder.report());
     new StudyReport(folder.results()).write(folder.report(), around.command());

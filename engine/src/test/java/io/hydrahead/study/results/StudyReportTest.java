@@ -122,7 +122,7 @@ class StudyReportTest {
             "| **the causal** | 24 | 12.5% |",
             "## The three statements",
             "| niah_multikey_1 |",
-            "margin 3 points: not worse in 4 of 4 families",
+            "margin 3 points: not worse by more than that in 4 of 4 families",
             "random heads, equal cache: +",
             "the causal keeps 95% of its native recall: single-key at no length, open at 16K",
             ", the vanilla single-key 0.6% at 128K, ",
