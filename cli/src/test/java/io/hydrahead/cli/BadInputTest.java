@@ -311,7 +311,7 @@ class BadInputTest {
   }
 
   @Test
-  void plansForAnotherShape() {
+  void plansForAnotherShape() throws IOException {
     Path plan = temporary.resolve("plan.json");
     Path target = out.resolve("student");
     Recipes.write(plan, "{\"full_attention_heads\": [[0], [1]]}");
@@ -329,7 +329,11 @@ class BadInputTest {
     assertThat(refused("convert", model, "--plan", plan, "-o", target))
         .contains("there is \"full_attention_head\"");
     Recipes.write(plan, "{\"full_attention_heads\": [[0], [1], [2], [3]]}");
-    assertThat(refused("convert", model, "--plan", plan, "-o", model)).contains("--force");
+    assertThat(refused("convert", model, "--plan", plan, "-o", model, "--force"))
+        .contains("would be overwritten");
+    Path there = Files.createDirectory(out.resolve("there"));
+    Files.createFile(there.resolve("something"));
+    assertThat(refused("convert", model, "--plan", plan, "-o", there)).contains("--force");
   }
 
   @Test
