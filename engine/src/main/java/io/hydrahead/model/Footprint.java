@@ -1,8 +1,8 @@
 package io.hydrahead.model;
 
 import io.hydrahead.ops.Graphs;
-import io.hydrahead.ops.Lanes;
 import io.hydrahead.ops.Ops;
+import io.hydrahead.ops.Overlap;
 import io.hydrahead.ops.Placement;
 import io.hydrahead.ops.decode.TokenDecoder;
 import io.hydrahead.tensor.DType;
@@ -59,7 +59,8 @@ public record Footprint(long weights, long session) {
 
   /** Operations that know where they work, and nothing else. */
   private static Ops dry(DryMemory memory, DType type) {
-    Placement placement = new Placement(memory, type, true, Graphs.IMMEDIATE, Lanes.ONE, () -> {});
+    Placement placement =
+        new Placement(memory, type, true, Graphs.IMMEDIATE, Overlap.NONE, () -> {});
     return new Ops(
         null,
         "dry run",

@@ -226,7 +226,7 @@ final class LayerPass {
   /** Few heads do not fill a GPU: those of both kinds run side by side. */
   private void heads(Weights w, Position at, LayerCache cache, HeadTap tap) {
     if (full != null && linear != null && rows > 1) {
-      ops.lanes().both(() -> fullHeads(w, at, cache, tap), () -> linearHeads(w, at, cache));
+      ops.overlap().both(() -> fullHeads(w, at, cache, tap), () -> linearHeads(w, at, cache));
       return;
     }
     if (full != null) {
@@ -309,7 +309,7 @@ final class LayerPass {
     ops.linear().backwardWeight(dMixed, concatenation, dw.o);
     ops.linear().backwardInput(dMixed, w.o, g.dConcatenation, false);
     if (full != null && linear != null) {
-      ops.lanes().both(() -> fullBackward(w, dw, at, g), () -> linearBackward(w, dw, at, g));
+      ops.overlap().both(() -> fullBackward(w, dw, at, g), () -> linearBackward(w, dw, at, g));
     } else if (full != null) {
       fullBackward(w, dw, at, g);
     } else {

@@ -66,8 +66,8 @@ public record Ops(
   }
 
   /** How independent work is enqueued. */
-  public Lanes lanes() {
-    return placement.lanes();
+  public Overlap overlap() {
+    return placement.overlap();
   }
 
   /** These operations, placed otherwise. */

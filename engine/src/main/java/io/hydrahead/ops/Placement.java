@@ -13,18 +13,23 @@ import io.hydrahead.tensor.Memory;
  * @param packed whether parameters that share their input are multiplied as one matrix, so that
  *     operations find column slices as inputs and outputs
  * @param graphs how a step's launches are recorded
- * @param lanes how independent work is enqueued
+ * @param overlap how independent work is enqueued
  * @param owner what closing the operations frees
  */
 public record Placement(
-    Memory memory, DType activations, boolean packed, Graphs graphs, Lanes lanes, Runnable owner) {
+    Memory memory,
+    DType activations,
+    boolean packed,
+    Graphs graphs,
+    Overlap overlap,
+    Runnable owner) {
 
   /** On the processor, in float32, one product a parameter. */
   public static final Placement HOST =
-      new Placement(Memory.HOST, DType.F32, false, Graphs.IMMEDIATE, Lanes.ONE, () -> {});
+      new Placement(Memory.HOST, DType.F32, false, Graphs.IMMEDIATE, Overlap.NONE, () -> {});
 
   /** The same with another choice of {@code packed}. */
   public Placement withPacked(boolean wanted) {
-    return new Placement(memory, activations, wanted, graphs, lanes, owner);
+    return new Placement(memory, activations, wanted, graphs, overlap, owner);
   }
 }

@@ -9,10 +9,10 @@ import static org.assertj.core.api.Assertions.within;
 
 import io.hydrahead.checkpoint.SafetensorsFile;
 import io.hydrahead.ops.Graphs;
-import io.hydrahead.ops.Lanes;
 import io.hydrahead.ops.Ops;
 import io.hydrahead.ops.OpsFactory;
 import io.hydrahead.ops.OpsOptions;
+import io.hydrahead.ops.Overlap;
 import io.hydrahead.ops.Placement;
 import io.hydrahead.tensor.DType;
 import io.hydrahead.tensor.InputException;
@@ -99,7 +99,8 @@ class HybridTransformerTest {
     try (Ops exact = OpsFactory.reference(1)) {
       Ops rounded =
           exact.with(
-              new Placement(Memory.HOST, DType.BF16, true, Graphs.IMMEDIATE, Lanes.ONE, () -> {}));
+              new Placement(
+                  Memory.HOST, DType.BF16, true, Graphs.IMMEDIATE, Overlap.NONE, () -> {}));
       int[] ids = ids(2 * 21, 97, 3);
       TrainingPass.Options training = TrainingPass.Options.TRAINING;
       ParameterStore a = gradients(TestModels.gentle(plan, style, exact, 7), ids, training);

@@ -6,9 +6,9 @@ package io.hydrahead.ops;
  * in turn.
  */
 @FunctionalInterface
-public interface Lanes {
+public interface Overlap {
   /** One after the other. */
-  Lanes ONE =
+  Overlap NONE =
       (first, second) -> {
         first.run();
         second.run();
