@@ -404,18 +404,8 @@ public final class BatchScheduler implements Scheduler {
     synchronized (this) {
       closing = true;
       notifyAll();
-      while (worker.isAlive() && (running > 0 || !waiting.isEmpty())) {
-        long left = (deadline - System.nanoTime()) / 1_000_000;
-        if (left <= 0) {
-          break;
-        }
-        try {
-          wait(left);
-        } catch (InterruptedException e) {
-          Thread.currentThread().interrupt();
-          break;
-        }
-      }
+      Worker.awaitIdle(
+          this, deadline, () -> !worker.isAlive() || running == 0 && waiting.isEmpty());
     }
     close();
   }
@@ -430,16 +420,6 @@ public final class BatchScheduler implements Scheduler {
       notifyAll();
     }
     left.forEach(Job::cancel);
-    boolean interrupted = false;
-    while (worker.isAlive() && Thread.currentThread() != worker) {
-      try {
-        worker.join();
-      } catch (InterruptedException e) {
-        interrupted = true;
-      }
-    }
-    if (interrupted) {
-      Thread.currentThread().interrupt();
-    }
+    Worker.join(worker);
   }
 }

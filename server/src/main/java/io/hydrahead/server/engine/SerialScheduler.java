@@ -124,18 +124,7 @@ public final class SerialScheduler implements Scheduler {
     synchronized (this) {
       closing = true;
       notifyAll();
-      while (running != null || !waiting.isEmpty()) {
-        long left = (deadline - System.nanoTime()) / 1_000_000;
-        if (left <= 0) {
-          break;
-        }
-        try {
-          wait(left);
-        } catch (InterruptedException e) {
-          Thread.currentThread().interrupt();
-          break;
-        }
-      }
+      Worker.awaitIdle(this, deadline, () -> running == null && waiting.isEmpty());
     }
     close();
   }
@@ -152,16 +141,6 @@ public final class SerialScheduler implements Scheduler {
       notifyAll();
     }
     left.forEach(Job::cancel);
-    boolean interrupted = false;
-    while (worker.isAlive() && Thread.currentThread() != worker) {
-      try {
-        worker.join();
-      } catch (InterruptedException e) {
-        interrupted = true;
-      }
-    }
-    if (interrupted) {
-      Thread.currentThread().interrupt();
-    }
+    Worker.join(worker);
   }
 }
