@@ -27,7 +27,7 @@ public final class BatchEngine implements AutoCloseable {
   private final CachePool pool;
   private final BatchStep steps;
   private final PrefixCache prefixes;
-  private final boolean recurrent;
+  private final PrefixKeeper keeper;
   private final boolean deterministic;
   private final List<BatchSequence> open = new ArrayList<>();
 
@@ -160,7 +160,6 @@ public final class BatchEngine implements AutoCloseable {
   public BatchEngine(HybridTransformer model, Options options) {
     this.model = model;
     this.options = options;
-    recurrent = CachePool.recurrent(model);
     deterministic = model.ops().deterministic();
     if (options.pools.slots() < options.maxSequences) {
       throw new InputException(
@@ -170,7 +169,9 @@ public final class BatchEngine implements AutoCloseable {
     int piece = Math.min(options.piece, options.maxContext);
     steps =
         new BatchStep(pool, new BatchStep.Limits(options.maxSequences, options.maxContext, piece));
+    boolean recurrent = CachePool.recurrent(model);
     prefixes = new PrefixCache(pool, recurrent, options.pools.slots() - options.maxSequences);
+    keeper = new PrefixKeeper(pool, prefixes, recurrent, deterministic, options.snapshotEvery);
   }
 
   /** Whether a model can be served so: not one with windowed heads. */
@@ -249,7 +250,7 @@ public final class BatchEngine implements AutoCloseable {
       }
       int state = match.snapshot();
       // The snapshot that was just found is the last to go; then its slot itself is taken over.
-      if (pool.freeSlots() == 0 && !freeSlot()) {
+      if (pool.freeSlots() == 0 && !keeper.freeSlot(open)) {
         return null;
       }
       return match.blocks().length == 0
@@ -260,21 +261,6 @@ public final class BatchEngine implements AutoCloseable {
         pool.giveBack(b);
       }
     }
-  }
-
-  /** Frees a slot: that of a snapshot, else one that trails behind a text. */
-  private boolean freeSlot() {
-    if (prefixes.evictSnapshot()) {
-      return true;
-    }
-    for (BatchSequence s : open) {
-      if (s.trailing != 0) {
-        pool.giveBackSlot(s.trailing);
-        s.trailing = 0;
-        return true;
-      }
-    }
-    return false;
   }
 
   BatchSequence fork(BatchSequence s, int maxNew) {
@@ -288,7 +274,7 @@ public final class BatchEngine implements AutoCloseable {
     int missing = wanted - (pool.freeBlocks() - reserved);
     boolean room = open.size() < options.maxSequences;
     room = room && (missing <= 0 || prefixes.evictBlocks(missing) >= missing);
-    if (!room || pool.freeSlots() == 0 && !freeSlot()) {
+    if (!room || pool.freeSlots() == 0 && !keeper.freeSlot(open)) {
       throw new IllegalStateException("there is no room for another text now");
     }
     return admit(
@@ -338,70 +324,19 @@ public final class BatchEngine implements AutoCloseable {
         throw new IllegalStateException("nothing is left to read of the prompt");
       }
       int from = reading.cache.position();
-      piece = Arrays.copyOfRange(reading.ids, from, pieceEnd(reading, from, most));
+      piece = Arrays.copyOfRange(reading.ids, from, keeper.pieceEnd(reading, from, most));
       reserved -= reading.cache.reserve(from + piece.length);
     }
     steps.run(reading == null ? null : reading.cache, piece, caches, next, sink);
     step++;
     for (int i = 0; i < next.length; i++) {
       decoding.get(i).took(i, step);
-      trail(decoding.get(i));
+      keeper.decoded(decoding.get(i));
     }
     if (reading != null) {
       reading.took(-1, step);
-      keep(reading);
+      keeper.read(reading);
     }
-  }
-
-  /** Pieces end on the grid of blocks, and where a snapshot is wanted. */
-  private int pieceEnd(BatchSequence s, int from, int most) {
-    int end = Math.min(s.prompt, (from + most) / CachePool.BLOCK * CachePool.BLOCK);
-    if (recurrent && s.cached) {
-      int every = options.snapshotEvery;
-      for (int stop : new int[] {lastGrid(s), s.branch, (from / every + 1) * every}) {
-        if (from < stop && stop < end) {
-          end = stop;
-        }
-      }
-    }
-    return end;
-  }
-
-  /** The last place in the prompt on the grid of blocks from which there is something to read. */
-  private static int lastGrid(BatchSequence s) {
-    return (s.prompt - 1) / CachePool.BLOCK * CachePool.BLOCK;
-  }
-
-  /** Keeps what was read of a prompt for others. */
-  private void keep(BatchSequence s) {
-    int at = s.cache.position();
-    if (!s.cached) {
-      return;
-    }
-    if (!recurrent) {
-      int whole = at / CachePool.BLOCK * CachePool.BLOCK;
-      prefixes.insert(s.ids, whole, s.cache, 0);
-    } else if (at % CachePool.BLOCK == 0) {
-      boolean here = at == lastGrid(s) || at == s.branch || at % options.snapshotEvery == 0;
-      prefixes.insert(s.ids, at, s.cache, here ? s.cache.slot() : 0);
-    }
-  }
-
-  /** Keeps a snapshot on the grid of blocks behind the end of a text that grows. */
-  private void trail(BatchSequence s) {
-    int at = s.cache.position();
-    // Decoded states are not those of a prompt's pieces to the last bit.
-    if (!recurrent || !s.cached || deterministic || at % CachePool.BLOCK != 0) {
-      return;
-    }
-    if (s.trailing == 0) {
-      if (pool.freeSlots() == 0 && !prefixes.evictSnapshot()) {
-        return;
-      }
-      s.trailing = pool.takeSlot();
-    }
-    pool.copySlot(s.cache.slot(), s.trailing);
-    s.trailingAt = at;
   }
 
   Tensor logits(int place) {
@@ -436,20 +371,7 @@ public final class BatchEngine implements AutoCloseable {
     s.closed = true;
     open.remove(s);
     reserved -= SequenceCache.blocksOf(s.most) - s.cache.blocks();
-    if (s.cached && !s.reading() && !deterministic) {
-      if (!recurrent) {
-        int whole = s.cache.position() / CachePool.BLOCK * CachePool.BLOCK;
-        prefixes.insert(s.ids, whole, s.cache, 0);
-      } else if (s.trailing != 0) {
-        if (prefixes.insertOwn(s.ids, s.trailingAt, s.cache, s.trailing)) {
-          s.trailing = 0;
-        }
-      }
-    }
-    if (s.trailing != 0) {
-      pool.giveBackSlot(s.trailing);
-      s.trailing = 0;
-    }
+    keeper.ended(s);
     s.cache.close();
   }
 
