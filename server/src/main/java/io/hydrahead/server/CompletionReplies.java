@@ -82,6 +82,7 @@ final class CompletionReplies extends Replies {
 
   @Override
   void piece(int sequence, String text, int token, Optional<TokenLogprobs> logprobs) {
+    states.get(sequence).whole.append(text);
     boolean wanted = request.logprobs() >= 0;
     boolean echoed = request.echo() && wanted && states.get(sequence).tokens == 1;
     if (wanted) {
@@ -95,6 +96,7 @@ final class CompletionReplies extends Replies {
 
   @Override
   void last(int sequence, String text, String finish) {
+    states.get(sequence).whole.append(text);
     if (sampling.stream()) {
       boolean nothingYet =
           request.echo() && request.logprobs() >= 0 && states.get(sequence).tokens == 0;

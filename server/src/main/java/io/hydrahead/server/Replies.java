@@ -60,6 +60,11 @@ abstract class Replies implements SequenceGroup.Watcher {
   /** The reply's last text, and how it ended. */
   abstract void last(int sequence, String text, String finish);
 
+  /** Whether a reply has all that it may have, before its end. */
+  boolean complete(int sequence) {
+    return false;
+  }
+
   @Override
   public void started(int sequence, int cachedTokens) {
     states.get(sequence).cached = cachedTokens;
@@ -77,9 +82,8 @@ abstract class Replies implements SequenceGroup.Watcher {
     s.lastToken = now;
     s.tokens++;
     String text = s.text.push(id);
-    s.whole.append(text);
     piece(sequence, text, id, logprobs);
-    return !s.text.stopped();
+    return !s.text.stopped() && !complete(sequence);
   }
 
   @Override
@@ -87,7 +91,6 @@ abstract class Replies implements SequenceGroup.Watcher {
     State s = states.get(sequence);
     metrics.tokens(usage.promptTokens(), usage.cachedTokens(), s.tokens);
     String rest = s.text.finish();
-    s.whole.append(rest);
     String how = finish == Finish.LENGTH && !s.text.stopped() ? "length" : "stop";
     s.finish = Optional.of(how);
     last(sequence, rest, how);

@@ -116,6 +116,9 @@ class HostileRequestsTest {
         chat("\"tools\":[{\"type\":\"retrieval\"}]", "tools[0].type"),
         chat("\"tools\":[1]", "tools[0]"),
         chat("\"tool_choice\":\"required\"", "tool_choice"),
+        chat(
+            "\"tool_choice\":{\"type\":\"function\",\"function\":{\"name\":\"f\"}}", "tool_choice"),
+        chat("\"parallel_tool_calls\":\"no\"", "parallel_tool_calls"),
         chat("\"chat_template_kwargs\":{\"messages\":[]}", "chat_template_kwargs"),
         chat("\"nonsense\":1", "nonsense"),
         chat("\"model\":\"../../etc/passwd\"", "model"),

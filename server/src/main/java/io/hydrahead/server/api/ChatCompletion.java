@@ -30,13 +30,44 @@ public record ChatCompletion(
       Optional<String> finishReason) {}
 
   /**
+   * @param content absent where there are only calls
    * @param refusal always absent: the model has no such channel
    */
-  public record Message(String role, String content, Optional<String> refusal) {}
+  public record Message(
+      String role,
+      Optional<String> content,
+      Optional<String> refusal,
+      @JsonInclude(JsonInclude.Include.NON_ABSENT) Optional<List<ToolCall>> toolCalls) {}
 
   public record Delta(
       @JsonInclude(JsonInclude.Include.NON_ABSENT) Optional<String> role,
-      @JsonInclude(JsonInclude.Include.NON_ABSENT) Optional<String> content) {}
+      @JsonInclude(JsonInclude.Include.NON_ABSENT) Optional<String> content,
+      @JsonInclude(JsonInclude.Include.NON_ABSENT) Optional<List<ToolCall>> toolCalls) {}
+
+  /**
+   * A call of a function.
+   *
+   * @param index its place among the reply's calls, in streams
+   */
+  public record ToolCall(
+      @JsonInclude(JsonInclude.Include.NON_ABSENT) Optional<Integer> index,
+      String id,
+      String type,
+      Function function) {
+    public static ToolCall of(String id, String name, String arguments) {
+      return new ToolCall(Optional.empty(), id, "function", new Function(name, arguments));
+    }
+
+    /** The same in a stream. */
+    public ToolCall at(int place) {
+      return new ToolCall(Optional.of(place), id, type, function);
+    }
+  }
+
+  /**
+   * @param arguments a JSON object as a text
+   */
+  public record Function(String name, String arguments) {}
 
   public record Logprobs(List<TokenLogprob> content, Optional<String> refusal) {}
 

@@ -1,8 +1,10 @@
 package io.hydrahead.server.api;
 
 import io.hydrahead.json.Json;
+import java.util.LinkedHashSet;
 import java.util.List;
 import java.util.OptionalInt;
+import java.util.Set;
 import tools.jackson.databind.JsonNode;
 import tools.jackson.databind.node.ArrayNode;
 import tools.jackson.databind.node.ObjectNode;
@@ -13,6 +15,7 @@ import tools.jackson.databind.node.ObjectNode;
  * @param model empty for the one that is served
  * @param messages as the template gets them; arguments of calls as objects
  * @param tools empty for none
+ * @param parallelCalls whether a reply may call more than one function
  * @param variables further variables for the template
  * @param maxTokens most tokens of a reply; empty for all that there is room for
  * @param logprobs alternatives to every token; −1 for no log-probabilities
@@ -23,6 +26,7 @@ public record ChatRequest(
     String model,
     ArrayNode messages,
     ArrayNode tools,
+    boolean parallelCalls,
     ObjectNode variables,
     OptionalInt maxTokens,
     int logprobs,
@@ -40,6 +44,7 @@ public record ChatRequest(
     String model = f.text("model", "");
     ArrayNode messages = Messages.read(f, limits);
     ArrayNode tools = tools(f, limits);
+    boolean parallelCalls = f.flag("parallel_tool_calls", true);
     OptionalInt maxTokens = f.integer("max_completion_tokens", 1, Integer.MAX_VALUE);
     OptionalInt older = f.integer("max_tokens", 1, Integer.MAX_VALUE);
     int logprobs = logprobs(f, limits);
@@ -48,18 +53,25 @@ public record ChatRequest(
     SamplingFields sampling = SamplingFields.read(f, limits);
     refuse(f);
     SamplingFields.others(f);
-    f.ignore("parallel_tool_calls");
     f.end();
     return new ChatRequest(
         model,
         messages,
         tools,
+        parallelCalls,
         variables,
         maxTokens.isPresent() ? maxTokens : older,
         logprobs,
         json,
         sampling,
         f.ignored());
+  }
+
+  /** Names of the functions that a reply may call. */
+  public Set<String> functions() {
+    Set<String> names = new LinkedHashSet<>();
+    tools.forEach(t -> names.add(t.path("function").path("name").stringValue()));
+    return names;
   }
 
   static ArrayNode tools(RequestFields f, RequestLimits limits) {

@@ -119,15 +119,37 @@ public final class Engine implements AutoCloseable {
    */
   public static Engine of(
       Path checkpoint, HybridTransformer model, Options options, AutoCloseable owned) {
-    Tokenizer tokenizer = Tokenizer.load(checkpoint);
-    Optional<ChatTemplate> template = ChatTemplate.find(checkpoint);
-    if (template.isEmpty() && ChatTemplate.knowsChatMl(tokenizer)) {
-      template = Optional.of(ChatTemplate.load(checkpoint, tokenizer));
-    }
     int context =
         options.maxContext() == 0 ? model.config().maxPositionEmbeddings() : options.maxContext();
+    Tokenizer tokenizer = Tokenizer.load(checkpoint);
+    Optional<ChatTemplate> template = template(checkpoint, tokenizer);
     return new Engine(
         options.name(), model, tokenizer, template, scheduler(model, context, options), owned);
+  }
+
+  /**
+   * Serves a model that is loaded already by a scheduler of the caller's.
+   *
+   * @param checkpoint where its tokenizer and chat template are
+   * @param name what clients call the model
+   * @param scheduler is closed with the engine
+   * @param owned what is closed after it
+   */
+  public static Engine of(
+      Path checkpoint,
+      HybridTransformer model,
+      String name,
+      Scheduler scheduler,
+      AutoCloseable owned) {
+    Tokenizer tokenizer = Tokenizer.load(checkpoint);
+    return new Engine(name, model, tokenizer, template(checkpoint, tokenizer), scheduler, owned);
+  }
+
+  private static Optional<ChatTemplate> template(Path checkpoint, Tokenizer tokenizer) {
+    Optional<ChatTemplate> own = ChatTemplate.find(checkpoint);
+    return own.isEmpty() && ChatTemplate.knowsChatMl(tokenizer)
+        ? Optional.of(ChatTemplate.load(checkpoint, tokenizer))
+        : own;
   }
 
   private static Scheduler scheduler(HybridTransformer model, int context, Options options) {

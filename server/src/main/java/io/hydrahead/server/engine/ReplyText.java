@@ -63,15 +63,15 @@ public final class ReplyText {
       held.setLength(hit);
       return release(hit);
     }
-    return release(held.length() - beginnings());
+    return release(held.length() - beginnings(held, stops));
   }
 
-  /** How many characters at the end may begin a stop string. */
-  private int beginnings() {
+  /** How many characters at the end of {@code text} may begin one of {@code wanted}. */
+  static int beginnings(StringBuilder text, List<String> wanted) {
     int most = 0;
-    for (String stop : stops) {
-      for (int n = Math.min(stop.length() - 1, held.length()); n > most; n--) {
-        if (stop.startsWith(held.substring(held.length() - n))) {
+    for (String w : wanted) {
+      for (int n = Math.min(w.length() - 1, text.length()); n > most; n--) {
+        if (w.startsWith(text.substring(text.length() - n))) {
           most = n;
         }
       }
