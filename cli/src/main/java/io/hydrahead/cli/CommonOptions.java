@@ -172,9 +172,7 @@ final class CommonOptions {
   /** One line for a person, on stderr; not with {@code --quiet}. */
   void notice(String line) {
     if (!quiet) {
-      progress.clear();
-      terminal.err().println(line);
-      terminal.err().flush();
+      progress.print(line);
     }
   }
 

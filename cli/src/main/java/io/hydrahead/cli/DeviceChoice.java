@@ -58,8 +58,11 @@ final class DeviceChoice {
     }
   }
 
-  /** The operations; who takes them closes them. A named GPU is opened anew each further time. */
-  Ops ops(CommonOptions common, DType activations) {
+  /**
+   * The operations; who takes them closes them. A named GPU is opened anew each further time, with
+   * a stream and memory of its own.
+   */
+  synchronized Ops ops(CommonOptions common, DType activations) {
     if (device == null) {
       openNamed();
     }

@@ -153,6 +153,13 @@ final class ProgressBar implements Progress {
     }
   }
 
+  /** A message in the bar's place. */
+  synchronized void print(String line) {
+    clear();
+    terminal.err().println(line);
+    terminal.err().flush();
+  }
+
   /** Ends whatever is still open after a failure: nothing may stay drawn. */
   synchronized void abandon() {
     clear();

@@ -28,10 +28,13 @@ import picocli.CommandLine.Option;
       "Compare arms: train teachers, probe, convert, transfer, evaluate.",
       "Makes what is missing in the output folder; the same command goes on after an",
       "interruption.",
-      "Several processes, each with its own --device, may share one folder."
+      "Several processes, each with its own --device, may share one folder; --workers",
+      "has one process make several units at once on one device."
     })
 @Without(refused = "--dtype")
 final class StudyCommand implements Callable<Integer> {
+  private static final int MOST_WORKERS = 16;
+
   @Mixin private CommonOptions common;
 
   @Option(
@@ -61,6 +64,16 @@ final class StudyCommand implements Callable<Integer> {
   private boolean planOnly;
 
   @Option(
+      names = "--workers",
+      paramLabel = "N",
+      defaultValue = "1",
+      description = {
+        "Units made side by side, each with a stream and memory of its own on the",
+        "device: 2 or 3 keep a GPU busy with small models; default: ${DEFAULT-VALUE}."
+      })
+  private int workers;
+
+  @Option(
       names = "--pack-sources",
       paramLabel = "FILE",
       description = {
@@ -81,6 +94,10 @@ final class StudyCommand implements Callable<Integer> {
       throw new InputException(
           "--dtype: a study probes in float32 and trains and evaluates in bf16; leave it out");
     }
+    if (workers < 1 || workers > MOST_WORKERS) {
+      throw new InputException(
+          "--workers " + workers + ": take 1 to " + MOST_WORKERS + ", 2 or 3 for one GPU");
+    }
     StudyRecipe study = StudyRecipe.read(recipe);
     if (pack != null) {
       return pack(study);
@@ -100,7 +117,8 @@ final class StudyCommand implements Callable<Integer> {
                 TrainingSummary.producer(common),
                 BuildInfo.commit(),
                 common.commandLine(),
-                common.threads()));
+                common.threads(),
+                workers));
     if (planOnly) {
       print(run.list(part));
       return ExitCode.OK;

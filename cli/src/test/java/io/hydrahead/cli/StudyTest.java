@@ -102,8 +102,8 @@ class StudyTest {
     return Run.of(all);
   }
 
-  private Run interrupted(String output, BooleanSupplier when) {
-    CompletableFuture<Run> run = CompletableFuture.supplyAsync(() -> study(output));
+  private Run interrupted(String output, BooleanSupplier when, String... more) {
+    CompletableFuture<Run> run = CompletableFuture.supplyAsync(() -> study(output, more));
     while (!when.getAsBoolean() && !run.isDone()) {
       Thread.onSpinWait();
     }
@@ -170,11 +170,25 @@ class StudyTest {
     assertThat(Json.read(temporary.resolve("whole/results/study.json")).path("seeds").size())
         .isEqualTo(2);
 
+    // Side by side on one device.
+    Run beside = study("beside", "--workers", "2", "-q");
+    assertThat(beside.code()).as(beside.err()).isZero();
+    assertThat(beside.err()).isEmpty();
+    assertThat(made(beside)).isEqualTo(made(whole));
+    requireSameModels("beside", "whole");
+    for (String arm : List.of("heads", "layers", "teacher", "scaled")) {
+      String file = "cells/niah_single_1-256.json";
+      for (String field : List.of("scores", "exact", "haystack_hash", "checkpoint_hash")) {
+        assertThat(results("beside", arm, 0, file).path(field))
+            .isEqualTo(results("whole", arm, 0, file).path(field));
+      }
+    }
+
     // Once in the probe or the sweep, once in an arm's training.
     Path cut = temporary.resolve("cut");
     interrupted("cut", () -> Files.exists(cut.resolve("sweep/head-x0.5.json")));
     Path log = cut.resolve("models/layers/seed-0.run/training-log.jsonl");
-    interrupted("cut", () -> Files.exists(log) && log.toFile().length() > 2000);
+    interrupted("cut", () -> Files.exists(log) && log.toFile().length() > 2000, "--workers", "2");
     Run on = study("cut", "-q");
     assertThat(on.code()).as(on.err()).isZero();
     requireSameModels("cut", "whole");
@@ -202,6 +216,7 @@ class StudyTest {
   @Test
   void saysWhatIsWrongOrMissing() throws IOException {
     assertThat(study("x", "--arm", "nobody").err()).contains("--arm nobody", "heads");
+    assertThat(study("x", "--workers", "0").err()).contains("--workers 0", "take 1 to");
     assertThat(study("x", "--seed", "1").err()).contains("--seed 1", "[0, 3]");
     Run r = Run.of("study", "--recipe", recipe, "-o", temporary.resolve("x"), "--stage", "train");
     assertThat(r.code()).isEqualTo(ExitCode.BAD_INPUT);

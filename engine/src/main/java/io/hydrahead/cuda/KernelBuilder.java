@@ -3,10 +3,16 @@ package io.hydrahead.cuda;
 import java.lang.System.Logger.Level;
 import java.util.ArrayList;
 import java.util.List;
+import java.util.Map;
+import java.util.concurrent.ConcurrentHashMap;
+import java.util.concurrent.locks.ReentrantLock;
 
 /** Compiles sources for one architecture, or finds what it compiled before. */
 final class KernelBuilder {
   private static final System.Logger LOG = System.getLogger(KernelBuilder.class.getName());
+
+  /** Of several devices opened by one process, one compiles a source and the others find it. */
+  private static final Map<String, ReentrantLock> TURNS = new ConcurrentHashMap<>();
 
   private final KernelCompiler compiler;
   private final CubinCache cache;
@@ -36,19 +42,25 @@ final class KernelBuilder {
     }
     options.addAll(List.of(defines));
     String key = source.key(options, compiler.version());
-    return cache
-        .read(key)
-        .orElseGet(() -> {
-          long from = System.nanoTime();
-          byte[] code = compiler.compile(source, options);
-          LOG.log(
-              Level.DEBUG,
-              "compiled {0} {1} in {2} ms",
-              source.name(),
-              String.join(" ", defines),
-              (System.nanoTime() - from) / 1_000_000);
-          cache.write(key, code);
-          return code;
-        });
+    ReentrantLock turn = TURNS.computeIfAbsent(key, _ -> new ReentrantLock());
+    turn.lock();
+    try {
+      return cache.read(key).orElseGet(() -> compile(key, source, options, defines));
+    } finally {
+      turn.unlock();
+    }
+  }
+
+  private byte[] compile(String key, KernelSource source, List<String> options, String[] defines) {
+    long from = System.nanoTime();
+    byte[] code = compiler.compile(source, options);
+    LOG.log(
+        Level.DEBUG,
+        "compiled {0} {1} in {2} ms",
+        source.name(),
+        String.join(" ", defines),
+        (System.nanoTime() - from) / 1_000_000);
+    cache.write(key, code);
+    return code;
   }
 }

@@ -3,43 +3,57 @@ package io.hydrahead.study.run;
 import java.io.IOException;
 import java.io.UncheckedIOException;
 import java.nio.channels.FileChannel;
-import java.nio.channels.FileLock;
-import java.nio.channels.OverlappingFileLockException;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.nio.file.StandardOpenOption;
 import java.util.Optional;
+import java.util.Set;
+import java.util.concurrent.ConcurrentHashMap;
 
 /**
- * One process's claim to a piece of work: an operating-system lock on an empty file, which ends
- * with the process. The files stay.
+ * A worker's claim to a piece of work: an operating-system lock on an empty file, which ends with
+ * the process. The files stay.
  */
 final class Claim implements AutoCloseable {
+  /**
+   * What workers of this process hold. Asked first, since closing any descriptor of a file drops
+   * all locks that the process has on it.
+   */
+  private static final Set<Path> HELD = ConcurrentHashMap.newKeySet();
+
+  private final Path file;
   private final FileChannel channel;
 
-  private Claim(FileChannel channel) {
+  private Claim(Path file, FileChannel channel) {
+    this.file = file;
     this.channel = channel;
   }
 
-  /** The claim, or empty where another process, or another run in this one, has it. */
-  static Optional<Claim> take(Path file) {
+  /** The claim, or empty where another worker, of this process or another, has it. */
+  static Optional<Claim> take(Path path) {
+    Path file = path.toAbsolutePath().normalize();
+    if (!HELD.add(file)) {
+      return Optional.empty();
+    }
+    boolean taken = false;
     try {
-      Files.createDirectories(file.toAbsolutePath().getParent());
+      Files.createDirectories(file.getParent());
       FileChannel channel =
           FileChannel.open(file, StandardOpenOption.CREATE, StandardOpenOption.WRITE);
-      FileLock lock = null;
       try {
-        lock = channel.tryLock();
-      } catch (OverlappingFileLockException e) {
-        // held in this process
+        taken = channel.tryLock() != null;
+      } finally {
+        if (!taken) {
+          channel.close();
+        }
       }
-      if (lock == null) {
-        channel.close();
-        return Optional.empty();
-      }
-      return Optional.of(new Claim(channel));
+      return taken ? Optional.of(new Claim(file, channel)) : Optional.empty();
     } catch (IOException e) {
       throw new UncheckedIOException(file + ": cannot be locked", e);
+    } finally {
+      if (!taken) {
+        HELD.remove(file);
+      }
     }
   }
 
@@ -57,6 +71,7 @@ final class Claim implements AutoCloseable {
   public void close() {
     try {
       channel.close();
+      HELD.remove(file);
     } catch (IOException e) {
       throw new UncheckedIOException("a lock cannot be given back", e);
     }

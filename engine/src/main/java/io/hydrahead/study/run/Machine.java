@@ -6,7 +6,8 @@ import io.hydrahead.tensor.DType;
 /** Where a study computes. */
 public interface Machine {
   /**
-   * Operations of the device; the caller closes them before it asks again.
+   * Operations of the device; the caller closes them before it asks again. Several threads may ask,
+   * each for its own.
    *
    * @param activations in which a GPU computes; the CPU does so in float32
    */

@@ -13,32 +13,24 @@ import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.HashSet;
-import java.util.LinkedHashMap;
 import java.util.List;
-import java.util.Locale;
 import java.util.Map;
-import java.util.Optional;
 import java.util.Set;
 import java.util.concurrent.CancellationException;
+import java.util.function.Consumer;
+import java.util.function.Predicate;
 import tools.jackson.databind.JsonNode;
 
 /**
  * Makes what is missing in a study's folder, unit by unit in the order of the recipe. Several
- * processes, each with a device of its own, may do so at once: a unit belongs to the process that
- * claims it first, the others go on with the next or wait for what they need. Whatever is
- * interrupted goes on where it stood.
+ * workers may do so at once, threads of one process or several processes: a unit belongs to the
+ * worker that claims it first, the others go on with the next or wait for what they need. Whatever
+ * is interrupted goes on where it stood.
  */
 public final class StudyRun {
-  private static final long PAUSE_MILLIS = 300;
-
-  /** Looks at all units before it is said that nothing goes on: others may be between two. */
-  private static final int IDLE_TURNS = 10;
-
   private final StudyRecipe recipe;
   private final StudyFolder folder;
   private final Surroundings around;
-  private final Set<String> finished = new HashSet<>();
-  private final long began = System.nanoTime();
 
   /**
    * What part of a study is to be made.
@@ -58,13 +50,13 @@ public final class StudyRun {
     }
 
     /** The units of this part, with those that they need as far as the stages go. */
-    private List<Unit> of(Map<String, Unit> all) {
+    private List<Unit> of(Map<String, Unit> all, Predicate<Unit> done) {
       Set<String> names = new HashSet<>();
       boolean ofArms = stages.stream().anyMatch(s -> s.compareTo(StudyStage.TRAIN) >= 0);
       for (Unit u : all.values()) {
         boolean shared = u.arm().isEmpty() && !ofArms && new Part(stages, Set.of(), seeds).names(u);
         if (stages.contains(u.stage()) && (names(u) || shared)) {
-          add(u, all, names);
+          add(u, all, done, names);
         }
       }
       return all.values().stream()
@@ -72,9 +64,11 @@ public final class StudyRun {
           .toList();
     }
 
-    private static void add(Unit u, Map<String, Unit> all, Set<String> names) {
-      if (names.add(u.name())) {
-        u.needs().forEach(n -> add(all.get(n), all, names));
+    /** What is done needs nothing any more. */
+    private static void add(
+        Unit u, Map<String, Unit> all, Predicate<Unit> done, Set<String> names) {
+      if (names.add(u.name()) && !done.test(u)) {
+        u.needs().forEach(n -> add(all.get(n), all, done, names));
       }
     }
   }
@@ -99,10 +93,10 @@ public final class StudyRun {
 
   /** What {@link #run} would look at, in order, without doing it. */
   public List<Planned> list(Part part) {
-    try (Workshop shop = new Workshop(recipe, folder, around)) {
-      return part.of(new Units(shop).all()).stream()
-          .map(u ->
-              new Planned(u.name(), u.stage(), u.done().getAsBoolean(), u.about(), u.seconds()))
+    Ledger ledger = new Ledger();
+    try (Workshop shop = new Workshop(recipe, folder, around, new Texts())) {
+      return part.of(new Units(shop).all(), ledger::done).stream()
+          .map(u -> new Planned(u.name(), u.stage(), ledger.done(u), u.about(), u.seconds()))
           .toList();
     }
   }
@@ -116,36 +110,75 @@ public final class StudyRun {
    */
   public Outcome run(Part part) {
     requireSameRecipe();
-    Map<String, String> failures = new LinkedHashMap<>();
-    int done = 0;
-    try (Workshop shop = new Workshop(recipe, folder, around)) {
+    Ledger ledger = new Ledger();
+    Texts texts = new Texts();
+    try (Workshop shop = new Workshop(recipe, folder, around, texts)) {
       Map<String, Unit> all = new Units(shop).all();
-      List<Unit> wanted = part.of(all);
-      int idle = 0;
-      while (true) {
-        Turn turn = turn(wanted, all, failures);
-        if (turn.made()) {
-          done++;
-          idle = 0;
-        } else if (turn.stuck().isEmpty() && !turn.busy()) {
-          break;
-        } else if (!turn.busy() && idle++ >= IDLE_TURNS) {
-          throw new InputException(turn.stuck().get());
-        } else {
-          pause();
-        }
+      List<Unit> wanted = part.of(all, ledger::done);
+      if (around.workers() == 1) {
+        new Worker(folder, around, all, wanted, ledger).work();
+      } else {
+        together(wanted, ledger, texts);
       }
       boolean report = part.stages().contains(StudyStage.REPORT);
       boolean untold =
           !Files.exists(folder.results().resolve("study.json")); // an interrupted run's
-      if (done > 0 || report && untold && Files.isDirectory(folder.results())) {
+      if (ledger.count() > 0 || report && untold && Files.isDirectory(folder.results())) {
         StudyFacts.write(shop);
       }
       if (report) {
         report();
       }
     }
-    return new Outcome(done, failures);
+    return new Outcome(ledger.count(), ledger.failures());
+  }
+
+  /** Several workers, each a thread with a device, models and haystacks of its own. */
+  private void together(List<Unit> wanted, Ledger ledger, Texts texts) {
+    List<String> names = wanted.stream().map(Unit::name).toList();
+    long before = wanted.stream().filter(ledger::done).count();
+    try (WorkersProgress line =
+        new WorkersProgress(
+            around.progress(), names.size(), () -> before + ledger.count(), ledger::stopped)) {
+      List<Thread> threads = new ArrayList<>();
+      for (int i = 1; i <= around.workers(); i++) {
+        Consumer<String> say = prefixed("worker " + i + ": ");
+        Surroundings own = around.with(line.add(say), say);
+        threads.add(
+            Thread.ofPlatform().name("study-" + i).start(() -> work(names, ledger, texts, own)));
+      }
+      threads.forEach(t -> join(t, ledger));
+    }
+    ledger.rethrow();
+  }
+
+  private Consumer<String> prefixed(String prefix) {
+    return text -> around.say().accept(prefix + text);
+  }
+
+  private void work(List<String> names, Ledger ledger, Texts texts, Surroundings own) {
+    try (Workshop shop = new Workshop(recipe, folder, own, texts)) {
+      Map<String, Unit> all = new Units(shop).all();
+      new Worker(folder, own, all, names.stream().map(all::get).toList(), ledger).work();
+    } catch (RuntimeException | Error e) {
+      ledger.ended(e);
+    }
+  }
+
+  private static void join(Thread t, Ledger ledger) {
+    boolean interrupted = false;
+    while (t.isAlive()) {
+      try {
+        t.join();
+      } catch (InterruptedException e) {
+        interrupted = true;
+        ledger.ended(new CancellationException("interrupted while workers were at work"));
+        ledger.stop();
+      }
+    }
+    if (interrupted) {
+      Thread.currentThread().interrupt();
+    }
   }
 
   /** Tables and plots of what has been measured, where the recipe says which arm is which. */
@@ -161,121 +194,6 @@ public final class StudyRun {
     }
     around.say().accept("report: " + folder.report());
     new StudyReport(folder.results()).write(folder.report(), around.command());
-  }
-
-  /**
-   * One look at all units.
-   *
-   * @param made whether one was made or has failed
-   * @param busy whether others are at work on something that is missing
-   * @param stuck what is missing that nobody makes
-   */
-  private record Turn(boolean made, boolean busy, Optional<String> stuck) {}
-
-  private Turn turn(List<Unit> wanted, Map<String, Unit> all, Map<String, String> failures) {
-    boolean busy = false;
-    Optional<String> stuck = Optional.empty();
-    for (Unit u : wanted) {
-      if (failures.containsKey(u.name()) || done(u)) {
-        continue;
-      }
-      Optional<String> failed = failed(u, all, failures);
-      if (failed.isPresent()) {
-        failures.put(u.name(), failed.get());
-        around.say().accept(u.name() + ": left out: " + failed.get());
-        continue;
-      }
-      List<String> missing = u.needs().stream().filter(n -> !done(all.get(n))).toList();
-      if (!missing.isEmpty()) {
-        boolean coming = missing.stream().anyMatch(n -> Claim.taken(folder.claim(n)));
-        busy |= coming;
-        boolean mine = missing.stream().map(all::get).allMatch(wanted::contains);
-        if (!coming && !mine && stuck.isEmpty()) {
-          stuck =
-              Optional.of(
-                  u.name()
-                      + " needs "
-                      + String.join(", ", missing)
-                      + ", which this run does not make and no other is making; leave --stage out,"
-                      + " or run that stage first");
-        }
-        continue;
-      }
-      Optional<Claim> claim = Claim.take(folder.claim(u.name()));
-      if (claim.isEmpty()) {
-        busy = true;
-        continue;
-      }
-      try (Claim _ = claim.get()) {
-        if (done(u)) { // another process has finished it a moment ago
-          continue;
-        }
-        make(u, failures);
-      }
-      return new Turn(true, busy, stuck);
-    }
-    return new Turn(false, busy, stuck);
-  }
-
-  private boolean done(Unit u) {
-    if (finished.contains(u.name())) {
-      return true;
-    }
-    boolean done = u.done().getAsBoolean();
-    if (done) {
-      finished.add(u.name());
-    }
-    return done;
-  }
-
-  private Optional<String> failed(Unit u, Map<String, Unit> all, Map<String, String> failures) {
-    Path file = folder.failure(u.name());
-    if (Files.isRegularFile(file)) {
-      try {
-        return Optional.of(Files.readString(file).strip() + " (to try again, remove " + file + ")");
-      } catch (IOException e) {
-        return Optional.of("failed before");
-      }
-    }
-    for (String n : u.needs()) {
-      Unit other = all.get(n);
-      if (!done(other) && (failures.containsKey(n) || Files.isRegularFile(folder.failure(n)))) {
-        return Optional.of("it needs " + n + ", which failed");
-      }
-    }
-    return Optional.empty();
-  }
-
-  private void make(Unit u, Map<String, String> failures) {
-    around.say().accept(String.format(Locale.ROOT, "[%4.0f s] %s", seconds(), u.name()));
-    try {
-      around.progress().throwIfCancelled();
-      u.work().run();
-    } catch (CancellationException e) {
-      throw new CancellationException(
-          "interrupted in " + u.name() + "; the same command goes on from there");
-    } catch (InputException e) {
-      failures.put(u.name(), e.getMessage());
-      AtomicFile.write(folder.failure(u.name()), e.getMessage() + "\n");
-      around.say().accept(u.name() + ": " + e.getMessage());
-    } catch (RuntimeException e) { // ours to mend; a next run leaves the unit out
-      AtomicFile.write(folder.failure(u.name()), e + "\n");
-      throw e;
-    }
-  }
-
-  private double seconds() {
-    return (System.nanoTime() - began) / 1e9;
-  }
-
-  private void pause() {
-    around.progress().throwIfCancelled();
-    try {
-      Thread.sleep(PAUSE_MILLIS);
-    } catch (InterruptedException e) {
-      Thread.currentThread().interrupt();
-      throw new CancellationException("interrupted while waiting for other processes");
-    }
   }
 
   /** The recipe and those of the arms lie in the folder; another one is refused. */

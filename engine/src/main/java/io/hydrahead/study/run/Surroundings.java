@@ -12,6 +12,7 @@ import java.util.function.Consumer;
  * @param commit of the program
  * @param command the command line
  * @param threads for evaluation's text
+ * @param workers that make units side by side, each with operations of its own
  */
 public record Surroundings(
     Machine machine,
@@ -20,4 +21,10 @@ public record Surroundings(
     Map<String, String> producer,
     String commit,
     String command,
-    int threads) {}
+    int threads,
+    int workers) {
+  /** The same for a worker that reports elsewhere. */
+  Surroundings with(Progress own, Consumer<String> ownLines) {
+    return new Surroundings(machine, own, ownLines, producer, commit, command, threads, workers);
+  }
+}

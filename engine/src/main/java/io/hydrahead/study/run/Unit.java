@@ -16,6 +16,7 @@ import java.util.function.BooleanSupplier;
  * @param seconds that it should take one device; 0 where that is nothing to speak of
  * @param done whether its output is there
  * @param work makes the output
+ * @param alone whether no other worker may use the device meanwhile
  */
 record Unit(
     String name,
@@ -26,4 +27,20 @@ record Unit(
     String about,
     double seconds,
     BooleanSupplier done,
-    Runnable work) {}
+    Runnable work,
+    boolean alone) {
+
+  /** One that may go beside others. */
+  Unit(
+      String name,
+      StudyStage stage,
+      String arm,
+      int seed,
+      List<String> needs,
+      String about,
+      double seconds,
+      BooleanSupplier done,
+      Runnable work) {
+    this(name, stage, arm, seed, needs, about, seconds, done, work, false);
+  }
+}

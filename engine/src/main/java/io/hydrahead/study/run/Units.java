@@ -232,7 +232,8 @@ final class Units {
             String.join(", ", speed.arms()),
             0,
             () -> speed.arms().stream().allMatch(a -> evaluation.speedDone(a, speed.seed())),
-            () -> evaluation.speed(speed)));
+            () -> evaluation.speed(speed),
+            true));
   }
 
   private void make(ArmRecipe arm, int seed) {

@@ -13,22 +13,25 @@ import io.hydrahead.train.DataCorpus;
 import io.hydrahead.train.Stage;
 import java.nio.file.Path;
 import java.util.ArrayList;
-import java.util.HashMap;
 import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
 
-/** What the units of one process share: the device, opened texts, tokenizers. */
+/** What the units of one worker share: the device, opened texts, tokenizers. */
 final class Workshop implements AutoCloseable {
   private final StudyRecipe recipe;
   private final StudyFolder folder;
   private final Surroundings around;
-  private final Map<String, DataRecipe> texts = new HashMap<>();
+  private final Texts texts;
   private final List<AutoCloseable> owned = new ArrayList<>();
   private Ops ops;
   private DType activations;
 
-  Workshop(StudyRecipe recipe, StudyFolder folder, Surroundings around) {
+  /**
+   * @param texts that the workers of a process share
+   */
+  Workshop(StudyRecipe recipe, StudyFolder folder, Surroundings around, Texts texts) {
+    this.texts = texts;
     this.recipe = recipe;
     this.folder = folder;
     this.around = around;
@@ -84,13 +87,7 @@ final class Workshop implements AutoCloseable {
   }
 
   DataRecipe data(Fields data) {
-    return texts.computeIfAbsent(
-        data.node().toString(),
-        _ -> {
-          DataRecipe d = DataRecipe.read(data);
-          d.notices().forEach(n -> around.say().accept(n));
-          return d;
-        });
+    return texts.open(data, around.say());
   }
 
   /** Has something closed with this workshop. */

@@ -1,6 +1,6 @@
 /**
- * Runs a study: {@link io.hydrahead.study.run.StudyRun} makes the {@link
- * io.hydrahead.study.run.Unit}s that are missing in a folder, one after the other, each claimed by
- * one process at a time.
+ * Runs a study: the {@link io.hydrahead.study.run.Worker}s of a {@link
+ * io.hydrahead.study.run.StudyRun} make the {@link io.hydrahead.study.run.Unit}s that are missing
+ * in a folder, each claimed by one worker at a time.
  */
 package io.hydrahead.study.run;

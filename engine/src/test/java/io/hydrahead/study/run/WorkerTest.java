@@ -1,0 +1,209 @@
+package io.hydrahead.study.run;
+
+import static org.assertj.core.api.Assertions.assertThat;
+import static org.assertj.core.api.Assertions.assertThatThrownBy;
+
+import io.hydrahead.study.StudyFolder;
+import io.hydrahead.study.StudyStage;
+import io.hydrahead.tensor.Progress;
+import java.nio.file.Files;
+import java.nio.file.Path;
+import java.util.ArrayList;
+import java.util.Collections;
+import java.util.LinkedHashMap;
+import java.util.List;
+import java.util.Map;
+import java.util.Set;
+import java.util.concurrent.CancellationException;
+import java.util.concurrent.ConcurrentHashMap;
+import java.util.concurrent.CountDownLatch;
+import java.util.concurrent.TimeUnit;
+import java.util.concurrent.atomic.AtomicInteger;
+import java.util.concurrent.atomic.AtomicReference;
+import org.junit.jupiter.api.Test;
+import org.junit.jupiter.api.io.TempDir;
+
+/** Workers of one process, on units that only write down that they were made. */
+class WorkerTest {
+  @TempDir Path folder;
+  private final Ledger ledger = new Ledger();
+  private final Map<String, Unit> all = new LinkedHashMap<>();
+  private final Set<String> output = ConcurrentHashMap.newKeySet();
+  private final List<String> order = Collections.synchronizedList(new ArrayList<>());
+  private final AtomicReference<String> line = new AtomicReference<>("");
+
+  private interface Work {
+    void run() throws InterruptedException;
+  }
+
+  private void unit(String name, List<String> needs, boolean alone, Work work) {
+    Runnable run =
+        () -> {
+          try {
+            work.run();
+          } catch (InterruptedException e) {
+            throw new IllegalStateException(e);
+          }
+          order.add(name);
+          output.add(name);
+        };
+    all.put(
+        name,
+        new Unit(
+            name, StudyStage.TRAIN, "", 0, needs, "", 0, () -> output.contains(name), run, alone));
+  }
+
+  private Surroundings around(Progress progress) {
+    return new Surroundings(
+        _ -> {
+          throw new IllegalStateException("no device is needed");
+        },
+        progress,
+        _ -> {},
+        Map.of(),
+        "",
+        "",
+        1,
+        1);
+  }
+
+  /** Runs {@code count} workers to their end. */
+  private void work(int count, WorkersProgress progress) throws InterruptedException {
+    List<Thread> threads = new ArrayList<>();
+    for (int i = 0; i < count; i++) {
+      Surroundings own = around(progress.add(_ -> {}));
+      threads.add(
+          Thread.ofPlatform()
+              .start(() -> {
+                try {
+                  new Worker(new StudyFolder(folder), own, all, List.copyOf(all.values()), ledger)
+                      .work();
+                } catch (RuntimeException e) {
+                  ledger.ended(e);
+                }
+              }));
+    }
+    for (Thread t : threads) {
+      t.join();
+    }
+  }
+
+  private WorkersProgress progress() {
+    Progress outer =
+        new Progress() {
+          @Override
+          public void begin(String what, long total, String unit) {}
+
+          @Override
+          public void advance(long done, String note) {
+            line.set(done + ": " + note);
+          }
+
+          @Override
+          public void end() {}
+
+          @Override
+          public boolean cancelled() {
+            return false;
+          }
+        };
+    return new WorkersProgress(outer, all.size(), ledger::count, ledger::stopped);
+  }
+
+  @Test
+  void everyUnitIsMadeOnceAfterWhatItNeedsAndSomeAlone() throws InterruptedException {
+    AtomicInteger atWork = new AtomicInteger();
+    List<Integer> beside = Collections.synchronizedList(new ArrayList<>());
+    CountDownLatch both = new CountDownLatch(2);
+    Work meet =
+        () -> {
+          atWork.incrementAndGet();
+          both.countDown();
+          assertThat(both.await(20, TimeUnit.SECONDS)).as("two at once").isTrue();
+          atWork.decrementAndGet();
+        };
+    unit("a", List.of(), false, meet);
+    unit("b", List.of(), false, meet);
+    unit("c", List.of("a", "b"), false, () -> {});
+    unit("alone", List.of(), true, () -> beside.add(atWork.get()));
+    for (int i = 0; i < 20; i++) {
+      unit(
+          "more " + i,
+          List.of("c"),
+          false,
+          () -> {
+            atWork.incrementAndGet();
+            Thread.sleep(1);
+            atWork.decrementAndGet();
+          });
+    }
+    try (WorkersProgress p = progress()) {
+      work(3, p);
+    }
+    ledger.rethrow();
+    assertThat(order).hasSize(24).doesNotHaveDuplicates().containsAll(all.keySet());
+    assertThat(order.indexOf("c")).isGreaterThan(Math.max(order.indexOf("a"), order.indexOf("b")));
+    assertThat(beside).containsExactly(0);
+    assertThat(ledger.count()).isEqualTo(24);
+    assertThat(line.get()).isEqualTo("24: ");
+  }
+
+  @Test
+  void aFailureStopsTheOthersAndNamesItsUnit() throws InterruptedException {
+    CountDownLatch begun = new CountDownLatch(1);
+    WorkersProgress p = progress();
+    Progress patient = p.add(_ -> {});
+    unit(
+        "patient",
+        List.of(),
+        false,
+        () -> {
+          patient.begin("reading", 4, "texts");
+          patient.advance(1, "well");
+          begun.countDown();
+          while (!patient.cancelled()) {
+            Thread.sleep(1);
+          }
+          patient.throwIfCancelled();
+        });
+    unit(
+        "broken",
+        List.of(),
+        false,
+        () -> {
+          assertThat(begun.await(20, TimeUnit.SECONDS)).isTrue();
+          assertThat(line.get()).contains("reading 25% well");
+          throw new IllegalStateException("out of order");
+        });
+    unit("never", List.of("broken"), false, () -> {});
+    work(2, p);
+    assertThatThrownBy(ledger::rethrow).hasMessageContainingAll("broken", "out of order");
+    assertThat(order).isEmpty();
+    assertThat(new StudyFolder(folder).failure("broken")).exists();
+    assertThat(new StudyFolder(folder).failure("patient")).doesNotExist();
+    assertThat(Claim.taken(new StudyFolder(folder).claim("patient"))).isFalse();
+  }
+
+  @Test
+  void interruptedWorkersSayWhereTheyWere() throws InterruptedException {
+    CountDownLatch both = new CountDownLatch(2);
+    for (String name : List.of("one", "two")) {
+      unit(
+          name,
+          List.of(),
+          false,
+          () -> {
+            both.countDown();
+            both.await();
+            throw new CancellationException("interrupted");
+          });
+    }
+    try (WorkersProgress p = progress()) {
+      work(2, p);
+    }
+    assertThatThrownBy(ledger::rethrow)
+        .isInstanceOf(CancellationException.class)
+        .hasMessageContainingAll("interrupted in one;", "interrupted in two;", "goes on");
+    assertThat(Files.exists(new StudyFolder(folder).failure("one"))).isFalse();
+  }
+}
