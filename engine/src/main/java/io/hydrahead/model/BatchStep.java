@@ -2,11 +2,9 @@ package io.hydrahead.model;
 
 import io.hydrahead.ops.Ops;
 import io.hydrahead.ops.Replay;
-import io.hydrahead.ops.loss.LikelyTokens;
 import io.hydrahead.tensor.DType;
 import io.hydrahead.tensor.Tensor;
 import io.hydrahead.tensor.Workspace;
-import java.lang.foreign.Arena;
 import java.util.Arrays;
 import java.util.LinkedHashMap;
 import java.util.List;
@@ -42,18 +40,11 @@ public final class BatchStep implements AutoCloseable {
     }
   }
 
-  /** Sees logits [n, V], in the host's memory, of the piece's tokens {@code from} …. */
-  @FunctionalInterface
-  public interface PieceLogits {
-    void accept(int from, Tensor logits);
-  }
-
   private record Size(int piece, int decodes) {}
 
   private final HybridTransformer model;
   private final Limits limits;
   private final Workspace memory;
-  private final Workspace hostMemory = new Workspace();
   private final Buffers.Overlay buffers;
   private final PooledLayer[] pooled;
   private final LayerCache[] caches;
@@ -85,17 +76,7 @@ public final class BatchStep implements AutoCloseable {
         }
       };
 
-  private final Sampler greedy = new Sampler(Sampler.Settings.GREEDY);
-  private final Tensor hostRow;
-  private final Tensor hostBest;
-
-  /** On a device, for sampling; null on the host. */
-  private final Tensor temperatures;
-
-  private final LikelyTokens deviceLikely;
-  private final LikelyTokens hostLikely;
-  private boolean bestKnown;
-  private Pass last;
+  private final StepTokens tokens;
 
   /** The whole model at fixed numbers of rows. */
   private final class Pass {
@@ -149,12 +130,7 @@ public final class BatchStep implements AutoCloseable {
               hostSlots);
       at = new Position(spec, buffers, frequencies, control.rows(n, n));
       x = buffers.elements(n, c.hiddenSize());
-      int turns = buffers.mark();
-      layers = new LayerPass[c.layers()];
-      for (int l = 0; l < layers.length; l++) {
-        buffers.restart(turns);
-        layers[l] = new LayerPass(spec, l, buffers, buffers);
-      }
+      layers = LayerPass.turns(spec, buffers);
       int heads = n - head;
       int l = layers.length - 1;
       PassSpec few = PassSpec.cached(model, heads, limits.context);
@@ -224,21 +200,8 @@ public final class BatchStep implements AutoCloseable {
     frequencies = Position.frequencies(model.config(), memory);
     controlValues = new int[3 * (limits.piece + decodes) + decodes];
     control = memory.allocate(DType.I32, controlValues.length);
-    hostRow = Tensor.allocate(Arena.ofAuto(), model.config().vocabSize());
-    hostBest = Tensor.allocate(Arena.ofAuto(), DType.I32, decodes + 1);
-    int rows = decodes + 1;
-    temperatures = host ? null : memory.f32(rows);
-    deviceLikely = host ? null : likely(memory, rows);
-    hostLikely = host ? null : likely(hostMemory, rows);
+    tokens = new StepTokens(model, memory, decodes + 1);
     pass(new Size(limits.piece, decodes));
-  }
-
-  private static LikelyTokens likely(Workspace w, int rows) {
-    return new LikelyTokens(
-        w.allocate(DType.I32, rows),
-        w.f32(rows, 2),
-        w.allocate(DType.I32, rows, LikelyTokens.MOST),
-        w.f32(rows, LikelyTokens.MOST));
   }
 
   /** Few different numbers of rows on a device, which records a step for each. */
@@ -285,13 +248,12 @@ public final class BatchStep implements AutoCloseable {
       int[] piece,
       List<SequenceCache> decoding,
       int[] next,
-      PieceLogits sink) {
+      LogitsSink sink) {
     requireRoom(reading, piece, decoding, next);
     model.requireIds(piece, 0, piece.length);
     model.requireIds(next, 0, next.length);
     Pass p = pass(new Size(piece.length, rounded(decoding.size())));
-    last = p;
-    bestKnown = false;
+    tokens.begin(p.logits, p.best, p.piece > 0, p.decodes);
     sendControl(p, reading, piece, decoding, next);
     for (int i = 0; i < decoding.size(); i++) {
       sendTable(tables, i, i, decoding.get(i));
@@ -393,7 +355,7 @@ public final class BatchStep implements AutoCloseable {
     known[index] = Arrays.copyOf(s.table(), count);
   }
 
-  private void allLogits(Pass p, PieceLogits sink) {
+  private void allLogits(Pass p, LogitsSink sink) {
     ModelConfig c = model.config();
     int l = p.layers.length - 1;
     LayerPass pass = p.layers[l];
@@ -405,23 +367,9 @@ public final class BatchStep implements AutoCloseable {
       Tensor y = w.allocate(type, n, c.hiddenSize());
       Tensor normed = w.allocate(type, n, c.hiddenSize());
       pass.next(y, model.finalNorm(), normed, null);
-      int step = Math.clamp((1 << 22) / c.vocabSize(), 1, p.piece);
-      Tensor out = w.f32(step, c.vocabSize());
-      for (int r = 0; r < p.piece; r += step) {
-        int count = Math.min(step, p.piece - r);
-        Tensor some = out.rows(0, count);
-        model.ops().linear().forward(normed.rows(r, count), model.lmHead(), some, false);
-        sink.accept(r, some.onHost());
-      }
+      RowsOfLogits.of(
+          model, normed.rows(0, p.piece), 0, w, (from, some) -> sink.accept(from, some.onHost()));
     }
-  }
-
-  /** Row of the logits of the last step: −1 for the piece, else a place in the list. */
-  private int headRow(int sequence) {
-    if (last == null || sequence < 0 && last.piece == 0 || sequence >= last.decodes) {
-      throw new IllegalArgumentException("the last step had no sequence " + sequence);
-    }
-    return sequence < 0 ? 0 : sequence + (last.piece > 0 ? 1 : 0);
   }
 
   /**
@@ -431,25 +379,12 @@ public final class BatchStep implements AutoCloseable {
    *     token
    */
   public Tensor logits(int sequence) {
-    Tensor row = last.logits.rows(headRow(sequence), 1).view(hostRow.size());
-    if (host) {
-      return row;
-    }
-    hostRow.copyFrom(row);
-    return hostRow;
+    return tokens.logits(sequence);
   }
 
   /** The most likely next id, of equals the smallest; see {@link #logits}. */
   public int best(int sequence) {
-    int row = headRow(sequence);
-    if (host) {
-      return greedy.next(logits(sequence));
-    }
-    if (!bestKnown) {
-      hostBest.rows(0, last.best.size()).copyFrom(last.best);
-      bestKnown = true;
-    }
-    return hostBest.getInt(row);
+    return tokens.best(sequence);
   }
 
   /**
@@ -460,53 +395,13 @@ public final class BatchStep implements AutoCloseable {
    * @param samplers one for each
    */
   public int[] sample(int[] sequences, List<Sampler> samplers) {
-    int[] next = new int[sequences.length];
-    boolean likely = !host && sendTemperatures(sequences, samplers);
-    for (int i = 0; i < next.length; i++) {
-      int sequence = sequences[i];
-      Sampler s = samplers.get(i);
-      if (s.settings().temperature() == 0) {
-        next[i] = best(sequence);
-      } else if (likely) {
-        Likely some = Likely.of(hostLikely, headRow(sequence));
-        next[i] = s.next(some, () -> logits(sequence));
-      } else {
-        next[i] = s.next(logits(sequence));
-      }
-    }
-    return next;
-  }
-
-  /** Finds the likeliest tokens of all rows of the last step; false if nobody needs them. */
-  private boolean sendTemperatures(int[] sequences, List<Sampler> samplers) {
-    float[] t = new float[Math.toIntExact(last.best.size())];
-    Arrays.fill(t, 1f);
-    boolean any = false;
-    for (int i = 0; i < sequences.length; i++) {
-      double own = samplers.get(i).settings().temperature();
-      if (own > 0) {
-        t[headRow(sequences[i])] = (float) own;
-        any = true;
-      }
-    }
-    if (any) {
-      Tensor temperatures = this.temperatures.rows(0, t.length);
-      temperatures.copyFrom(t);
-      LikelyTokens some = deviceLikely.rows(t.length);
-      model.ops().loss().likely(last.logits, temperatures, some);
-      LikelyTokens here = hostLikely.rows(t.length);
-      here.counts().copyFrom(some.counts());
-      here.stats().copyFrom(some.stats());
-      here.ids().copyFrom(some.ids());
-      here.values().copyFrom(some.values());
-    }
-    return any;
+    return tokens.sample(sequences, samplers);
   }
 
   @Override
   public void close() {
     passes.values().forEach(p -> p.replay.close());
     memory.close();
-    hostMemory.close();
+    tokens.close();
   }
 }

@@ -72,12 +72,7 @@ final class Branches {
       tokenIds = buffers.allocate(DType.I32, spec.rows());
       at = new Position(spec, buffers, memory);
       x = buffers.elements(spec.rows(), c.hiddenSize());
-      int turns = buffers.mark();
-      layers = new LayerPass[c.layers()];
-      for (int l = 0; l < layers.length; l++) {
-        buffers.restart(turns);
-        layers[l] = new LayerPass(spec, l, buffers, buffers);
-      }
+      layers = LayerPass.turns(spec, buffers);
       normed = buffers.elements(spec.rows(), c.hiddenSize());
     }
 

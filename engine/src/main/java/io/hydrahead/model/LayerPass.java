@@ -129,6 +129,19 @@ final class LayerPass {
     activated = kept.elements(n, config.intermediateSize());
   }
 
+  /**
+   * All layers of a model, which take turns in the memory behind what {@code memory} has handed
+   * out; nothing is kept for a backward pass.
+   */
+  static LayerPass[] turns(PassSpec spec, Buffers.Overlay memory) {
+    int mark = memory.mark();
+    LayerPass[] layers = new LayerPass[spec.config().layers()];
+    for (int l = 0; l < layers.length; l++) {
+      layers[l] = new LayerPass(spec, l, memory.restart(mark), memory);
+    }
+    return layers;
+  }
+
   /** Row counts of {@link ParameterShapes#attentionInputs}, in that order. */
   private static long[] widths(PassSpec spec, int layer) {
     long d = spec.config().headDim();

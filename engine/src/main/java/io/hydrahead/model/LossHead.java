@@ -70,7 +70,7 @@ final class LossHead {
     }
   }
 
-  void logits(TrainingPass.LogitsSink sink) {
+  void logits(LogitsSink sink) {
     for (Chunk c : chunks) {
       forward(c);
       sink.accept(c.from, c.logits.onHost());

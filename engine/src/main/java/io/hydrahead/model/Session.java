@@ -66,12 +66,7 @@ public final class Session implements AutoCloseable {
       tokenIds = overlay.allocate(DType.I32, tokens);
       at = new Position(spec, overlay, memory);
       x = overlay.elements(tokens, c.hiddenSize());
-      int turns = overlay.mark();
-      layers = new LayerPass[c.layers()];
-      for (int l = 0; l < layers.length; l++) {
-        overlay.restart(turns);
-        layers[l] = new LayerPass(spec, l, overlay, overlay);
-      }
+      layers = LayerPass.turns(spec, overlay);
       lastX = x.rows(tokens - 1, 1);
       lastMixed = layers[layers.length - 1].mixerOutput.rows(tokens - 1, 1);
     }
@@ -210,7 +205,7 @@ public final class Session implements AutoCloseable {
   }
 
   /** Reads {@code ids} and shows the logits of every one of them, some rows at a time. */
-  public void prefill(int[] ids, TrainingPass.LogitsSink sink) {
+  public void prefill(int[] ids, LogitsSink sink) {
     read(ids, (from, logits) -> sink.accept(from, logits.onHost()), HeadTap.NONE);
   }
 
@@ -248,12 +243,6 @@ public final class Session implements AutoCloseable {
     return branches.logits(caches, position, texts, from);
   }
 
-  /** Sees the logits [n, V] of tokens {@code from} … of what is being read, where they are made. */
-  @FunctionalInterface
-  interface RowsOfLogits {
-    void accept(int from, Tensor logits);
-  }
-
   /** Reads {@code ids} in pieces and returns the chain of the last. */
   private Chain read(int[] ids, RowsOfLogits sink, HeadTap tap) {
     if (ids.length == 0) {
@@ -281,19 +270,11 @@ public final class Session implements AutoCloseable {
   }
 
   private void allLogits(Chain chain, int from, RowsOfLogits sink) {
-    ModelConfig c = model.config();
-    int rows = chain.spec.tokens();
     DType type = model.ops().activations();
     try (Workspace w = new Workspace(memory.memory())) {
-      Tensor normed = w.allocate(type, rows, c.hiddenSize());
+      Tensor normed = w.allocate(type, chain.spec.tokens(), model.config().hiddenSize());
       chain.layers[chain.layers.length - 1].next(chain.x, model.finalNorm(), normed, null);
-      int step = Math.clamp((1 << 22) / c.vocabSize(), 1, rows);
-      Tensor out = w.f32(step, c.vocabSize());
-      for (int r = 0; r < rows; r += step) {
-        int n = Math.min(step, rows - r);
-        model.ops().linear().forward(normed.rows(r, n), model.lmHead(), out.rows(0, n), false);
-        sink.accept(from + r, out.rows(0, n));
-      }
+      RowsOfLogits.of(model, normed, from, w, sink);
     }
   }
 

@@ -8,7 +8,7 @@ import java.lang.foreign.Arena;
 import java.util.Arrays;
 
 /** Next-token cross-entropy of a text, summed over stretches of it where the logits are. */
-final class StretchLoss implements Session.RowsOfLogits {
+final class StretchLoss implements RowsOfLogits {
   private final TokenLoss loss;
   private final int[] ends;
   private final Tensor targets;

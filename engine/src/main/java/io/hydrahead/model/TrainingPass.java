@@ -169,12 +169,6 @@ public final class TrainingPass implements AutoCloseable {
     return finalHidden;
   }
 
-  /** Receives logits [n, V] of rows {@code from} …, in the host's memory, during the call. */
-  @FunctionalInterface
-  public interface LogitsSink {
-    void accept(int from, Tensor logits);
-  }
-
   /** Logits of the last forward pass, a chunk of rows at a time. */
   public void logits(LogitsSink sink) {
     head.logits(sink);

@@ -3,6 +3,7 @@ package io.hydrahead.serve;
 import io.hydrahead.model.BatchStep;
 import io.hydrahead.model.CachePool;
 import io.hydrahead.model.HybridTransformer;
+import io.hydrahead.model.LogitsSink;
 import io.hydrahead.model.ModelFingerprint;
 import io.hydrahead.model.Sampler;
 import io.hydrahead.model.SequenceCache;
@@ -288,8 +289,7 @@ public final class BatchEngine implements AutoCloseable {
   }
 
   /** A step with the largest piece. */
-  public void step(
-      List<BatchSequence> decoding, BatchSequence reading, BatchStep.PieceLogits sink) {
+  public void step(List<BatchSequence> decoding, BatchSequence reading, LogitsSink sink) {
     step(decoding, reading, options.piece, sink);
   }
 
@@ -302,8 +302,7 @@ public final class BatchEngine implements AutoCloseable {
    *     up to the largest piece: a small one where others wait
    * @param sink sees the logits of the piece's tokens; or null
    */
-  public void step(
-      List<BatchSequence> decoding, BatchSequence reading, int most, BatchStep.PieceLogits sink) {
+  public void step(List<BatchSequence> decoding, BatchSequence reading, int most, LogitsSink sink) {
     if (most < 1 || most > options.piece || most % CachePool.BLOCK != 0) {
       throw new IllegalArgumentException("a piece of " + most + " of " + options.piece + " tokens");
     }

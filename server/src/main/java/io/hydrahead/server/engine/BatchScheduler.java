@@ -1,7 +1,7 @@
 package io.hydrahead.server.engine;
 
-import io.hydrahead.model.BatchStep;
 import io.hydrahead.model.HybridTransformer;
+import io.hydrahead.model.LogitsSink;
 import io.hydrahead.model.TokenLogprobs;
 import io.hydrahead.serve.BatchEngine;
 import io.hydrahead.serve.BatchSequence;
@@ -312,7 +312,7 @@ public final class BatchScheduler implements Scheduler {
   }
 
   /** Tells the log-probabilities of a prompt's tokens as they are read. */
-  private static BatchStep.PieceLogits listening(Job job) {
+  private static LogitsSink listening(Job job) {
     int from = job.sequence.position();
     int top = Math.max(0, job.request.logprobs());
     return (row, logits) -> {
