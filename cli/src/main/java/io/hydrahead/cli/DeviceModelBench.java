@@ -4,13 +4,17 @@ import io.hydrahead.cuda.CudaDevice;
 import io.hydrahead.model.Footprint;
 import io.hydrahead.model.HybridTransformer;
 import io.hydrahead.model.ModelConfig;
-import io.hydrahead.model.ParameterStore;
 import io.hydrahead.model.Session;
-import io.hydrahead.model.TrainingPass;
 import io.hydrahead.ops.Ops;
 import io.hydrahead.tensor.InputException;
 import io.hydrahead.train.AdamW;
+import io.hydrahead.train.Batch;
+import io.hydrahead.train.Learner;
+import io.hydrahead.train.NextTokenWork;
+import io.hydrahead.train.Stage;
+import io.hydrahead.train.StageWork;
 import java.util.Arrays;
+import java.util.List;
 import java.util.Locale;
 import java.util.Map;
 
@@ -114,34 +118,36 @@ final class DeviceModelBench {
     if (t.rows % t.microRows != 0) {
       throw new InputException("--micro-rows must divide --batch, " + t.rows);
     }
-    int[] ids = work.text(t.microRows * tokens);
-    int[] targets = work.text(t.microRows * tokens);
-    float[] weights = new float[ids.length];
-    Arrays.fill(weights, 1f);
-    long rows = (long) t.rows * tokens;
-    TrainingPass.Options options = new TrainingPass.Options(true, t.recompute);
-    try (TrainingPass pass = new TrainingPass(model, t.microRows, tokens, options);
-        ParameterStore grads = model.parameters().zerosLike();
+    Batch batch = new Batch(t.microRows, tokens);
+    int n = batch.ids().length;
+    System.arraycopy(work.text(n), 0, batch.ids(), 0, n);
+    System.arraycopy(work.text(n), 0, batch.targets(), 0, n);
+    Arrays.fill(batch.weights(), 1f);
+    Stage.Batching batching = new Stage.Batching(t.rows, t.microRows, tokens, t.recompute);
+    long rows = batching.tokens();
+    StageWork.Share share = new StageWork.Share(rows, batching.micros());
+    try (Learner learner = new Learner(name, model);
+        NextTokenWork training = new NextTokenWork(List.of(learner), batching);
         AdamW adamW =
             new AdamW(
                 ops.optim(),
                 AdamW.Settings.DEFAULT,
                 model.parameters(),
-                grads,
+                learner.grads(),
                 parameter -> true)) {
       long[] step = {0};
-      double[] loss = {0};
+      double[][] loss = new double[1][1];
       double ms =
           median(
               3,
               200,
               () -> {
-                grads.clear();
-                for (int i = 0; i < t.rows / t.microRows; i++) {
-                  pass.nextTokenStep(ids, targets, weights, 1f / rows, grads);
+                learner.grads().clear();
+                for (int i = 0; i < batching.micros(); i++) {
+                  training.run(batch, share, true);
                 }
                 adamW.step(++step[0], 1e-5);
-                loss[0] = pass.takeCrossEntropy() / rows;
+                training.take(share, loss);
               });
       figures.add(
           "train " + name,
@@ -152,7 +158,7 @@ final class DeviceModelBench {
           0,
           Map.of(
               "loss",
-              loss[0],
+              loss[0][0],
               "micro_rows",
               t.microRows,
               "recompute",

@@ -1,7 +1,6 @@
 package io.hydrahead.model;
 
 import io.hydrahead.ops.Ops;
-import io.hydrahead.ops.Replay;
 import io.hydrahead.tensor.DType;
 import io.hydrahead.tensor.Tensor;
 import io.hydrahead.tensor.Workspace;
@@ -43,8 +42,6 @@ public final class TrainingPass implements AutoCloseable {
   private final LossHead head;
   private ParameterStore boundTo;
   private LayerPass.Weights[] bound;
-  private Replay step;
-  private ParameterStore stepGrads;
 
   /**
    * @param gradients whether {@link #backward} will be called: the model must then be float32
@@ -127,12 +124,17 @@ public final class TrainingPass implements AutoCloseable {
   }
 
   public void forward(int[] ids, HeadTap tap, LayerObserver observer) {
-    read(ids);
+    load(ids);
     embed();
     forwardFrom(0, tap, observer);
   }
 
-  private void read(int[] ids) {
+  /**
+   * Brings N token ids to where {@link #forward(LayerObserver)} reads them.
+   *
+   * @throws IllegalArgumentException if there are not N ids, or one is outside the vocabulary
+   */
+  public void load(int[] ids) {
     model.requireIds(ids, 0, ids.length);
     if (ids.length != spec.rows()) {
       throw new IllegalArgumentException(ids.length + " ids for " + spec.rows() + " rows");
@@ -199,31 +201,47 @@ public final class TrainingPass implements AutoCloseable {
   }
 
   /**
-   * Forward pass, loss and, with {@code grads} not null, backward pass of next-token prediction,
-   * without waiting: the sum of the losses goes on in {@link #takeCrossEntropy}. With gradients the
-   * step is recorded and replayed.
+   * Brings a batch to where {@link #nextToken} and {@link #distil} read it: they themselves take
+   * nothing from the host, so that they can be recorded.
+   *
+   * @param ids N token ids, sequence after sequence
+   * @param targets N ids, negative to leave a row out: the caller has shifted them by one
+   * @param weights of the N rows in the losses
+   * @param crossEntropyScale factor of the cross-entropy's gradient, {@code klScale} of the KL's
    */
-  public void nextTokenStep(
-      int[] ids, int[] targets, float[] weights, float gradScale, ParameterStore grads) {
-    read(ids);
+  public void load(
+      int[] ids, int[] targets, float[] weights, float crossEntropyScale, float klScale) {
+    load(ids);
     head.predict(targets, weights);
-    head.scales(gradScale, 0);
-    if (grads == null) {
-      nextToken(null);
-      return;
-    }
-    if (stepGrads != grads) {
-      closeStep();
-      step = new Replay(spec.ops().graphs(), () -> nextToken(grads));
-      stepGrads = grads;
-    }
-    step.run();
+    head.scales(crossEntropyScale, klScale);
   }
 
-  private void nextToken(ParameterStore grads) {
+  /** Forward pass over the loaded ids. */
+  public void forward(LayerObserver observer) {
     embed();
-    forwardFrom(0, HeadTap.NONE, LayerObserver.NONE);
+    forwardFrom(0, HeadTap.NONE, observer);
+  }
+
+  /**
+   * Forward pass, loss and, with {@code grads} not null, backward pass of next-token prediction on
+   * the loaded batch. Does not wait; {@link #takeCrossEntropy} has the sum.
+   */
+  public void nextToken(ParameterStore grads) {
+    forward(LayerObserver.NONE);
     head.crossEntropy(grads);
+    if (grads != null) {
+      backward(grads);
+    }
+  }
+
+  /**
+   * A student's step on the loaded batch: forward pass, KL and cross-entropy against {@code
+   * teacher}, whose last forward pass ran on the same ids, and, with {@code grads} not null, the
+   * backward pass. Does not wait; {@link #takeKl} and {@link #takeCrossEntropy} have the sums.
+   */
+  public void distil(TrainingPass teacher, ParameterStore grads) {
+    forward(LayerObserver.NONE);
+    head.distil(teacher.head, grads);
     if (grads != null) {
       backward(grads);
     }
@@ -237,31 +255,6 @@ public final class TrainingPass implements AutoCloseable {
   /** Σ weight · KL of all distillation steps since the last call. Waits for the result. */
   public double takeKl() {
     return head.takeKl();
-  }
-
-  /**
-   * A student's step: forward pass, klWeight · KL + ceWeight · cross-entropy against {@code
-   * teacher}, whose last forward pass ran on the same ids, and, with {@code grads} not null, the
-   * backward pass. Does not wait; {@link #takeKl} and {@link #takeCrossEntropy} have the sums.
-   */
-  public void distilStep(
-      TrainingPass teacher,
-      int[] ids,
-      int[] targets,
-      float[] weights,
-      float klWeight,
-      float ceWeight,
-      float gradScale,
-      ParameterStore grads) {
-    read(ids);
-    head.predict(targets, weights);
-    head.scales(ceWeight * gradScale, klWeight * gradScale);
-    embed();
-    forwardFrom(0, HeadTap.NONE, LayerObserver.NONE);
-    head.distil(teacher.head, grads);
-    if (grads != null) {
-      backward(grads);
-    }
   }
 
   /** Carries the gradient of the last loss back to all parameters: {@code grads} accumulates. */
@@ -316,16 +309,8 @@ public final class TrainingPass implements AutoCloseable {
     return bound;
   }
 
-  private void closeStep() {
-    if (step != null) {
-      step.close();
-      step = null;
-    }
-  }
-
   @Override
   public void close() {
-    closeStep();
     memory.close();
   }
 }

@@ -4,11 +4,12 @@ import io.hydrahead.model.TrainingPass;
 import java.util.List;
 
 /** Cross-entropy of the next token, each learner on the same batch. */
-public final class NextTokenWork implements StageWork {
+public final class NextTokenWork extends RecordedWork {
   private final List<Learner> learners;
   private final List<TrainingPass> passes;
 
   public NextTokenWork(List<Learner> learners, Stage.Batching b) {
+    super(learners.getFirst().model().ops());
     this.learners = learners;
     this.passes =
         learners.stream()
@@ -22,16 +23,16 @@ public final class NextTokenWork implements StageWork {
   }
 
   @Override
-  public void run(Batch batch, Share share, boolean gradients) {
+  protected void load(Batch batch, Share share) {
+    for (TrainingPass pass : passes) {
+      pass.load(batch.ids(), batch.targets(), batch.weights(), (float) share.scale(), 0);
+    }
+  }
+
+  @Override
+  protected void enqueue(boolean gradients) {
     for (int i = 0; i < passes.size(); i++) {
-      passes
-          .get(i)
-          .nextTokenStep(
-              batch.ids(),
-              batch.targets(),
-              batch.weights(),
-              (float) share.scale(),
-              gradients ? learners.get(i).grads() : null);
+      passes.get(i).nextToken(gradients ? learners.get(i).grads() : null);
     }
   }
 
@@ -44,6 +45,7 @@ public final class NextTokenWork implements StageWork {
 
   @Override
   public void close() {
+    super.close();
     passes.forEach(TrainingPass::close);
   }
 }

@@ -1,6 +1,5 @@
 package io.hydrahead.transfer;
 
-import io.hydrahead.model.HeadTap;
 import io.hydrahead.model.HybridTransformer;
 import io.hydrahead.model.TrainingPass;
 import io.hydrahead.ops.optim.Optim;
@@ -9,8 +8,8 @@ import io.hydrahead.tensor.Tensor;
 import io.hydrahead.tensor.Workspace;
 import io.hydrahead.train.Batch;
 import io.hydrahead.train.Learner;
+import io.hydrahead.train.RecordedWork;
 import io.hydrahead.train.Stage;
-import io.hydrahead.train.StageWork;
 import java.util.List;
 
 /**
@@ -21,7 +20,7 @@ import java.util.List;
  * <p>Tokens count alike, whatever their weight in the other losses. With micro-batches, ‖a_T‖² is
  * that of each micro-batch.
  */
-final class AlignWork implements StageWork {
+final class AlignWork extends RecordedWork {
   /** Each layer goes forward and back before the next: they need no memory of their own. */
   private static final TrainingPass.Options ONE_LAYER = new TrainingPass.Options(true, true);
 
@@ -33,11 +32,19 @@ final class AlignWork implements StageWork {
   private final int layers;
   private final Workspace memory;
   private final Tensor difference;
-  private final Tensor squares;
-  private final double[] losses;
+
+  /** What one layer's squared error is divided by, before the factor; [1]. */
+  private final Tensor norm;
+
+  /** 1 / (layers · micro-batches of the step), [1]. */
+  private final Tensor factor;
+
+  /** Of each student, [students]. */
+  private final Tensor losses;
 
   AlignWork(
       HybridTransformer teacher, List<Learner> learners, Stage.Batching b, Stage.Align objective) {
+    super(teacher.ops());
     this.learners = learners;
     this.objective = objective;
     this.optim = teacher.ops().optim();
@@ -48,13 +55,14 @@ final class AlignWork implements StageWork {
             .map(l -> new TrainingPass(l.model(), b.microRows(), b.context(), ONE_LAYER))
             .toList();
     this.memory = new Workspace(teacher.ops().memory());
-    this.losses = new double[learners.size()];
-    this.squares = memory.allocate(DType.F64, 1);
-    this.difference =
-        memory.allocate(
-            teacher.ops().activations(),
-            (long) b.microRows() * b.context(),
-            teacher.config().hiddenSize());
+    long rows = (long) b.microRows() * b.context();
+    int width = teacher.config().hiddenSize();
+    this.difference = memory.allocate(teacher.ops().activations(), rows, width);
+    this.norm = memory.allocate(DType.F64, 1);
+    this.factor = memory.allocate(DType.F64, 1);
+    this.losses = memory.allocate(DType.F64, learners.size());
+    norm.setDouble(0, rows * width);
+    losses.fill(0f);
   }
 
   @Override
@@ -63,44 +71,41 @@ final class AlignWork implements StageWork {
   }
 
   @Override
-  public void run(Batch batch, Share share, boolean gradients) {
-    teacher.forward(
-        batch.ids(),
-        HeadTap.NONE,
-        (layer, input, target) -> {
-          double norm = objective.normalise() ? squares(target) : target.size();
-          double perLayer = 1.0 / (norm * layers * share.micros());
-          for (int i = 0; i < students.size(); i++) {
-            TrainingPass student = students.get(i);
-            Tensor output = student.alignForward(layer, input);
-            float scale = (float) (2 * perLayer);
-            difference.fill(0f);
-            optim.axpy(scale, output, difference);
-            optim.axpy(-scale, target, difference);
-            losses[i] += squares(difference) / ((double) scale * scale) * perLayer;
-            if (gradients) {
-              student.alignBackward(layer, difference, learners.get(i).grads());
-            }
-          }
-        });
+  protected void load(Batch batch, Share share) {
+    teacher.load(batch.ids());
+    factor.setDouble(0, 1.0 / ((double) layers * share.micros()));
+  }
+
+  @Override
+  protected void enqueue(boolean gradients) {
+    teacher.forward((layer, input, target) -> {
+      if (objective.normalise()) {
+        norm.fill(0f);
+        optim.addSquares(target, norm);
+      }
+      for (int i = 0; i < students.size(); i++) {
+        TrainingPass student = students.get(i);
+        Tensor output = student.alignForward(layer, input);
+        optim.squaredError(output, target, factor, norm, difference, losses.rows(i, 1));
+        if (gradients) {
+          student.alignBackward(layer, difference, learners.get(i).grads());
+        }
+      }
+    });
   }
 
   @Override
   public void take(Share share, double[][] means) {
-    for (int i = 0; i < losses.length; i++) {
-      means[i][0] = losses[i];
-      losses[i] = 0;
+    Tensor sums = losses.onHost();
+    for (int i = 0; i < means.length; i++) {
+      means[i][0] = sums.getDouble(i);
     }
-  }
-
-  private double squares(Tensor x) {
-    squares.setDouble(0, 0);
-    optim.addSquares(x, squares);
-    return squares.getDouble(0);
+    losses.fill(0f);
   }
 
   @Override
   public void close() {
+    super.close();
     teacher.close();
     students.forEach(TrainingPass::close);
     memory.close();

@@ -4,15 +4,15 @@ import io.hydrahead.model.HybridTransformer;
 import io.hydrahead.model.TrainingPass;
 import io.hydrahead.train.Batch;
 import io.hydrahead.train.Learner;
+import io.hydrahead.train.RecordedWork;
 import io.hydrahead.train.Stage;
-import io.hydrahead.train.StageWork;
 import java.util.List;
 
 /**
  * Stage 2, distillation on logits: one forward pass of the teacher, then each student's forward and
  * backward against it on the same batch.
  */
-final class DistilWork implements StageWork {
+final class DistilWork extends RecordedWork {
   private final List<Learner> learners;
   private final List<TrainingPass> students;
   private final TrainingPass teacher;
@@ -20,6 +20,7 @@ final class DistilWork implements StageWork {
 
   DistilWork(
       HybridTransformer teacher, List<Learner> learners, Stage.Batching b, Stage.Distil objective) {
+    super(teacher.ops());
     this.learners = learners;
     this.objective = objective;
     this.teacher = new TrainingPass(teacher, b.microRows(), b.context(), false);
@@ -35,20 +36,24 @@ final class DistilWork implements StageWork {
   }
 
   @Override
-  public void run(Batch batch, Share share, boolean gradients) {
-    teacher.forward(batch.ids());
+  protected void load(Batch batch, Share share) {
+    float scale = (float) share.scale();
+    teacher.load(batch.ids());
+    for (TrainingPass student : students) {
+      student.load(
+          batch.ids(),
+          batch.targets(),
+          batch.weights(),
+          objective.ceWeight() * scale,
+          objective.klWeight() * scale);
+    }
+  }
+
+  @Override
+  protected void enqueue(boolean gradients) {
+    teacher.forward(TrainingPass.LayerObserver.NONE);
     for (int i = 0; i < students.size(); i++) {
-      students
-          .get(i)
-          .distilStep(
-              teacher,
-              batch.ids(),
-              batch.targets(),
-              batch.weights(),
-              objective.klWeight(),
-              objective.ceWeight(),
-              (float) share.scale(),
-              gradients ? learners.get(i).grads() : null);
+      students.get(i).distil(teacher, gradients ? learners.get(i).grads() : null);
     }
   }
 
@@ -65,6 +70,7 @@ final class DistilWork implements StageWork {
 
   @Override
   public void close() {
+    super.close();
     teacher.close();
     students.forEach(TrainingPass::close);
   }

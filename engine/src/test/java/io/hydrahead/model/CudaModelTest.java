@@ -14,9 +14,14 @@ import io.hydrahead.ops.OpsOptions;
 import io.hydrahead.tensor.DType;
 import io.hydrahead.tensor.Tensor;
 import io.hydrahead.train.AdamW;
+import io.hydrahead.train.Batch;
+import io.hydrahead.train.Learner;
+import io.hydrahead.train.NextTokenWork;
+import io.hydrahead.train.Stage;
+import io.hydrahead.train.StageWork;
 import java.util.Arrays;
+import java.util.List;
 import java.util.Random;
-import java.util.function.IntFunction;
 import java.util.stream.Stream;
 import org.junit.jupiter.api.AfterAll;
 import org.junit.jupiter.api.BeforeAll;
@@ -230,18 +235,29 @@ class CudaModelTest {
 
   private static double[] curve(Ops ops, int steps) {
     double[] losses = new double[steps];
+    StageWork.Share share = new StageWork.Share(140, 1);
+    double[][] mean = new double[1][1];
+    Batch batch = new Batch(2, 70);
+    System.arraycopy(ones(140), 0, batch.weights(), 0, 140);
     try (HybridTransformer m = model(TestModels.headWise(), Style.HYDRAHEAD, ops);
-        ParameterStore grads = m.parameters().zerosLike();
-        TrainingPass pass = new TrainingPass(m, 2, 70, true);
+        Learner learner = new Learner("curve", m);
+        NextTokenWork work = new NextTokenWork(List.of(learner), new Stage.Batching(2, 2, 70));
         AdamW adamW =
-            new AdamW(ops.optim(), AdamW.Settings.DEFAULT, m.parameters(), grads, n -> true)) {
-      IntFunction<int[]> text = i -> repeating(140, i);
+            new AdamW(
+                ops.optim(),
+                AdamW.Settings.DEFAULT,
+                m.parameters(),
+                learner.grads(),
+                name -> true)) {
       for (int i = 0; i < steps; i++) {
-        grads.clear();
-        int[] ids = text.apply(i);
-        pass.nextTokenStep(ids, shifted(ids, 2), ones(140), 1f / 140, grads);
+        learner.grads().clear();
+        int[] ids = repeating(140, i);
+        System.arraycopy(ids, 0, batch.ids(), 0, 140);
+        System.arraycopy(shifted(ids, 2), 0, batch.targets(), 0, 140);
+        work.run(batch, share, true);
         adamW.step(i + 1, 1e-3);
-        losses[i] = pass.takeCrossEntropy() / 138;
+        work.take(share, mean);
+        losses[i] = mean[0][0];
       }
     }
     return losses;

@@ -132,6 +132,21 @@ public final class CpuOptim implements Optim {
   }
 
   @Override
+  public synchronized void squaredError(
+      Tensor x, Tensor y, Tensor factor, Tensor norm, Tensor dx, Tensor sum) {
+    OptimShape.check(x, y, factor, norm, dx, sum);
+    double weight = factor.getDouble(0) / norm.getDouble(0);
+    float scale = (float) (2 * weight);
+    dx.fill(0f);
+    axpy(scale, x, dx);
+    axpy(-scale, y, dx);
+    double before = sum.getDouble(0);
+    sum.setDouble(0, 0);
+    addSquares(dx, sum);
+    sum.setDouble(0, before + sum.getDouble(0) / ((double) scale * scale) * weight);
+  }
+
+  @Override
   public synchronized void axpy(float alpha, Tensor x, Tensor y) {
     start(OptimShape.check(x, y), x, y);
     this.alpha = alpha;

@@ -21,6 +21,7 @@ public final class CudaOptim implements Optim {
       LaunchArguments adamW,
       LaunchArguments squares,
       LaunchArguments squaresSum,
+      LaunchArguments squaredError,
       LaunchArguments axpy,
       LaunchArguments sum,
       LaunchArguments narrow,
@@ -42,6 +43,7 @@ public final class CudaOptim implements Optim {
                     m.kernel("adamw").arguments(),
                     m.kernel("squares").arguments(),
                     m.kernel("squares_sum").arguments(),
+                    m.kernel("squared_error").arguments(),
                     m.kernel("axpy").arguments(),
                     m.kernel("sum").arguments(),
                     m.kernel("narrow").arguments(),
@@ -122,7 +124,44 @@ public final class CudaOptim implements Optim {
         .address(partials)
         .integer(vectors(x, null, null, null, null))
         .launch(slices, BLOCK, 0);
-    sites.squaresSum.begin().integer(slices).address(partials).pointer(sum).launch(1, BLOCK, 0);
+    addUp(sites, slices, partials, null, null, sum);
+  }
+
+  private static void addUp(
+      Sites sites, int slices, long partials, Tensor factor, Tensor norm, Tensor sum) {
+    sites
+        .squaresSum
+        .begin()
+        .integer(slices)
+        .address(partials)
+        .pointerOrNull(factor)
+        .pointerOrNull(norm)
+        .pointer(sum)
+        .launch(1, BLOCK, 0);
+  }
+
+  @Override
+  public void squaredError(Tensor x, Tensor y, Tensor factor, Tensor norm, Tensor dx, Tensor sum) {
+    long size = OptimShape.check(x, y, factor, norm, dx, sum);
+    int slices = blocks(size, CudaRows.vector(x.dtype()), SUM_BLOCKS);
+    if (slices == 0) {
+      return;
+    }
+    long partials = scratch.bytes(8L * slices);
+    Sites sites = sites(x.dtype());
+    sites
+        .squaredError
+        .begin()
+        .wide(size)
+        .pointer(x)
+        .pointer(y)
+        .pointer(factor)
+        .pointer(norm)
+        .pointer(dx)
+        .address(partials)
+        .integer(vectors(x, y, dx, null, null))
+        .launch(slices, BLOCK, 0);
+    addUp(sites, slices, partials, factor, norm, sum);
   }
 
   @Override

@@ -65,6 +65,17 @@ public interface Optim {
    */
   void addSquares(Tensor x, Tensor sum);
 
+  /**
+   * An error and its gradient: sum += factor · ‖x − y‖² / norm and dx = 2 · factor / norm · (x −
+   * y). All may be activations.
+   *
+   * @param factor [1] F64
+   * @param norm [1] F64
+   * @param dx assigned; not the memory of x or y
+   * @param sum [1] F64
+   */
+  void squaredError(Tensor x, Tensor y, Tensor factor, Tensor norm, Tensor dx, Tensor sum);
+
   /** y += alpha · x; both may be activations. */
   void axpy(float alpha, Tensor x, Tensor y);
 

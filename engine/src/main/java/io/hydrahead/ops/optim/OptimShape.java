@@ -24,6 +24,14 @@ final class OptimShape {
     return size;
   }
 
+  static long check(Tensor x, Tensor y, Tensor factor, Tensor norm, Tensor dx, Tensor sum) {
+    TensorChecks.scalar("factor", factor, DType.F64);
+    TensorChecks.scalar("norm", norm, DType.F64);
+    TensorChecks.scalar("sum", sum, DType.F64);
+    check(x, y);
+    return check(x, dx);
+  }
+
   static long check(String name, Tensor x) {
     TensorChecks.activations(name, x, x.size());
     return x.size();

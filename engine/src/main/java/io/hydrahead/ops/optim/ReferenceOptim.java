@@ -45,6 +45,19 @@ public final class ReferenceOptim implements Optim {
   }
 
   @Override
+  public void squaredError(Tensor x, Tensor y, Tensor factor, Tensor norm, Tensor dx, Tensor sum) {
+    long size = OptimShape.check(x, y, factor, norm, dx, sum);
+    double weight = factor.getDouble(0) / norm.getDouble(0);
+    double total = 0;
+    for (long i = 0; i < size; i++) {
+      double error = (double) x.get(i) - y.get(i);
+      total += error * error;
+      dx.set(i, (float) (2 * weight * error));
+    }
+    sum.setDouble(0, sum.getDouble(0) + weight * total);
+  }
+
+  @Override
   public void axpy(float alpha, Tensor x, Tensor y) {
     long size = OptimShape.check(x, y);
     for (long i = 0; i < size; i++) {

@@ -122,9 +122,11 @@ extern "C" __global__ void __launch_bounds__(BLOCK)
   }
 }
 
-// *sum += the sum of partials, in a fixed order. One block.
+// *sum += the sum of partials, in a fixed order, times *factor / *norm unless factor is null. One
+// block.
 extern "C" __global__ void __launch_bounds__(BLOCK)
-    squares_sum(int count, const double* partials, double* sum) {
+    squares_sum(int count, const double* partials, const double* factor, const double* norm,
+                double* sum) {
   __shared__ double shared[BLOCK / 32];
   double total = 0;
   for (int i = threadIdx.x; i < count; i += BLOCK) {
@@ -132,7 +134,7 @@ extern "C" __global__ void __launch_bounds__(BLOCK)
   }
   total = block_sum(total, shared);
   if (threadIdx.x == 0) {
-    *sum += total;
+    *sum += factor == nullptr ? total : *factor / *norm * total;
   }
 }
 
@@ -164,6 +166,33 @@ DEVICE void put(T* p, int count, bool whole, const float (&v)[W]) {
     store(p, v);
   } else {
     store_some(p, count, v);
+  }
+}
+
+// dx = 2 factor / norm (x - y), partials[block] = sum of (x - y)^2 in float64 over what the block
+// walks.
+extern "C" __global__ void __launch_bounds__(BLOCK)
+    squared_error(long long n, const elem* x, const elem* y, const double* factor,
+                  const double* norm, elem* dx, double* partials, int aligned) {
+  __shared__ double shared[BLOCK / 32];
+  float scale = (float)(2 * (*factor / *norm));
+  double sum = 0;
+  each<elem>(n, aligned, [&](long long i, int count, bool whole) {
+    float u[VECTOR<elem>];
+    float v[VECTOR<elem>];
+    get(x + i, count, whole, u);
+    get(y + i, count, whole, v);
+#pragma unroll
+    for (int k = 0; k < VECTOR<elem>; k++) {
+      float error = u[k] - v[k];
+      sum = fma((double)error, (double)error, sum);
+      v[k] = scale * error;
+    }
+    put(dx + i, count, whole, v);
+  });
+  sum = block_sum(sum, shared);
+  if (threadIdx.x == 0) {
+    partials[blockIdx.x] = sum;
   }
 }
 

@@ -109,6 +109,32 @@ class CudaOptimTest extends CudaOpsTesting {
   }
 
   @Test
+  void squaredErrors() {
+    Optim cuda = new CudaOptim(device(), scratch());
+    for (DType type : new DType[] {DType.F32, DType.BF16}) {
+      Form f = new Form(type, Rows.DENSE);
+      for (int n : SIZES) {
+        for (int offset : new int[] {0, 1}) { // 1: not at a multiple of 16 bytes
+          Tensor x = values(f, 1, n);
+          Tensor y = values(f, 1, n);
+          Tensor expected = nan(n);
+          Tensor loss = doubles(2);
+          reference.squaredError(x, y, doubles(0.1), doubles(7), expected, loss);
+          Tensor cudaX = empty(type, n + offset).rows(offset, n);
+          cudaX.copyFrom(upload(x, type));
+          Tensor dx = empty(type, n);
+          Tensor sum = upload(doubles(2));
+          cuda.squaredError(
+              cudaX, upload(y, type), upload(doubles(0.1)), upload(doubles(7)), dx, sum);
+          assertClose(type + " gradient of " + n, dx, expected, f.stored(1e-6));
+          assertThat(sum.getDouble(0))
+              .isCloseTo(loss.getDouble(0), within(1e-6 * loss.getDouble(0)));
+        }
+      }
+    }
+  }
+
+  @Test
   void conversions() {
     Optim cuda = new CudaOptim(device(), scratch());
     for (int n : SIZES) {

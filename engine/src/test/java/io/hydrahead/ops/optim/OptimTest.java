@@ -162,6 +162,42 @@ class OptimTest {
     });
   }
 
+  /** ‖x − y‖² of (3, 1) and (1, 2) is 5; over a norm of 10, in four parts, 1/8. */
+  @Test
+  void squaredErrorByHand() {
+    onEveryTeam(pool -> {
+      for (Optim op : new Optim[] {reference, new CpuOptim(pool)}) {
+        Tensor x = Tensor.of(new float[] {3, 1}, 2);
+        Tensor y = Tensor.of(new float[] {1, 2}, 2);
+        Tensor dx = nan(2);
+        Tensor sum = doubles(1);
+        op.squaredError(x, y, doubles(0.25), doubles(10), dx, sum);
+        assertThat(sum.getDouble(0)).isCloseTo(1.125, within(1e-7));
+        assertThat(dx.get(0)).isCloseTo(0.1f, within(1e-7f));
+        assertThat(dx.get(1)).isCloseTo(-0.05f, within(1e-7f));
+      }
+    });
+  }
+
+  @Test
+  @Tag("scalar")
+  void squaredErrorEqualsReference() {
+    onEverySize((n, c) -> {
+      Tensor x = random(random, 1, n, c);
+      Tensor y = random(random, 1, n, c);
+      Tensor expected = nan(n, c);
+      Tensor loss = doubles(2);
+      reference.squaredError(x, y, doubles(0.1), doubles(7), expected, loss);
+      onEveryTeam(pool -> {
+        Tensor dx = nan(n, c);
+        Tensor sum = doubles(2);
+        new CpuOptim(pool).squaredError(x, y, doubles(0.1), doubles(7), dx, sum);
+        assertClose("n " + n + ", c " + c, dx, expected, 1e-6);
+        assertThat(sum.getDouble(0)).isCloseTo(loss.getDouble(0), within(1e-6 * loss.getDouble(0)));
+      });
+    });
+  }
+
   @Test
   void stepsCountFromOne() {
     assertThatThrownBy(() -> new Rule(0.9f, 0.95f, 1e-8f, 0f, 1).rates(1f, 0, zeros(3)))
