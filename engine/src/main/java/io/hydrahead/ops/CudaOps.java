@@ -31,6 +31,13 @@ final class CudaOps {
       Boolean.parseBoolean(System.getProperty("hydrahead.gemm.tuned", "true"));
 
   /**
+   * Whether steps that come again and again are recorded and replayed: {@code
+   * -Dhydrahead.graphs=false} launches their kernels one by one, which gives the same bits.
+   */
+  private static final boolean GRAPHS =
+      Boolean.parseBoolean(System.getProperty("hydrahead.graphs", "true"));
+
+  /**
    * Whether short kernels of a recorded decode step begin while the one before them ends, which
    * gains 3 to 5% of a step; {@code -Dhydrahead.steps.overlap=false} lets each wait.
    */
@@ -48,12 +55,13 @@ final class CudaOps {
     CudaCausalAttention attention =
         new CudaCausalAttention(device, scratch, options.deterministic());
     CudaHeadFusion fusion = new CudaHeadFusion(device, scratch);
+    Graphs graphs = GRAPHS ? new DeviceGraphs(device, false) : Graphs.IMMEDIATE;
     Placement placement =
         new Placement(
             device.memory(),
             options.activations(),
             true,
-            new DeviceGraphs(device, false),
+            graphs,
             device::sideBySide,
             () -> close(device, List.of(attention, fusion, scratch)));
     return new Ops(
@@ -75,7 +83,7 @@ final class CudaOps {
         new CudaTokenLoss(device, scratch),
         new CudaEmbedding(device, scratch),
         new CudaOptim(device, scratch),
-        new CudaTokenDecoder(device, options.activations(), options.deterministic()));
+        new CudaTokenDecoder(device, graphs, options.activations(), options.deterministic()));
   }
 
   private static void close(CudaDevice device, List<AutoCloseable> rooms) {

@@ -32,4 +32,9 @@ public record Placement(
   public Placement withPacked(boolean wanted) {
     return new Placement(memory, activations, wanted, graphs, overlap, owner);
   }
+
+  /** The same with another choice of {@code graphs}. */
+  public Placement withGraphs(Graphs wanted) {
+    return new Placement(memory, activations, packed, wanted, overlap, owner);
+  }
 }

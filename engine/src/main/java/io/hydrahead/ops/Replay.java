@@ -32,6 +32,7 @@ public final class Replay implements AutoCloseable {
   public void close() {
     if (graph != null) {
       graph.close();
+      graph = null;
     }
   }
 }

@@ -6,9 +6,10 @@ import static java.lang.foreign.ValueLayout.JAVA_INT;
 import static java.lang.foreign.ValueLayout.JAVA_LONG;
 
 import io.hydrahead.cuda.CudaDevice;
-import io.hydrahead.cuda.CudaGraph;
 import io.hydrahead.cuda.CudaModule;
 import io.hydrahead.cuda.LaunchArguments;
+import io.hydrahead.ops.Graphs;
+import io.hydrahead.ops.Replay;
 import io.hydrahead.tensor.DType;
 import io.hydrahead.tensor.Tensor;
 import io.hydrahead.tensor.Workspace;
@@ -40,15 +41,18 @@ public final class CudaTokenDecoder implements TokenDecoder {
   private static final int WIDEST_MLP = 12288;
 
   private final CudaDevice device;
+  private final Graphs graphs;
   private final boolean available;
 
   /**
+   * @param graphs how a token's launches are recorded
    * @param type of activations and matrices; only BF16 is decoded so
    * @param deterministic whether a token must have the bits that it has in a longer piece: then
    *     nothing is supported
    */
-  public CudaTokenDecoder(CudaDevice device, DType type, boolean deterministic) {
+  public CudaTokenDecoder(CudaDevice device, Graphs graphs, DType type, boolean deterministic) {
     this.device = device;
+    this.graphs = graphs;
     available =
         type == DType.BF16
             && !deterministic
@@ -93,9 +97,8 @@ public final class CudaTokenDecoder implements TokenDecoder {
     private final MemorySegment step;
 
     private final MemorySegment stepSpace = Arena.ofAuto().allocate(256, 8);
+    private final Replay token = new Replay(graphs, this::launch);
     private long at;
-    private boolean warm;
-    private CudaGraph graph;
 
     Sequence(Model m, List<Layer> all, Workspace memory) {
       Shape s = m.shape();
@@ -193,15 +196,11 @@ public final class CudaTokenDecoder implements TokenDecoder {
 
     @Override
     public void step() {
-      if (device.capturing() || !warm) {
+      if (device.capturing()) {
         launch();
-        warm = true;
-        return;
+      } else {
+        token.run();
       }
-      if (graph == null) {
-        graph = CudaGraph.record(device, this::launch);
-      }
-      graph.launch();
     }
 
     private void launch() {
@@ -217,10 +216,7 @@ public final class CudaTokenDecoder implements TokenDecoder {
 
     @Override
     public void close() {
-      if (graph != null) {
-        graph.close();
-        graph = null;
-      }
+      token.close();
     }
   }
 }
