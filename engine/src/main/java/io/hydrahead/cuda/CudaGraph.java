@@ -21,7 +21,8 @@ public final class CudaGraph implements AutoCloseable {
   /**
    * Records what {@code work} enqueues on the device's stream; nothing of it runs.
    *
-   * @throws CudaException if the work waits for the device or does what cannot be recorded
+   * @throws CudaException if the work waits for the device, allocates or does what else cannot be
+   *     recorded
    */
   public static CudaGraph record(CudaDevice device, Runnable work) {
     device.makeCurrent();

@@ -26,8 +26,11 @@ final class Driver {
   /** Of {@code cuStreamCreate}: no implicit waits for the legacy stream. */
   private static final int NON_BLOCKING = 1;
 
-  /** Of {@code cuStreamBeginCapture}: allocation and module loading stay allowed. */
-  private static final int CAPTURE_RELAXED = 2;
+  /**
+   * Of {@code cuStreamBeginCapture}: other threads, with devices of their own, are not restricted;
+   * this one may not allocate, load or wait until the capture ends.
+   */
+  private static final int CAPTURE_THREAD_LOCAL = 1;
 
   private final NativeLibrary library;
   private final MemorySegment errorName;
@@ -350,7 +353,7 @@ final class Driver {
   void beginCapture(long stream) {
     check(
         "cuStreamBeginCapture",
-        call(library.function("cuStreamBeginCapture_v2"), stream, CAPTURE_RELAXED));
+        call(library.function("cuStreamBeginCapture_v2"), stream, CAPTURE_THREAD_LOCAL));
   }
 
   long endCapture(long stream) {
