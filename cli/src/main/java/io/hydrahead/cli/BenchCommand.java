@@ -134,20 +134,7 @@ final class BenchCommand implements Callable<Integer> {
       description = "For train on a GPU: compute activations again instead of keeping them.")
   private boolean recompute;
 
-  @Option(
-      names = "--clients",
-      paramLabel = "N",
-      split = ",",
-      defaultValue = "1,8,32",
-      description = "For serve: how many ask at once (default: ${DEFAULT-VALUE}).")
-  private List<Integer> clients;
-
-  @Option(
-      names = "--reply",
-      paramLabel = "N",
-      defaultValue = "128",
-      description = "For serve: tokens of a reply (default: ${DEFAULT-VALUE}).")
-  private int reply;
+  @Mixin private ServeBenchOptions serving;
 
   @Option(
       names = "--seconds",
@@ -168,8 +155,9 @@ final class BenchCommand implements Callable<Integer> {
       ModelShapes.get(shape);
       plans.forEach(PlanName::of);
     }
-    if (reply < 1 || clients.stream().anyMatch(n -> n < 1 || n > 4096)) {
-      throw new InputException("--reply and --clients must be at least 1, clients at most 4096");
+    serving.check(what == What.SERVE, contexts.size());
+    if (serving.soaks()) {
+      return serving.soak(common).run(json);
     }
     try (Ops ops = LoadedModel.ops(common)) {
       if (what == What.SERVE) {
@@ -213,77 +201,21 @@ final class BenchCommand implements Callable<Integer> {
   }
 
   private void serve(Ops ops) throws InterruptedException {
-    ModelConfig config = ModelShapes.get(shape);
-    boolean float32 = ops.memory().host() && common.dtype() == CommonOptions.DataType.F32;
-    DType type = float32 ? DType.F32 : DType.BF16;
-    common.out().println("shape " + shape + ", " + type + " weights; " + ops.description());
+    ServeFigures figures =
+        new ServeFigures(common, ops, shape, plans.stream().map(PlanName::of).toList(), seconds);
     ObjectNode report = JsonReport.begin("bench", common);
     report.put("device", ops.description());
-    ArrayNode figures = report.putArray("figures");
-    Table table =
-        new Table(
-            "serve",
-            "prompt",
-            "reply",
-            "clients",
-            "tokens/s",
-            "prompt tokens/s",
-            "first token, ms",
-            "95%",
-            "between, ms",
-            "95%",
-            "requests");
-    for (String name : plans) {
-      PlanName plan = PlanName.of(name);
-      Style style = plan == PlanName.FULL ? Style.VANILLA : Style.HYDRAHEAD;
-      try (HybridTransformer model =
-          ModelShapes.random(config, plan.plan(config), style, type, ops)) {
-        for (TokenCount context : contexts) {
-          for (int n : clients) {
-            common.progress().begin("serve " + plan + " " + context + ", " + n, 1, "figure");
-            int prompt = Math.toIntExact(context.tokens());
-            ServeBench.Figure f = new ServeBench(model, seconds).measure(n, prompt, reply);
-            common.progress().advance(1, "");
-            common.progress().end();
-            table.row(
-                plan,
-                context,
-                reply,
-                n,
-                Math.round(f.tokensPerSecond()),
-                Math.round(f.promptTokensPerSecond()),
-                millis(f.firstToken()[0]),
-                millis(f.firstToken()[1]),
-                millis(f.between()[0]),
-                millis(f.between()[1]),
-                f.requests());
-            ObjectNode o = figures.addObject();
-            o.put("what", "SERVE");
-            o.put("shape", shape);
-            o.put("plan", plan.toString());
-            o.put("tokens", prompt);
-            o.put("reply", reply);
-            o.put("clients", n);
-            o.put("requests", f.requests());
-            o.put("tokens_per_second", f.tokensPerSecond());
-            o.put("prompt_tokens_per_second", f.promptTokensPerSecond());
-            o.put("first_token_ms", f.firstToken()[0]);
-            o.put("first_token_ms_95", f.firstToken()[1]);
-            o.put("between_ms", f.between()[0]);
-            o.put("between_ms_95", f.between()[1]);
-          }
-        }
-      }
+    ArrayNode array = report.putArray("figures");
+    int[] lengths = contexts.stream().mapToInt(c -> Math.toIntExact(c.tokens())).toArray();
+    if (serving.capacity()) {
+      new ServeCapacity(figures, serving, array).run(lengths);
+    } else {
+      figures.run(serving, lengths, array);
     }
-    table.print(common.out());
     common.out().flush();
     if (json != null) {
       AtomicFile.write(json, report, common.force());
     }
-  }
-
-  private static String millis(double v) {
-    return String.format(Locale.ROOT, v < 10 ? "%.2f" : "%.0f", v);
   }
 
   private void device(Ops ops) {
@@ -315,7 +247,7 @@ final class BenchCommand implements Callable<Integer> {
     figures.notes().forEach(common.out()::println);
     common.out().flush();
     if (json != null) {
-      io.hydrahead.checkpoint.AtomicFile.write(json, report, common.force());
+      AtomicFile.write(json, report, common.force());
     }
   }
 

@@ -88,6 +88,8 @@ final class HydraHead implements Runnable {
         CommandLine.Help.defaultColorScheme(
             terminal.color() ? CommandLine.Help.Ansi.AUTO : CommandLine.Help.Ansi.OFF));
     line.registerConverter(TokenCount.class, TokenCount::parse);
+    line.registerConverter(TimeSpan.class, TimeSpan::parse);
+    line.registerConverter(ByteCount.class, ByteCount::parse);
     Without.Reader.hide(line);
     Errors errors = new Errors(terminal);
     line.setParameterExceptionHandler(errors);

@@ -8,14 +8,19 @@ import io.hydrahead.server.engine.GenerationListener;
 import io.hydrahead.server.engine.GenerationRequest;
 import io.hydrahead.server.engine.Scheduler;
 import java.util.ArrayList;
+import java.util.Arrays;
 import java.util.List;
 import java.util.Optional;
+import java.util.SortedMap;
 import java.util.SplittableRandom;
+import java.util.TreeMap;
 import java.util.concurrent.CountDownLatch;
+import java.util.stream.Collectors;
+import java.util.stream.Stream;
 
 /**
- * Times a model that is served: clients of which each asks again as soon as it has its reply. Their
- * prompts have nothing in common, so that all of each is read.
+ * Times a model that is served: clients of which each asks again as soon as it has its reply, for
+ * prompts of one length or of several, of which a share begin alike.
  */
 final class ServeBench {
   private final HybridTransformer model;
@@ -30,111 +35,162 @@ final class ServeBench {
   }
 
   /**
+   * What is asked for.
+   *
+   * @param clients that ask at once
+   * @param lengths tokens of prompts, each as often as the others
+   * @param shared share of the prompts whose first half is that of one common text
+   * @param reply tokens of a reply
+   */
+  record Load(int clients, int[] lengths, double shared, int reply) {
+    int longest() {
+      return Arrays.stream(lengths).max().orElseThrow();
+    }
+  }
+
+  /** Milliseconds: the median, and the 95th percentile. */
+  record Spread(double median, double slow) {
+    static Spread of(Stream<Double> values) {
+      double[] sorted = values.mapToDouble(v -> v).sorted().toArray();
+      return sorted.length == 0
+          ? new Spread(0, 0)
+          : new Spread(
+              sorted[sorted.length / 2],
+              sorted[(int) Math.min(sorted.length - 1, sorted.length * 0.95)]);
+    }
+  }
+
+  /**
    * What clients saw.
    *
    * @param requests answered
    * @param tokensPerSecond of all replies together
-   * @param promptTokensPerSecond of all prompts together
-   * @param firstToken milliseconds from asking to the first token: median, and that of the slowest
-   *     20th
-   * @param between milliseconds between two tokens of a reply: the same
+   * @param promptTokensPerSecond of all prompts together, read or known
+   * @param hits share of requests of which a beginning was known
+   * @param cached share of the prompts' tokens that were not read again
+   * @param firstToken from asking to the first token
+   * @param between two tokens of a reply
+   * @param byLength {@code firstToken} of prompts of each length
    */
   record Figure(
       int requests,
       double tokensPerSecond,
       double promptTokensPerSecond,
-      double[] firstToken,
-      double[] between) {}
+      double hits,
+      double cached,
+      Spread firstToken,
+      Spread between,
+      SortedMap<Integer, Spread> byLength) {}
 
   /**
-   * Lets {@code clients} ask with prompts of {@code prompt} tokens for {@code reply} tokens.
+   * Lets clients ask.
    *
    * @throws io.hydrahead.tensor.InputException if not even one fits into memory
    */
-  Figure measure(int clients, int prompt, int reply) throws InterruptedException {
-    BatchEngine.Options options = BatchEngine.Options.of(model, clients, prompt + reply);
-    try (Scheduler scheduler = new BatchScheduler(model, options, clients)) {
-      new Client(scheduler, prompt, reply, clients).ask(); // kernels and caches get warm
+  Figure measure(Load load) throws InterruptedException {
+    BatchEngine.Options options =
+        BatchEngine.Options.of(model, load.clients, load.longest() + load.reply);
+    try (Scheduler scheduler = new BatchScheduler(model, options, load.clients)) {
+      Client warm = new Client(scheduler, load, load.clients);
+      for (int n : load.lengths) {
+        warm.ask(n, false); // kernels and caches get warm
+      }
       List<Client> all = new ArrayList<>();
       List<Thread> threads = new ArrayList<>();
       long start = System.nanoTime();
       long end = start + (long) (seconds * 1e9);
-      for (int i = 0; i < clients; i++) {
-        Client c = new Client(scheduler, prompt, reply, i);
+      for (int i = 0; i < load.clients; i++) {
+        Client c = new Client(scheduler, load, i);
         all.add(c);
         threads.add(Thread.ofVirtual().start(() -> c.askUntil(end)));
       }
       for (Thread t : threads) {
         t.join();
       }
-      return figure(all, prompt, (System.nanoTime() - start) / 1e9);
+      return figure(all, (System.nanoTime() - start) / 1e9);
     }
   }
 
-  private static Figure figure(List<Client> clients, int prompt, double elapsed) {
+  /** A request that was answered, with milliseconds to its first token. */
+  private record Answered(int prompt, int cached, int reply, double first) {}
+
+  private static Figure figure(List<Client> clients, double elapsed) {
     for (Client c : clients) {
       if (c.failure != null) {
         throw c.failure;
       }
     }
-    int requests = clients.stream().mapToInt(c -> c.requests).sum();
-    long tokens = clients.stream().mapToLong(c -> c.tokens).sum();
+    List<Answered> all = clients.stream().flatMap(c -> c.answered.stream()).toList();
+    double prompts = all.stream().mapToLong(Answered::prompt).sum();
+    SortedMap<Integer, Spread> byLength = new TreeMap<>();
+    all.stream()
+        .collect(Collectors.groupingBy(Answered::prompt))
+        .forEach((n, some) -> byLength.put(n, Spread.of(some.stream().map(Answered::first))));
     return new Figure(
-        requests,
-        tokens / elapsed,
-        (double) requests * prompt / elapsed,
-        spread(clients.stream().flatMap(c -> c.first.stream()).toList()),
-        spread(clients.stream().flatMap(c -> c.between.stream()).toList()));
-  }
-
-  /** Median and 95th percentile. */
-  private static double[] spread(List<Double> values) {
-    double[] sorted = values.stream().mapToDouble(v -> v).sorted().toArray();
-    return sorted.length == 0
-        ? new double[] {0, 0}
-        : new double[] {
-          sorted[sorted.length / 2], sorted[(int) Math.min(sorted.length - 1, sorted.length * 0.95)]
-        };
+        all.size(),
+        all.stream().mapToLong(Answered::reply).sum() / elapsed,
+        prompts / elapsed,
+        all.stream().filter(a -> a.cached > 0).count() / (double) all.size(),
+        all.stream().mapToLong(Answered::cached).sum() / prompts,
+        Spread.of(all.stream().map(Answered::first)),
+        Spread.of(clients.stream().flatMap(c -> c.between.stream())),
+        byLength);
   }
 
   /** One client; its notes are written by the scheduler's thread and read after the end. */
   private final class Client {
+    /** Of the text with which prompts begin that have something in common. */
+    private static final long COMMON_SEED = -1;
+
     private final Scheduler scheduler;
-    private final int prompt;
-    private final int reply;
+    private final Load load;
     private final SplittableRandom random;
-    private final List<Double> first = new ArrayList<>();
     private final List<Double> between = new ArrayList<>();
-    private int requests;
-    private long tokens;
+    private final List<Answered> answered = new ArrayList<>();
     private RuntimeException failure;
 
-    Client(Scheduler scheduler, int prompt, int reply, int number) {
+    Client(Scheduler scheduler, Load load, int number) {
       this.scheduler = scheduler;
-      this.prompt = prompt;
-      this.reply = reply;
+      this.load = load;
       this.random = new SplittableRandom(number);
     }
 
     void askUntil(long end) {
       try {
         do {
-          ask();
+          int n = load.lengths[random.nextInt(load.lengths.length)];
+          ask(n, random.nextDouble() < load.shared);
         } while (failure == null && System.nanoTime() < end);
       } catch (InterruptedException e) {
         Thread.currentThread().interrupt();
       }
     }
 
-    void ask() throws InterruptedException {
-      int[] ids = random.ints(prompt, 0, model.config().vocabSize()).toArray();
+    private int[] prompt(int tokens, boolean shared) {
+      int vocabulary = model.config().vocabSize();
+      int[] ids = random.ints(tokens, 0, vocabulary).toArray();
+      if (shared) {
+        int[] common = new SplittableRandom(COMMON_SEED).ints(tokens / 2, 0, vocabulary).toArray();
+        System.arraycopy(common, 0, ids, 0, common.length);
+      }
+      return ids;
+    }
+
+    void ask(int tokens, boolean shared) throws InterruptedException {
+      int[] ids = prompt(tokens, shared);
       CountDownLatch over = new CountDownLatch(1);
-      long[] last = {System.nanoTime(), 0};
+      long asked = System.nanoTime();
       scheduler.submit(
-          GenerationRequest.of(ids, reply),
+          GenerationRequest.of(ids, load.reply),
           new GenerationListener() {
+            private int cached;
+            private long last = asked;
+            private double first;
+
             @Override
-            public void started(int cachedTokens) {}
+            public void started(int cachedTokens) {
+              cached = cachedTokens;
+            }
 
             @Override
             public void prompt(int id, Optional<TokenLogprobs> logprobs) {}
@@ -142,14 +198,18 @@ final class ServeBench {
             @Override
             public void token(int id, Optional<TokenLogprobs> logprobs) {
               long now = System.nanoTime();
-              (last[1]++ == 0 ? first : between).add((now - last[0]) / 1e6);
-              last[0] = now;
-              tokens++;
+              double millis = (now - last) / 1e6;
+              if (last == asked) {
+                first = millis;
+              } else {
+                between.add(millis);
+              }
+              last = now;
             }
 
             @Override
             public void finished(Finish finish, Usage usage) {
-              requests++;
+              answered.add(new Answered(tokens, cached, usage.replyTokens(), first));
               over.countDown();
             }
 

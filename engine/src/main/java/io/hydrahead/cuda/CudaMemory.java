@@ -68,7 +68,7 @@ public final class CudaMemory implements Memory {
     return device.freeBytes();
   }
 
-  /** Bytes handed out and not yet given back. */
+  @Override
   public long allocatedBytes() {
     return allocated;
   }

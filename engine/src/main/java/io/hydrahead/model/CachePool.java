@@ -290,6 +290,12 @@ public final class CachePool implements AutoCloseable {
     blocks.rows(to, 1).copyFrom(blocks.rows(from, 1));
   }
 
+  /** For benchmarks: all blocks and slots hold noise, as if somebody had written there. */
+  public void fillWithNoise() {
+    blocks.repeat(Noise.of(blocks.dtype()));
+    slots.repeat(Noise.of(DType.F32));
+  }
+
   /** The keys and values of a block, all layers', in the pool's memory: to be saved or restored. */
   public Tensor block(int block) {
     return blocks.rows(block, 1);

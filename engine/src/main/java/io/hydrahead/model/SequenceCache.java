@@ -41,6 +41,17 @@ public final class SequenceCache implements AutoCloseable {
     position = known.length * CachePool.BLOCK;
   }
 
+  /**
+   * For benchmarks: of a text of {@code tokens} tokens that nobody read, with whatever its blocks
+   * and its slot hold.
+   */
+  public static SequenceCache unread(CachePool pool, int tokens) {
+    SequenceCache cache = new SequenceCache(pool, new int[0], 0);
+    cache.reserve(tokens);
+    cache.position = tokens;
+    return cache;
+  }
+
   /** Tokens read so far. */
   public int position() {
     return position;

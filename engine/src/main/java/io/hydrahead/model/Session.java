@@ -376,12 +376,7 @@ public final class Session implements AutoCloseable {
   public void pretend(int tokens) {
     reset();
     requireRoom(tokens);
-    java.util.SplittableRandom random = new java.util.SplittableRandom(tokens);
-    DType type = model.ops().activations();
-    Tensor noise = Tensor.allocate(Arena.ofAuto(), type, 4099);
-    for (int i = 0; i < noise.size(); i++) {
-      noise.set(i, (float) random.nextGaussian());
-    }
+    Tensor noise = Noise.of(model.ops().activations());
     for (LayerCache c : caches) {
       c.fill(noise);
     }

@@ -37,6 +37,9 @@ public final class BatchEngine implements AutoCloseable {
 
   private long step;
 
+  /** Whether blocks and slots were filled for {@link #pretend}. */
+  private boolean noisy;
+
   /**
    * How much of what.
    *
@@ -196,19 +199,15 @@ public final class BatchEngine implements AutoCloseable {
    */
   public Optional<BatchSequence> open(int[] prompt, int maxNew, boolean reuse) {
     requireIds(prompt);
-    long length = (long) prompt.length + maxNew;
-    if (prompt.length == 0 || maxNew < 0 || length > largestContext()) {
-      throw new InputException(
-          "a prompt of %,d tokens and a reply of %,d: together at least 1 and at most %,d fit"
-              .formatted(prompt.length, maxNew, largestContext()));
-    }
+    requireFits(prompt.length, maxNew);
+    int length = prompt.length + maxNew;
     if (open.size() == options.maxSequences) {
       return Optional.empty();
     }
     boolean cached = reuse && options.prefixCache;
     PrefixCache.Match match =
         cached ? prefixes.match(prompt, prompt.length) : PrefixCache.Match.NONE;
-    int wanted = SequenceCache.blocksOf((int) length) - match.blocks().length;
+    int wanted = SequenceCache.blocksOf(length) - match.blocks().length;
     SequenceCache cache = cache(match, wanted);
     if (cache == null) {
       if (cached) {
@@ -219,7 +218,15 @@ public final class BatchEngine implements AutoCloseable {
     return Optional.of(
         admit(
             new BatchSequence(
-                this, cache, cached, prompt.clone(), prompt.length, (int) length, match.branch())));
+                this, cache, cached, prompt.clone(), prompt.length, length, match.branch())));
+  }
+
+  private void requireFits(int prompt, int maxNew) {
+    if (prompt < 1 || maxNew < 0 || (long) prompt + maxNew > largestContext()) {
+      throw new InputException(
+          "a prompt of %,d tokens and a reply of %,d: together at least 1 and at most %,d fit"
+              .formatted(prompt, maxNew, largestContext()));
+    }
   }
 
   private void requireIds(int[] ids) {
@@ -236,6 +243,36 @@ public final class BatchEngine implements AutoCloseable {
     open.add(s);
     reserved += SequenceCache.blocksOf(s.most) - s.cache.blocks();
     return s;
+  }
+
+  /**
+   * For benchmarks: a text of which nothing was read, with noise for keys, values and states. All
+   * that the engine knew of prefixes is lost the first time.
+   *
+   * @param tokens of the prompt that it pretends to have read, at least one
+   * @param maxNew most tokens that {@link BatchSequence#next} may add
+   * @return empty if there is no room now
+   * @throws InputException if there can never be
+   * @throws IllegalStateException the first time, while other texts are open
+   */
+  public Optional<BatchSequence> pretend(int tokens, int maxNew) {
+    requireFits(tokens, maxNew);
+    if (!noisy && !open.isEmpty()) {
+      throw new IllegalStateException("noise would overwrite the caches of texts that are open");
+    }
+    if (!noisy) {
+      prefixes.clear();
+      pool.fillWithNoise();
+      noisy = true;
+    }
+    int length = tokens + maxNew;
+    boolean room = pool.freeBlocks() - reserved >= SequenceCache.blocksOf(length);
+    if (!room || open.size() == options.maxSequences || pool.freeSlots() == 0) {
+      return Optional.empty();
+    }
+    SequenceCache cache = SequenceCache.unread(pool, tokens);
+    return Optional.of(
+        admit(new BatchSequence(this, cache, false, new int[tokens], tokens, length, 0)));
   }
 
   /** What is known, shared, with {@code wanted} more blocks to be had; null if they are not. */

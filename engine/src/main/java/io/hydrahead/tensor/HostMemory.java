@@ -16,6 +16,11 @@ final class HostMemory implements Memory {
   }
 
   @Override
+  public long allocatedBytes() {
+    return LargePages.allocatedBytes();
+  }
+
+  @Override
   public void fill(MemorySegment s, byte value) {
     s.fill(value);
   }

@@ -10,6 +10,7 @@ import java.lang.foreign.Linker;
 import java.lang.foreign.MemorySegment;
 import java.lang.foreign.SymbolLookup;
 import java.lang.invoke.MethodHandle;
+import java.util.concurrent.atomic.LongAdder;
 
 /**
  * An arena whose larger allocations lie in pages of 2 MiB where Linux gives them on request
@@ -57,13 +58,30 @@ final class LargePages implements Arena {
 
   private static final Calls CALLS = Calls.find();
 
+  /** Of all arenas that are open. */
+  private static final LongAdder ALLOCATED = new LongAdder();
+
   private final Arena shared = Arena.ofShared();
 
   /** What is left of the last chunk. */
   private MemorySegment rest = MemorySegment.NULL;
 
+  private long allocated;
+
+  /** Bytes that arenas which are open have handed out. */
+  static long allocatedBytes() {
+    return ALLOCATED.sum();
+  }
+
   @Override
   public synchronized MemorySegment allocate(long bytes, long alignment) {
+    MemorySegment taken = take(bytes, alignment);
+    allocated += bytes;
+    ALLOCATED.add(bytes);
+    return taken;
+  }
+
+  private MemorySegment take(long bytes, long alignment) {
     boolean plain = CALLS == null || bytes < LARGE || alignment > PAGE;
     if (plain || !scope().isAlive()) { // which the shared arena refuses
       return shared.allocate(bytes, alignment);
@@ -124,7 +142,9 @@ final class LargePages implements Arena {
   }
 
   @Override
-  public void close() {
+  public synchronized void close() {
     shared.close();
+    ALLOCATED.add(-allocated);
+    allocated = 0;
   }
 }

@@ -26,6 +26,11 @@ public interface Memory {
     return Long.MAX_VALUE;
   }
 
+  /** Bytes that owners of {@link #arena} hold, or 0 where nobody counts. */
+  default long allocatedBytes() {
+    return 0;
+  }
+
   /** Sets every byte of {@code s}. */
   void fill(MemorySegment s, byte value);
 

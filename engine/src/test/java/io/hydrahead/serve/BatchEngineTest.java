@@ -163,6 +163,46 @@ class BatchEngineTest {
     }
   }
 
+  /** Texts that were never read, for benchmarks, are texts like others. */
+  @ParameterizedTest(name = "{0}")
+  @MethodSource("models")
+  void pretendedTextsGoOn(String name, HeadPlan plan, Style style) {
+    try (Ops ops = ops(false);
+        HybridTransformer m = TestModels.gentle(plan, style, ops, 7);
+        BatchEngine engine = new BatchEngine(m, BatchModels.options(m, 3, 200))) {
+      BatchSequence first = engine.open(new int[] {1, 2}, 5, true).orElseThrow();
+      assertThatThrownBy(() -> engine.pretend(190, 10)).isInstanceOf(IllegalStateException.class);
+      first.close();
+      assertThatThrownBy(() -> engine.pretend(190, 11)).isInstanceOf(InputException.class);
+      List<BatchSequence> texts = new ArrayList<>();
+      for (int i = 0; i < 3; i++) {
+        texts.add(engine.pretend(190, 10).orElseThrow());
+      }
+      assertThat(engine.pretend(190, 10)).isEmpty();
+      for (int i = 0; i < 10; i++) {
+        texts.forEach(t -> t.next(t.position() % 97));
+        engine.step(texts, null);
+        for (BatchSequence t : texts) {
+          assertThat(t.position()).isEqualTo(191 + i);
+          for (float x : t.logits().toFloats()) {
+            assertThat(x).isFinite();
+          }
+        }
+      }
+      assertThat(engine.stats().tokens()).isEqualTo(3 * 256);
+      texts.forEach(BatchSequence::close);
+      assertThat(engine.stats().kvBytes() + engine.stats().stateBytes()).isZero();
+      // A real text takes nothing from the noise.
+      int[] prompt = TestModels.ids(100, 97, 4);
+      try (BatchSequence real = engine.open(prompt, 10, true).orElseThrow()) {
+        while (real.reading()) {
+          engine.step(List.of(), real);
+        }
+        BatchModels.assertClose(real.logits(), BatchModels.cold(m, prompt), 1e-4, "after noise");
+      }
+    }
+  }
+
   /** The second turn of a conversation reads what is new, also where that begins in a reply. */
   @Test
   void theNextTurnReadsOnlyWhatIsNew() {

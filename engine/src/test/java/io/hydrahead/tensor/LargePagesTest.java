@@ -48,4 +48,15 @@ class LargePagesTest {
         .isInstanceOf(IllegalStateException.class);
     assertThatThrownBy(() -> arena.allocate(1 << 21, 64)).isInstanceOf(IllegalStateException.class);
   }
+
+  @Test
+  void whatIsHeldIsCounted() {
+    long before = Memory.HOST.allocatedBytes();
+    try (Arena arena = Memory.HOST.arena()) {
+      arena.allocate(100, 64);
+      arena.allocate(3 << 20, 64);
+      assertThat(Memory.HOST.allocatedBytes()).isEqualTo(before + 100 + (3 << 20));
+    }
+    assertThat(Memory.HOST.allocatedBytes()).isEqualTo(before);
+  }
 }

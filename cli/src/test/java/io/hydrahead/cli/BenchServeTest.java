@@ -1,0 +1,194 @@
+package io.hydrahead.cli;
+
+import static org.assertj.core.api.Assertions.assertThat;
+
+import io.hydrahead.json.Json;
+import java.nio.file.Path;
+import java.util.ArrayList;
+import java.util.List;
+import java.util.concurrent.TimeUnit;
+import org.junit.jupiter.api.AfterEach;
+import org.junit.jupiter.api.Test;
+import org.junit.jupiter.api.Timeout;
+import org.junit.jupiter.api.io.TempDir;
+import tools.jackson.databind.JsonNode;
+
+@Timeout(value = 300, unit = TimeUnit.SECONDS)
+class BenchServeTest {
+  /** Bytes of a token's keys and values in the shape {@code tiny}, all heads full, float32. */
+  private static final long TOKEN = 4L * 8 * 32 * 2 * 4;
+
+  /** Bytes of the states of 28 linear heads of 32 by 32. */
+  private static final long STATES = 28L * 32 * 32 * 4;
+
+  @TempDir Path temporary;
+
+  @AfterEach
+  void nobodyAskedToStop() {
+    Interrupts.request(false);
+  }
+
+  private Run bench(Object... args) {
+    List<Object> all = new ArrayList<>(List.of("bench", "serve", "--device", "cpu"));
+    all.addAll(List.of(args));
+    all.addAll(List.of("--json", file(), "--force"));
+    return Run.of(all.toArray());
+  }
+
+  private Path file() {
+    return temporary.resolve("figures.json");
+  }
+
+  @Test
+  void capacityIsWhatFitsAndRunsAtOnce() {
+    long memory = 12 << 20;
+    for (List<String> how : List.of(List.<String>of(), List.of("--read"))) {
+      List<Object> args = new ArrayList<>(how);
+      args.addAll(List.of("--shape", "tiny", "--plan", "full,head-7:1", "--contexts", "240"));
+      args.addAll(List.of("--capacity", "--memory", "12M", "--reply", "16", "--seconds", "0.01"));
+      Run r = bench(args.toArray());
+      assertThat(r.code()).as(r.err()).isZero();
+      JsonNode figures = Json.read(file()).path("figures");
+      assertThat(figures.size()).isEqualTo(2);
+      // 240 tokens and 16 are 4 blocks of 64; a block and a slot more are nobody's.
+      long[] block = {64 * TOKEN, 64 * TOKEN / 8};
+      long[] slot = {0, STATES};
+      for (int i = 0; i < 2; i++) {
+        JsonNode f = figures.get(i);
+        long text = 4 * block[i] + slot[i];
+        long texts = (memory - block[i] - slot[i]) / text;
+        assertThat(f.path("text_bytes").longValue()).isEqualTo(text);
+        assertThat(f.path("texts").longValue()).isEqualTo(texts);
+        assertThat(f.path("texts_at_once").longValue()).isEqualTo(texts);
+        assertThat(f.path("kv_bytes").longValue()).isEqualTo(texts * 4 * block[i]);
+        assertThat(f.path("state_bytes").longValue()).isEqualTo(texts * slot[i]);
+        assertThat(f.path("tokens_per_second").doubleValue()).isPositive();
+        assertThat(f.path("prompts").stringValue()).isEqualTo(how.isEmpty() ? "noise" : "read");
+      }
+      assertThat(figures.get(1).path("of_first_plan").doubleValue()).isGreaterThan(4);
+      assertThat(r.out()).contains(how.isEmpty() ? "noise" : "which were read");
+    }
+  }
+
+  @Test
+  void whereNotOneFits() {
+    Run r =
+        bench("--shape", "tiny", "--plan", "full", "--capacity", "--memory", "1M", "--reply", "8");
+    assertThat(r.code()).as(r.err()).isZero();
+    JsonNode f = Json.read(file()).path("figures").get(0);
+    assertThat(f.path("texts").intValue()).isZero();
+    assertThat(f.path("tokens_per_second").doubleValue()).isZero();
+  }
+
+  @Test
+  void mixedLengthsWithSharedBeginnings() {
+    Run r =
+        bench(
+            "--shape",
+            "tiny",
+            "--plan",
+            "head-7:1",
+            "--contexts",
+            "130,260",
+            "--mix",
+            "--shared",
+            "1",
+            "--clients",
+            "2",
+            "--reply",
+            "4",
+            "--seconds",
+            "3");
+    assertThat(r.code()).as(r.err()).isZero();
+    JsonNode figures = Json.read(file()).path("figures");
+    assertThat(figures.size()).isEqualTo(1);
+    JsonNode f = figures.get(0);
+    assertThat(f.path("lengths").size()).isEqualTo(2);
+    assertThat(f.path("shared").doubleValue()).isEqualTo(1);
+    assertThat(f.path("requests").intValue()).isPositive();
+    assertThat(f.path("cache_hits").doubleValue()).isBetween(0.0, 1.0);
+    // Known beginnings are at most the half that is common, in whole blocks.
+    assertThat(f.path("cached_tokens").doubleValue()).isBetween(0.0, 0.5);
+    assertThat(f.path("by_length").size()).isBetween(1, 2);
+    assertThat(r.out()).contains("130+260", "cache hits");
+  }
+
+  /** Twenty seconds of everything over HTTP: nothing is lost, and all is told. */
+  @Test
+  void soak() {
+    Path model = Run.home().resolve("models/tiny-hybrid");
+    Run r = bench("--soak", "20s", "--checkpoint", model, "--clients", "3");
+    JsonNode report = Json.read(file());
+    assertThat(r.code()).as(r.out() + r.err()).isZero();
+    assertThat(report.path("schema").stringValue()).isEqualTo("hydrahead.soak");
+    assertThat(report.path("verdict").stringValue()).isEqualTo("too short to tell");
+    assertThat(report.path("interrupted").booleanValue()).isFalse();
+    assertThat(report.path("idle_at_end").booleanValue()).isTrue();
+    JsonNode requests = report.path("requests");
+    assertThat(requests.path("lost").longValue()).isZero();
+    long done = 0;
+    for (JsonNode kind : requests.path("by_kind")) {
+      done += kind.longValue();
+    }
+    assertThat(done).isPositive().isEqualTo(requests.path("done").longValue());
+    assertThat(report.path("growth").size()).isEqualTo(6);
+    assertThat(report.path("samples").size()).isGreaterThan(1);
+    for (JsonNode s : report.path("samples")) {
+      assertThat(s.path("heap").longValue()).isGreaterThan(1 << 20);
+      assertThat(s.path("buffers").longValue()).isGreaterThan(1 << 20);
+      assertThat(s.path("threads").longValue()).isPositive();
+    }
+    assertThat(r.out()).contains("live heap", "0 lost", "too short to tell");
+  }
+
+  @Test
+  void anInterruptedSoakTellsWhatItSaw() {
+    Interrupts.request(true);
+    Path model = Run.home().resolve("models/tiny-hybrid");
+    Run r = bench("--soak", "1h", "--checkpoint", model);
+    assertThat(r.code()).as(r.err()).isEqualTo(ExitCode.INTERRUPTED);
+    JsonNode report = Json.read(file());
+    assertThat(report.path("interrupted").booleanValue()).isTrue();
+    assertThat(report.path("samples").size()).isEqualTo(1);
+    assertThat(report.path("verdict").stringValue()).isEqualTo("too short to tell");
+  }
+
+  @Test
+  void optionsThatDoNotGoTogetherAreRefused() {
+    String[][] wrong = {
+      {"--mix"},
+      {"--shared", "1.5"},
+      {"--soak", "20"},
+      {"--soak", "0s"},
+      {"--soak", "20s", "--capacity"},
+      {"--soak", "20s", "--clients", "1,8"},
+      {"--memory", "3G"},
+      {"--capacity", "--memory", "lots"},
+      {"--capacity", "--reply", "3"},
+      {"--checkpoint", "models/tiny-hybrid"},
+    };
+    for (String[] args : wrong) {
+      Run r = bench((Object[]) args);
+      assertThat(r.code()).as(String.join(" ", args)).isEqualTo(ExitCode.BAD_INPUT);
+      assertThat(r.err())
+          .contains(args[0].equals("--checkpoint") ? "--soak" : args[0].substring(2));
+    }
+    Run none = bench("--soak", "20s", "--checkpoint", "no/such/folder");
+    assertThat(none.code()).isEqualTo(ExitCode.BAD_INPUT);
+    assertThat(none.err()).contains("no/such/folder");
+    Run other = Run.of("bench", "decode", "--capacity");
+    assertThat(other.code()).isEqualTo(ExitCode.BAD_INPUT);
+    assertThat(other.err()).contains("bench serve");
+  }
+
+  @Test
+  void timesAndAmounts() {
+    assertThat(TimeSpan.parse("90s").seconds()).isEqualTo(90);
+    assertThat(TimeSpan.parse("30m")).hasToString("30m");
+    assertThat(TimeSpan.parse("24H").seconds()).isEqualTo(86_400);
+    assertThat(TimeSpan.parse("90s")).hasToString("90s");
+    assertThat(ByteCount.parse("60G").bytes()).isEqualTo(60L << 30);
+    assertThat(ByteCount.parse("512MiB").bytes()).isEqualTo(512L << 20);
+    assertThat(ByteCount.parse("1000").bytes()).isEqualTo(1000);
+  }
+}
