@@ -108,7 +108,7 @@ class TransferTest {
     return student("linear", plan(List.of(), List.of()), 12);
   }
 
-  private static final Corpus CORPUS =
+  static final Corpus CORPUS =
       new Corpus() {
         @Override
         public Rows training(Stage stage) {
