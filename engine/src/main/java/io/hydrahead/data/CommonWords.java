@@ -56,7 +56,6 @@ final class CommonWords implements TaskGenerator {
             : options.ruler()
                 ? Templates.CWE + Templates.CWE_ANSWER
                 : Templates.SHORT_CWE + Templates.SHORT_CWE_ANSWER;
-    int split = template.indexOf("{context}") + "{context}".length();
     Map<String, String> values =
         Map.of("context", context.toString(), "num_cw", Integer.toString(common));
     List<String> answers = new ArrayList<>();
@@ -64,11 +63,11 @@ final class CommonWords implements TaskGenerator {
       answers.add(" " + (i + 1) + ". " + frequent.get(i));
     }
     return new TaskText(
-        Templates.fill(template.substring(0, split), values),
+        Templates.fill(Templates.context(template), values),
         Part.FILLER,
         List.of(
             new TaskText.Ask(
-                Templates.fill(template.substring(split), values),
+                Templates.fill(Templates.question(template), values),
                 answers,
                 frequent,
                 Part.ANSWER)));

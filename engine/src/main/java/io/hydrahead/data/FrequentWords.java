@@ -43,15 +43,14 @@ final class FrequentWords implements TaskGenerator {
             : options.ruler()
                 ? Templates.FWE + Templates.FWE_ANSWER
                 : Templates.SHORT_FWE + Templates.SHORT_FWE_ANSWER;
-    int split = template.indexOf("{context}") + "{context}".length();
     Map<String, String> values = Map.of("context", String.join(" ", all));
     List<String> top = words.subList(1, 4);
     return new TaskText(
-        Templates.fill(template.substring(0, split), values),
+        Templates.fill(Templates.context(template), values),
         Part.FILLER,
         List.of(
             new TaskText.Ask(
-                template.substring(split),
+                Templates.question(template),
                 Needles.separated(top, options.ruler() ? ", " : " "),
                 top,
                 Part.ANSWER)));

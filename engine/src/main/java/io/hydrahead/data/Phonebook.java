@@ -40,17 +40,16 @@ final class Phonebook implements TaskGenerator {
         options.varied()
             ? Wordings.phonebook(options.split(), dice.fork(9))
             : options.ruler() ? Templates.PHONEBOOK : Templates.SHORT_PHONEBOOK;
-    int split = template.indexOf("{context}") + "{context}".length();
     List<TaskText.Ask> asks = new ArrayList<>();
     for (int i : order.subList(0, Math.min(size, options.asks()))) {
       asks.add(
           new TaskText.Ask(
-              Templates.fill(template.substring(split), Map.of("query", names.get(i))),
+              Templates.fill(Templates.question(template), Map.of("query", names.get(i))),
               List.of(" " + numbers.get(i)),
               List.of(numbers.get(i)),
               Part.ANSWER));
     }
-    String head = Templates.fill(template.substring(0, split), Map.of("context", book.toString()));
+    String head = Templates.fill(Templates.context(template), Map.of("context", book.toString()));
     return new TaskText(head, Part.FILLER, asks);
   }
 }

@@ -67,6 +67,21 @@ final class Templates {
         .replace("{type_needle_v}s", "{type_needle_v}");
   }
 
+  /** What of a template comes before its question: up to {@code {context}}, and with it. */
+  static String context(String template) {
+    return template.substring(0, contextEnd(template));
+  }
+
+  /** What of a template comes after {@code {context}}. */
+  static String question(String template) {
+    return template.substring(contextEnd(template));
+  }
+
+  private static int contextEnd(String template) {
+    String place = "{context}";
+    return template.indexOf(place) + place.length();
+  }
+
   /** Puts {@code values} into their {@code {name}} places. */
   static String fill(String template, Map<String, String> values) {
     StringBuilder out = new StringBuilder(template.length() + 64);

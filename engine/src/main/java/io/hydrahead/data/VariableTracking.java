@@ -110,14 +110,13 @@ final class VariableTracking implements TaskGenerator {
     String context =
         Needles.hide(chain, Haystack.NOISE.units(lines, dice.fork(3)), "\n", dice.fork(4))
             .replace(". \n", ".\n");
-    int split = template.indexOf("{context}") + "{context}".length();
     Map<String, String> values =
         Map.of("context", context, "query", value, "num_v", Integer.toString(hops + 1));
     return new TaskText(
-        Templates.fill(template.substring(0, split), values),
+        Templates.fill(Templates.context(template), values),
         Part.FILLER,
         List.of(
             new TaskText.Ask(
-                Templates.fill(template.substring(split), values), vars, vars, Part.ANSWER)));
+                Templates.fill(Templates.question(template), values), vars, vars, Part.ANSWER)));
   }
 }

@@ -132,37 +132,30 @@ final class Wordings {
 
   /** A question about a list's commonest words, with places {@code context}, {@code num_cw}. */
   static String commonWords(Split split, Dice dice) {
-    return "{context}"
-        + draw(
-            split,
-            dice,
-            START,
-            new String[] {
-              "What are the {num_cw} most common words",
-              "Which {num_cw} words appear most often",
-              "List the {num_cw} most frequent words",
-              "Name the {num_cw} words that occur most often",
-              "Give the {num_cw} commonest words"
-            },
-            new String[] {" in the above list?", " in the list.", " above.", " of all?"},
-            new String[] {" Answer:", " They are:", " Result:", " The words are:"});
+    return oftenest("{num_cw}", "common", "list", split, dice);
   }
 
   /** A question about a text's three most frequent words, with the place {@code context}. */
   static String frequentWords(Split split, Dice dice) {
+    return oftenest("three", "frequent", "text", split, dice);
+  }
+
+  private static String oftenest(String many, String often, String where, Split split, Dice dice) {
     return "{context}"
         + draw(
             split,
             dice,
             START,
             new String[] {
-              "What are the three most frequent words",
-              "Which three words appear most often",
-              "List the three most frequent words",
-              "Name the three words that occur most often",
-              "Give the three commonest words"
+              "What are the " + many + " most " + often + " words",
+              "Which " + many + " words appear most often",
+              "List the " + many + " most frequent words",
+              "Name the " + many + " words that occur most often",
+              "Give the " + many + " commonest words"
             },
-            new String[] {" in the above text?", " in the text.", " above.", " of all?"},
+            new String[] {
+              " in the above " + where + "?", " in the " + where + ".", " above.", " of all?"
+            },
             new String[] {" Answer:", " They are:", " Result:", " The words are:"});
   }
 
