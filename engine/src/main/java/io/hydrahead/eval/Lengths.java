@@ -20,17 +20,29 @@ public final class Lengths {
     return Arrays.stream(list.split(",")).map(Lengths::one).distinct().sorted().toList();
   }
 
-  private static int one(String text) {
+  /**
+   * Tokens of one length, {@code 1024} a {@code K}; of any sign and size.
+   *
+   * @throws NumberFormatException if it is no length, or one that no long holds
+   */
+  public static long tokens(String text) {
     String s = text.strip().toUpperCase(Locale.ROOT);
-    int unit = s.endsWith("K") ? 1024 : s.endsWith("M") ? 1024 * 1024 : 1;
+    long unit = s.endsWith("K") ? 1024 : s.endsWith("M") ? 1024 * 1024 : 1;
     try {
-      int n =
-          Math.multiplyExact(
-              Integer.parseInt(unit == 1 ? s : s.substring(0, s.length() - 1)), unit);
-      if (n >= LEAST) {
-        return n;
+      return Math.multiplyExact(
+          Long.parseLong(unit == 1 ? s : s.substring(0, s.length() - 1)), unit);
+    } catch (ArithmeticException e) {
+      throw new NumberFormatException(e.getMessage());
+    }
+  }
+
+  private static int one(String text) {
+    try {
+      long n = tokens(text);
+      if (n >= LEAST && n <= Integer.MAX_VALUE) {
+        return (int) n;
       }
-    } catch (NumberFormatException | ArithmeticException e) {
+    } catch (NumberFormatException e) {
       // Falls through to the one message for everything that is no length.
     }
     throw new InputException(
