@@ -73,8 +73,7 @@ final class ConvertCommand implements Callable<Integer> {
 
   @Override
   public Integer call() {
-    Outputs.keepInputs(output, "-o", folder, planFile, recipeFile, text);
-    Outputs.requireFreeFolder(common, output);
+    Outputs.requireFreeFolder(common, output, folder, planFile, recipeFile, text);
     ModelConfig config = Sources.config(folder);
     Sources.requireTransformer(folder);
     PlanFile plan = PlanFile.read(planFile, HeadShape.of(config));

@@ -124,8 +124,7 @@ final class EvalCommand implements Callable<Integer> {
   public Integer call() {
     boolean toStdout = json != null && json.toString().equals("-");
     if (json != null && !toStdout) {
-      Outputs.keepInputs(json, "--json", folder, text);
-      Outputs.requireFree(common, json, "--json");
+      Outputs.requireFree(common, json, "--json", folder, text);
     }
     Sources.requireAtLeast("--samples", samples, 1);
     Sources.requireAtLeast("--questions", questions, 1);

@@ -48,8 +48,7 @@ final class LogitsCommand implements Callable<Integer> {
 
   @Override
   public Integer call() {
-    Outputs.keepInputs(output, "-o", folder, idsFile);
-    Outputs.requireFree(common, output, "-o");
+    Outputs.requireFree(common, output, "-o", folder, idsFile);
     int vocabulary =
         ConfigJson.read(Checkpoint.config(folder), folder.resolve("config.json")).vocabSize();
     int[][] ids = TokenIds.read(idsFile, vocabulary);

@@ -14,28 +14,37 @@ final class Outputs {
 
   /**
    * @param option that names the file
-   * @throws io.hydrahead.tensor.InputException if it exists, unless {@code --force} is given, or
-   *     cannot be written
+   * @param inputs what the command reads; absent ones are null
+   * @throws InputException if it is one of the inputs or holds one, exists, unless {@code --force}
+   *     is given, or cannot be written
    */
-  static void requireFree(CommonOptions common, Path file, String option) {
+  static void requireFree(CommonOptions common, Path file, String option, Path... inputs) {
+    keepInputs(file, option, inputs);
     AtomicFile.requireReady(file, common.force(), option);
     announceParent(common, file);
   }
 
   /**
-   * @throws io.hydrahead.tensor.InputException if it exists, unless {@code --force} is given,
-   *     cannot be written, or another run is writing it
+   * Of the folder that {@code -o} names.
+   *
+   * @param inputs what the command reads; absent ones are null
+   * @throws InputException as above, and if another run is writing it
    */
-  static void requireFreeFolder(CommonOptions common, Path folder) {
+  static void requireFreeFolder(CommonOptions common, Path folder, Path... inputs) {
+    keepInputs(folder, "-o", inputs);
     OutputFolder.requireReady(folder, common.force());
     announceParent(common, folder);
   }
 
   /**
-   * @throws io.hydrahead.tensor.InputException as above, and if an unfinished run is there and is
-   *     not to be resumed, or the other way round
+   * Of the folder that {@code -o} names.
+   *
+   * @param inputs what the command reads; absent ones are null
+   * @throws InputException as above, and if an unfinished run is there and is not to be resumed, or
+   *     the other way round
    */
-  static void requireReadyRun(CommonOptions common, Path folder, boolean resume) {
+  static void requireReadyRun(CommonOptions common, Path folder, boolean resume, Path... inputs) {
+    keepInputs(folder, "-o", inputs);
     RunFolder.requireReady(folder, resume, common.force());
     announceParent(common, folder);
   }
@@ -43,9 +52,6 @@ final class Outputs {
   /**
    * Refuses an output that is one of the command's inputs, or holds one: with {@code --force} it
    * would be lost.
-   *
-   * @param option that names the output
-   * @param inputs absent ones are null
    */
   static void keepInputs(Path output, String option, Path... inputs) {
     Path target = real(output);

@@ -107,8 +107,7 @@ final class PlanCommand implements Callable<Integer> {
   @Override
   public Integer call() {
     if (output != null) {
-      Outputs.keepInputs(output, "-o", folder, heads);
-      Outputs.requireFree(common, output, "-o");
+      Outputs.requireFree(common, output, "-o", folder, heads);
     }
     ModelConfig config = Sources.config(folder);
     HeadShape shape = HeadShape.of(config);

@@ -43,7 +43,7 @@ final class PretrainCommand implements Callable<Integer> {
   @Override
   public Integer call() {
     TrainingSummary.requireRecipeDecides(common, recipe);
-    Outputs.requireReadyRun(common, output, resume);
+    Outputs.requireReadyRun(common, output, resume, recipe);
     try (Ops ops = LoadedModel.ops(common)) {
       TrainingRun.Outcome outcome =
           new Pretrainer(ops, common.progress())

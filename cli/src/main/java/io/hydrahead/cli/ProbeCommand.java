@@ -119,8 +119,7 @@ final class ProbeCommand implements Callable<Integer> {
 
   @Override
   public Integer call() {
-    Outputs.keepInputs(output, "-o", folder, text);
-    Outputs.requireFree(common, output, "-o");
+    Outputs.requireFree(common, output, "-o", folder, text);
     Sources.requireAtLeast("--pairs", pairs, 1);
     Sources.requireAtLeast("--sender-pairs", senderPairs, 0);
     Sources.requireAtLeast("--rounds", rounds, 1);

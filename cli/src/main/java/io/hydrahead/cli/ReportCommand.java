@@ -47,8 +47,7 @@ final class ReportCommand implements Callable<Integer> {
 
   @Override
   public Integer call() {
-    Outputs.keepInputs(output, "-o", files.toArray(Path[]::new));
-    Outputs.requireFree(common, output, "-o");
+    Outputs.requireFree(common, output, "-o", files.toArray(Path[]::new));
     ReportInput input = ReportFiles.read(files);
     if (title != null) {
       input = ReportInput.merge(title, List.of(input));

@@ -81,8 +81,7 @@ final class TransferCommand implements Callable<Integer> {
   @Override
   public Integer call() {
     TrainingSummary.requireRecipeDecides(common, recipe);
-    Outputs.keepInputs(output, "-o", teacher, student, recipe);
-    Outputs.requireReadyRun(common, output, resume);
+    Outputs.requireReadyRun(common, output, resume, teacher, student, recipe);
     Sources.requireAtLeast("--eval-samples", samples, 0);
     if (teacher.toAbsolutePath().normalize().equals(student.toAbsolutePath().normalize())) {
       throw new InputException(
