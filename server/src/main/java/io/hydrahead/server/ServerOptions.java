@@ -44,57 +44,77 @@ public record ServerOptions(
           RequestLimits.DEFAULT,
           line -> {});
 
-  public ServerOptions host(String value) {
+  /** The fields on their way from one set of options to another. */
+  private static final class Change {
+    private String host;
+    private int port;
+    private Optional<String> apiKey;
+    private long maxBodyBytes;
+    private Duration timeLimit;
+    private Duration heartbeat;
+    private Duration drain;
+    private RequestLimits limits;
+    private Consumer<String> accessLog;
+  }
+
+  private ServerOptions with(Consumer<Change> change) {
+    Change c = new Change();
+    c.host = host;
+    c.port = port;
+    c.apiKey = apiKey;
+    c.maxBodyBytes = maxBodyBytes;
+    c.timeLimit = timeLimit;
+    c.heartbeat = heartbeat;
+    c.drain = drain;
+    c.limits = limits;
+    c.accessLog = accessLog;
+    change.accept(c);
     return new ServerOptions(
-        value, port, apiKey, maxBodyBytes, timeLimit, heartbeat, drain, limits, accessLog);
+        c.host,
+        c.port,
+        c.apiKey,
+        c.maxBodyBytes,
+        c.timeLimit,
+        c.heartbeat,
+        c.drain,
+        c.limits,
+        c.accessLog);
+  }
+
+  public ServerOptions host(String value) {
+    return with(c -> c.host = value);
   }
 
   public ServerOptions port(int value) {
-    return new ServerOptions(
-        host, value, apiKey, maxBodyBytes, timeLimit, heartbeat, drain, limits, accessLog);
+    return with(c -> c.port = value);
   }
 
   public ServerOptions apiKey(String value) {
-    return new ServerOptions(
-        host,
-        port,
-        Optional.of(value),
-        maxBodyBytes,
-        timeLimit,
-        heartbeat,
-        drain,
-        limits,
-        accessLog);
+    return with(c -> c.apiKey = Optional.of(value));
   }
 
   public ServerOptions maxBodyBytes(long value) {
-    return new ServerOptions(
-        host, port, apiKey, value, timeLimit, heartbeat, drain, limits, accessLog);
+    return with(c -> c.maxBodyBytes = value);
   }
 
   public ServerOptions timeLimit(Duration value) {
-    return new ServerOptions(
-        host, port, apiKey, maxBodyBytes, value, heartbeat, drain, limits, accessLog);
+    return with(c -> c.timeLimit = value);
   }
 
   public ServerOptions heartbeat(Duration value) {
-    return new ServerOptions(
-        host, port, apiKey, maxBodyBytes, timeLimit, value, drain, limits, accessLog);
+    return with(c -> c.heartbeat = value);
   }
 
   public ServerOptions drain(Duration value) {
-    return new ServerOptions(
-        host, port, apiKey, maxBodyBytes, timeLimit, heartbeat, value, limits, accessLog);
+    return with(c -> c.drain = value);
   }
 
   public ServerOptions limits(RequestLimits value) {
-    return new ServerOptions(
-        host, port, apiKey, maxBodyBytes, timeLimit, heartbeat, drain, value, accessLog);
+    return with(c -> c.limits = value);
   }
 
   public ServerOptions accessLog(Consumer<String> value) {
-    return new ServerOptions(
-        host, port, apiKey, maxBodyBytes, timeLimit, heartbeat, drain, limits, value);
+    return with(c -> c.accessLog = value);
   }
 
   @Override
