@@ -57,6 +57,60 @@ public record ModelConfig(
     }
   }
 
+  /** This config with another native context, in tokens. */
+  public ModelConfig withContext(int tokens) {
+    return new ModelConfig(
+        vocabSize,
+        hiddenSize,
+        intermediateSize,
+        layers,
+        heads,
+        kvHeads,
+        headDim,
+        tokens,
+        rmsNormEps,
+        rotary,
+        tiedEmbeddings,
+        bosTokenId,
+        eosTokenIds);
+  }
+
+  /** This config with another rotary embedding. */
+  public ModelConfig withRotary(RotaryConfig other) {
+    return new ModelConfig(
+        vocabSize,
+        hiddenSize,
+        intermediateSize,
+        layers,
+        heads,
+        kvHeads,
+        headDim,
+        maxPositionEmbeddings,
+        rmsNormEps,
+        other,
+        tiedEmbeddings,
+        bosTokenId,
+        eosTokenIds);
+  }
+
+  /** This config with a tokenizer's vocabulary and the tokens that end a reply. */
+  public ModelConfig withVocabulary(int size, List<Integer> endTokens) {
+    return new ModelConfig(
+        size,
+        hiddenSize,
+        intermediateSize,
+        layers,
+        heads,
+        kvHeads,
+        headDim,
+        maxPositionEmbeddings,
+        rmsNormEps,
+        rotary,
+        tiedEmbeddings,
+        bosTokenId,
+        endTokens);
+  }
+
   /** Query heads to a KV head. */
   public int group() {
     return heads / kvHeads;

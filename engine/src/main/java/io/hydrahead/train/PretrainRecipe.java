@@ -112,20 +112,6 @@ public record PretrainRecipe(
 
   /** The model's config with a tokenizer's vocabulary and end-of-text tokens. */
   ModelConfig config(int vocabulary, List<Integer> endTokens) {
-    ModelConfig s = shape;
-    return new ModelConfig(
-        vocabulary,
-        s.hiddenSize(),
-        s.intermediateSize(),
-        s.layers(),
-        s.heads(),
-        s.kvHeads(),
-        s.headDim(),
-        s.maxPositionEmbeddings(),
-        s.rmsNormEps(),
-        s.rotary(),
-        s.tiedEmbeddings(),
-        s.bosTokenId(),
-        endTokens);
+    return shape.withVocabulary(vocabulary, endTokens);
   }
 }

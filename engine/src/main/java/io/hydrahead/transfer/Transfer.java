@@ -141,26 +141,9 @@ public final class Transfer implements TrainingJob {
       if (context > m.config().maxPositionEmbeddings()) {
         s.replace(
             new HybridTransformer(
-                withContext(m.config(), context), m.plan(), m.style(), m.parameters(), m.ops()));
+                m.config().withContext(context), m.plan(), m.style(), m.parameters(), m.ops()));
       }
     }
-  }
-
-  private static ModelConfig withContext(ModelConfig c, int context) {
-    return new ModelConfig(
-        c.vocabSize(),
-        c.hiddenSize(),
-        c.intermediateSize(),
-        c.layers(),
-        c.heads(),
-        c.kvHeads(),
-        c.headDim(),
-        context,
-        c.rmsNormEps(),
-        c.rotary(),
-        c.tiedEmbeddings(),
-        c.bosTokenId(),
-        c.eosTokenIds());
   }
 
   @Override
