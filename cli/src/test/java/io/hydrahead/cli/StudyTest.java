@@ -60,7 +60,8 @@ class StudyTest {
               "probe": {"length": 256, "pairs": 1, "sender_pairs": 0, "texts": 0,
                         "calibration_texts": 1},
               "arms": ["heads.json", "layers.json", "draw.json", "teacher.json", "scaled.json"],
-              "sweep": {"seed": 0, "share": 0.2, "factors": [0.5, 2], "families": {"head": "heads"}},
+              "sweep": {"seed": 0, "share": 0.2, "factors": [0.5, 2], "beyond": [4],
+                        "families": {"head": "heads"}},
               "rounds": [{"arms": ["heads", "layers", "teacher", "scaled"], "seeds": [0],
                           "grids": ["g"]},
                          {"arms": ["draw"], "seeds": [3]}],
@@ -184,6 +185,16 @@ class StudyTest {
       }
     }
 
+    // Kept results are enough to go on elsewhere: trials are not made again.
+    Path kept = Files.createDirectories(temporary.resolve("kept/results"));
+    Files.copy(temporary.resolve("whole/results/study.json"), kept.resolve("study.json"));
+    assertThat(Json.read(kept.resolve("study.json")).path("learning_rate_trials").size())
+        .isEqualTo(3);
+    assertThat(study("kept", "--plan-only").out())
+        .containsPattern("rate of head × 0.5 +done")
+        .containsPattern("rate of head × 4.0 +done")
+        .doesNotContainPattern("train heads seed 0 +done");
+
     // Once in the probe or the sweep, once in an arm's training.
     Path cut = temporary.resolve("cut");
     interrupted("cut", () -> Files.exists(cut.resolve("sweep/head-x0.5.json")));
@@ -203,7 +214,7 @@ class StudyTest {
     assertThat(one.code()).as(one.err()).isZero();
     assertThat(two.code()).as(two.err()).isZero();
     int made = made(one) + made(two);
-    assertThat(made).as(one.out() + two.out()).isEqualTo(9 + 5);
+    assertThat(made).as(one.out() + two.out()).isEqualTo(10 + 5);
     assertThat(made(one)).isPositive();
     assertThat(made(two)).isPositive();
     assertThat(facts("shared", "draw", 3).path("seed").intValue()).isEqualTo(3);

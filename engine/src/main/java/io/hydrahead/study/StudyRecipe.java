@@ -63,9 +63,23 @@ public record StudyRecipe(
    * @param seed that is looked at
    * @param share of each stage's tokens that a trial takes
    * @param factors of the recipe's own rates
+   * @param beyond factors that are tried too, and not chosen from: they show whether the best rate
+   *     lies at the edge of the factors
    * @param families the arm that is tried for each family
    */
-  public record Sweep(int seed, double share, List<Double> factors, Map<String, String> families) {}
+  public record Sweep(
+      int seed,
+      double share,
+      List<Double> factors,
+      List<Double> beyond,
+      Map<String, String> families) {
+    /** Every factor that is tried. */
+    public List<Double> all() {
+      List<Double> out = new ArrayList<>(factors);
+      out.addAll(beyond);
+      return out;
+    }
+  }
 
   /** Arms that are trained, and the evaluation's grids that they then go through. */
   public record Round(List<String> arms, List<Integer> seeds, List<String> grids) {}
@@ -161,17 +175,12 @@ public record StudyRecipe(
   private static Sweep sweep(Fields s, Set<String> arms) {
     if (!s.has("factors")) {
       s.end();
-      return new Sweep(0, 1, List.of(), Map.of());
+      return new Sweep(0, 1, List.of(), List.of(), Map.of());
     }
     int seed = s.integer("seed", 0, 1 << 20, 0);
     double share = s.number("share", 1e-6, 1, 0.25);
-    List<Double> factors = new ArrayList<>();
-    for (JsonNode n : s.node().path("factors")) {
-      if (!n.isNumber() || !(n.doubleValue() > 0)) {
-        throw s.error("factors", "must be a list of numbers above 0, such as [0.5, 1, 2]");
-      }
-      factors.add(n.doubleValue());
-    }
+    List<Double> factors = factors(s, "factors");
+    List<Double> beyond = factors(s, "beyond");
     Fields f = s.object("families");
     Map<String, String> families = new LinkedHashMap<>();
     for (String family : f.node().propertyNames()) {
@@ -179,7 +188,19 @@ public record StudyRecipe(
     }
     f.end();
     s.end();
-    return new Sweep(seed, share, List.copyOf(factors), families);
+    return new Sweep(seed, share, factors, beyond, families);
+  }
+
+  private static List<Double> factors(Fields s, String field) {
+    List<Double> out = new ArrayList<>();
+    s.has(field);
+    for (JsonNode n : s.node().path(field)) {
+      if (!n.isNumber() || !(n.doubleValue() > 0)) {
+        throw s.error(field, "must be a list of numbers above 0, such as [0.5, 1, 2]");
+      }
+      out.add(n.doubleValue());
+    }
+    return List.copyOf(out);
   }
 
   private static Speed speed(Fields s, Set<String> arms) {

@@ -6,9 +6,15 @@ import io.hydrahead.model.HeadPlan;
 import io.hydrahead.model.ModelConfig;
 import io.hydrahead.model.RotaryConfig;
 import io.hydrahead.model.Style;
+import io.hydrahead.plan.HeadScores;
+import io.hydrahead.plan.HeadShape;
+import io.hydrahead.plan.PlanRequest;
+import io.hydrahead.plan.PlanRules;
+import io.hydrahead.study.stats.Roles;
 import io.hydrahead.transfer.TransferRecipe;
 import java.nio.file.Files;
 import java.nio.file.Path;
+import java.util.ArrayList;
 import java.util.List;
 import org.junit.jupiter.api.Test;
 
@@ -40,6 +46,63 @@ class StudyRecipeTest {
         .contains("vanilla", "vanilla-yarn", "vanilla-long", "all-full", "all-linear")
         .contains("layer-3-1", "layer-5-1", "layer-11-1", "head-7-1", "random-3", "head-15-1")
         .contains("no-norm", "no-gamma", "no-gate", "full-rotary", "log-scale", "conv", "beta-2");
+  }
+
+  @Test
+  void whatPartsPositionsFromTheRestOfAConversion() {
+    StudyRecipe study = StudyRecipe.read(recipes().resolve("study.json"));
+    ArmRecipe rotary = study.arm("all-full-rotary");
+    Style style = rotary.recipe(rotary.transfer()).conversion().style();
+    assertThat(style.fullRotary()).isTrue();
+    assertThat(style.isVanilla()).isFalse();
+    assertThat(style.gate()).isEqualTo(Style.HYDRAHEAD.gate());
+    ArmRecipe mirrored = study.arm("full-168");
+    ArmRecipe.Rules rules = (ArmRecipe.Rules) ((ArmRecipe.Student) mirrored.source()).selection();
+    double[][] scores = new double[12][16];
+    for (int l = 0; l < 12; l++) {
+      for (int h = 0; h < 16; h++) {
+        scores[l][h] = (7 * h + l) % 16;
+      }
+    }
+    HeadPlan plan =
+        PlanRules.select(
+            new PlanRequest(
+                new HeadShape(12, 16, 8),
+                rules.ratio(),
+                rules.choices(),
+                HeadScores.of(scores),
+                0));
+    for (int l = 0; l < 12; l++) {
+      assertThat(plan.fullHeads(l)).hasSize(14);
+      for (int h : plan.fullHeads(l)) {
+        assertThat(scores[l][h]).isGreaterThanOrEqualTo(2);
+      }
+    }
+  }
+
+  @Test
+  void everyModelIsMeasuredOnceOnEachGrid() {
+    StudyRecipe study = StudyRecipe.read(recipes().resolve("study.json"));
+    List<String> measured = new ArrayList<>();
+    for (StudyRecipe.Round round : study.rounds()) {
+      for (int seed : round.seeds()) {
+        for (String arm : round.arms()) {
+          round.grids().stream().map(g -> arm + " " + seed + " " + g).forEach(measured::add);
+        }
+      }
+    }
+    measured.removeIf(m -> m.startsWith("vanilla ") && m.endsWith(" native")); // first, and again
+    assertThat(measured).doesNotHaveDuplicates();
+    Roles roles = Roles.read(study.roles());
+    for (int seed : study.seeds()) {
+      for (String arm : roles.compared()) {
+        assertThat(measured).contains(arm + " " + seed + " short");
+      }
+      assertThat(measured).contains(roles.yarn() + " " + seed + " native");
+      assertThat(measured).contains(roles.allFull() + " " + seed + " native");
+      assertThat(measured).contains(roles.vanilla() + " " + seed + " ablation");
+    }
+    assertThat(study.arms().keySet()).containsAll(roles.core()).containsAll(roles.followed());
   }
 
   @Test

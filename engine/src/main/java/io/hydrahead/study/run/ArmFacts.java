@@ -101,6 +101,7 @@ final class ArmFacts {
     out.put("command", shop.around().command());
     out.put("device", shop.ops().description());
     out.put("commit", shop.around().commit());
+    out.put(StudyFacts.WORKERS, shop.around().workers());
     out.put("checkpoint_hash", hash(arm, seed));
     out.set("style", Json.of(style));
     out.set("plan", Json.of(plan.toLists()));

@@ -5,22 +5,38 @@ import io.hydrahead.json.Json;
 import io.hydrahead.model.ConfigJson;
 import io.hydrahead.study.StudyRecipe;
 import io.hydrahead.train.TrainingRun;
-import java.io.IOException;
-import java.io.UncheckedIOException;
 import java.nio.file.Files;
 import java.nio.file.Path;
-import java.util.List;
 import java.util.OptionalInt;
 import java.util.Set;
 import java.util.TreeSet;
-import java.util.stream.Stream;
 import tools.jackson.databind.JsonNode;
 import tools.jackson.databind.node.ArrayNode;
 import tools.jackson.databind.node.ObjectNode;
 
 /** {@code study.json}: what concerns the whole study, gathered from what is there. */
 final class StudyFacts {
+  /** Field of what was made: workers that shared the device, whose seconds are then shared too. */
+  static final String WORKERS = "workers";
+
+  private static final String TEACHERS = "teachers";
+
   private StudyFacts() {}
+
+  private static Path file(Workshop shop) {
+    return shop.folder().results().resolve("study.json");
+  }
+
+  /** What is there of an earlier run, or an object without fields. */
+  static JsonNode before(Workshop shop) {
+    Path file = file(shop);
+    return Files.isRegularFile(file) ? Json.read(file) : Json.object();
+  }
+
+  /** Seconds that the device had to itself, as far as can be told. */
+  private static double seconds(JsonNode made) {
+    return made.path("seconds").asDouble(0) / Math.max(1, made.path(WORKERS).asInt(1));
+  }
 
   static void write(Workshop shop) {
     StudyRecipe recipe = shop.recipe();
@@ -36,29 +52,23 @@ final class StudyFacts {
     out.set("seeds", Json.of(recipe.seeds()));
     out.set("data", recipe.data().node());
     double seconds = 0;
-    ArrayNode teachers = out.putArray("teachers");
+    ArrayNode teachers = out.putArray(TEACHERS);
     for (int seed : recipe.seeds()) {
-      ObjectNode t = teachers.addObject();
-      t.put("seed", seed);
-      Path log = shop.teacher(seed).resolve(TrainingRun.LOG);
-      if (Files.isRegularFile(log)) {
-        t.setAll(TrainingFacts.of(log).summary());
-        t.set("loss", t.path("held_out_loss"));
-        seconds += t.path("seconds").asDouble(0);
-      }
+      ObjectNode t = teacher(shop, seed);
+      teachers.add(t);
+      seconds += t.path("seconds").asDouble(0);
     }
-    ArrayNode trials = out.putArray("learning_rate_trials");
-    for (Path p : json(shop.folder().root().resolve("sweep"))) {
-      JsonNode trial = Json.read(p);
+    ArrayNode trials = out.putArray(Trials.KEPT);
+    for (JsonNode trial : new Trials(shop).all()) {
       trials.add(trial);
-      seconds += trial.path("seconds").asDouble(0);
+      seconds += seconds(trial);
     }
     for (String arm : recipe.arms().keySet()) {
       for (int seed : recipe.seeds()) {
         Path file = shop.folder().armFile(arm, seed);
         if (Files.isRegularFile(file)) {
           JsonNode facts = Json.read(file);
-          seconds += facts.path("seconds").asDouble(0);
+          seconds += seconds(facts);
           devices.add(facts.path("device").asString("").replaceFirst("^cuda:\\d+: ", ""));
         }
       }
@@ -66,7 +76,24 @@ final class StudyFacts {
     devices.remove("");
     out.put("hardware", devices.isEmpty() ? shop.ops().description() : String.join("; ", devices));
     out.put("training_device_hours", Math.round(seconds / 3.6) / 1000.0);
-    AtomicFile.write(shop.folder().results().resolve("study.json"), out, true);
+    AtomicFile.write(file(shop), out, true);
+  }
+
+  /** From its log, or, where the teacher is elsewhere, from what an earlier run wrote. */
+  private static ObjectNode teacher(Workshop shop, int seed) {
+    ObjectNode t = Json.object().put("seed", seed);
+    Path log = shop.teacher(seed).resolve(TrainingRun.LOG);
+    if (Files.isRegularFile(log)) {
+      t.setAll(TrainingFacts.of(log).summary());
+      t.set("loss", t.path("held_out_loss"));
+      return t;
+    }
+    for (JsonNode b : before(shop).path(TEACHERS)) {
+      if (b.path("seed").asInt(-1) == seed && b instanceof ObjectNode o) {
+        return o.deepCopy();
+      }
+    }
+    return t;
   }
 
   private static OptionalInt nativeLength(Workshop shop) {
@@ -76,17 +103,7 @@ final class StudyFacts {
         return OptionalInt.of(ConfigJson.read(Json.read(file), file).maxPositionEmbeddings());
       }
     }
-    return OptionalInt.empty();
-  }
-
-  private static List<Path> json(Path folder) {
-    if (!Files.isDirectory(folder)) {
-      return List.of();
-    }
-    try (Stream<Path> files = Files.list(folder)) {
-      return files.filter(p -> p.toString().endsWith(".json")).sorted().toList();
-    } catch (IOException e) {
-      throw new UncheckedIOException(folder + ": cannot be read", e);
-    }
+    JsonNode kept = before(shop).path("native_length");
+    return kept.isInt() ? OptionalInt.of(kept.intValue()) : OptionalInt.empty();
   }
 }

@@ -20,6 +20,7 @@ import java.util.concurrent.CancellationException;
 import java.util.function.Consumer;
 import java.util.function.Predicate;
 import tools.jackson.databind.JsonNode;
+import tools.jackson.databind.node.ObjectNode;
 
 /**
  * Makes what is missing in a study's folder, unit by unit in the order of the recipe. Several
@@ -196,6 +197,17 @@ public final class StudyRun {
     new StudyReport(folder.results()).write(folder.report(), around.command());
   }
 
+  /**
+   * What other units follow from: trials beyond the factors that are chosen from change nothing.
+   */
+  private static JsonNode chosen(JsonNode study, String field) {
+    JsonNode value = study.path(field).deepCopy();
+    if (value instanceof ObjectNode o) {
+      o.remove("beyond");
+    }
+    return value;
+  }
+
   /** The recipe and those of the arms lie in the folder; another one is refused. */
   private void requireSameRecipe() {
     var whole = Json.object();
@@ -206,7 +218,7 @@ public final class StudyRun {
     if (Files.isRegularFile(file)) {
       JsonNode there = Json.read(file);
       for (String field : new String[] {"teacher", "seeds", "probe", "sweep"}) {
-        if (!there.path("study").path(field).equals(recipe.json().path(field))) {
+        if (!chosen(there.path("study"), field).equals(chosen(recipe.json(), field))) {
           throw new InputException(
               folder.root()
                   + ": was begun with another \""

@@ -5,7 +5,6 @@ import io.hydrahead.json.Json;
 import io.hydrahead.study.ArmRecipe;
 import io.hydrahead.study.StudyRecipe;
 import io.hydrahead.tensor.InputException;
-import java.nio.file.Files;
 import java.nio.file.Path;
 import tools.jackson.databind.JsonNode;
 import tools.jackson.databind.node.ObjectNode;
@@ -20,14 +19,16 @@ final class SweepWork {
 
   private final Workshop shop;
   private final ArmWork arms;
+  private final Trials trials;
 
   SweepWork(Workshop shop, ArmWork arms) {
     this.shop = shop;
     this.arms = arms;
+    trials = new Trials(shop);
   }
 
   boolean done(String family, double factor) {
-    return Files.isRegularFile(shop.folder().trial(family, factor));
+    return trials.find(family, factor).isPresent();
   }
 
   void run(String family, double factor) {
@@ -48,6 +49,7 @@ final class SweepWork {
       out.put("failure", e.getMessage());
     }
     out.put("commit", shop.around().commit());
+    out.put(StudyFacts.WORKERS, shop.around().workers());
     AtomicFile.write(file, out, true);
   }
 
@@ -57,7 +59,7 @@ final class SweepWork {
     double least = Double.POSITIVE_INFINITY;
     if (shop.recipe().sweep().families().containsKey(family)) {
       for (double factor : shop.recipe().sweep().factors()) {
-        JsonNode loss = Json.read(shop.folder().trial(family, factor)).path(LOSS);
+        JsonNode loss = trials.find(family, factor).orElseThrow().path(LOSS);
         if (loss.isNumber() && loss.doubleValue() < least) {
           least = loss.doubleValue();
           best = factor;

@@ -30,6 +30,14 @@ record Unit(
     Runnable work,
     boolean alone) {
 
+  /**
+   * What a worker claims to make it. The grids of one model share cells, which nobody need measure
+   * twice: one worker at a time is at a model's evaluation.
+   */
+  String claim() {
+    return stage == StudyStage.EVAL && !arm.isEmpty() ? "evaluate " + arm + " seed " + seed : name;
+  }
+
   /** One that may go beside others. */
   Unit(
       String name,

@@ -122,7 +122,7 @@ final class Units {
   private void trials(String family, String arm) {
     int seed = recipe.sweep().seed();
     ArmRecipe a = recipe.arm(arm);
-    for (double factor : recipe.sweep().factors()) {
+    for (double factor : recipe.sweep().all()) {
       long tokens = tokens(a.recipe(a.transfer(seed, factor, recipe.sweep().share())).stages());
       add(
           new Unit(

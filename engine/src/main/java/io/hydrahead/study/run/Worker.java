@@ -95,7 +95,8 @@ final class Worker {
       }
       List<String> missing = u.needs().stream().filter(n -> !ledger.done(all.get(n))).toList();
       if (!missing.isEmpty()) {
-        boolean coming = missing.stream().anyMatch(n -> Claim.taken(folder.claim(n)));
+        boolean coming =
+            missing.stream().anyMatch(n -> Claim.taken(folder.claim(all.get(n).claim())));
         busy |= coming;
         boolean mine = missing.stream().map(all::get).allMatch(wanted::contains);
         if (!coming && !mine && stuck.isEmpty()) {
@@ -133,7 +134,7 @@ final class Worker {
       return Claimed.BUSY;
     }
     try {
-      Optional<Claim> claim = Claim.take(folder.claim(u.name()));
+      Optional<Claim> claim = Claim.take(folder.claim(u.claim()));
       if (claim.isEmpty()) {
         return Claimed.BUSY;
       }
