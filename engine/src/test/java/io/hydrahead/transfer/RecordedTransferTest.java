@@ -27,6 +27,7 @@ import java.util.Arrays;
 import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
+import java.util.function.Supplier;
 import java.util.stream.Stream;
 import org.junit.jupiter.api.io.TempDir;
 import org.junit.jupiter.params.ParameterizedTest;
@@ -57,16 +58,23 @@ class RecordedTransferTest {
         Arguments.of("lengthen, recomputed", new Stage.NextToken(), true));
   }
 
+  /** What to train with, each opened when its turn comes. */
+  List<Supplier<Ops>> backends() {
+    return List.of(() -> OpsFactory.cpu(new OpsOptions(2, "java", true)));
+  }
+
   @ParameterizedTest(name = "{0}")
   @MethodSource("objectives")
   void replayedStepsGiveTheSameBits(String name, Stage.Objective objective, boolean recompute) {
-    try (Ops ops = OpsFactory.cpu(new OpsOptions(2, "java", true))) {
-      compare(ops, objective, recompute);
+    for (Supplier<Ops> backend : backends()) {
+      try (Ops ops = backend.get()) {
+        compare(ops, objective, recompute);
+      }
     }
   }
 
   /** The parameters after five steps of two micro-batches each, recorded and not. */
-  final void compare(Ops ops, Stage.Objective objective, boolean recompute) {
+  private void compare(Ops ops, Stage.Objective objective, boolean recompute) {
     Counting counting = new Counting(ops.graphs());
     Map<String, float[]> replayed = trained(graphs(ops, counting), objective, recompute);
     Map<String, float[]> plain = trained(graphs(ops, Graphs.IMMEDIATE), objective, recompute);
