@@ -1,6 +1,7 @@
 package io.hydrahead.cli;
 
 import java.io.PrintWriter;
+import java.time.Duration;
 import java.util.concurrent.atomic.AtomicInteger;
 import sun.misc.Signal;
 
@@ -11,7 +12,7 @@ import sun.misc.Signal;
  * exit code is 130.
  */
 final class Interrupts {
-  private static final long GRACE_MILLIS = 60_000;
+  private static volatile Duration grace = Duration.ofSeconds(60);
   private static final AtomicInteger POLLING = new AtomicInteger();
   private static volatile boolean requested;
 
@@ -41,7 +42,7 @@ final class Interrupts {
         .name("hydrahead-interrupt-grace")
         .start(() -> {
           try {
-            Thread.sleep(GRACE_MILLIS);
+            Thread.sleep(grace);
             abort();
           } catch (InterruptedException e) {
             Thread.currentThread().interrupt();
@@ -51,6 +52,11 @@ final class Interrupts {
 
   private static void abort() {
     System.exit(ExitCode.INTERRUPTED);
+  }
+
+  /** How long work that polls may take to end, if a minute does not suffice. */
+  static void grace(Duration longest) {
+    grace = longest;
   }
 
   /** Whether the user asked to stop. */

@@ -1,9 +1,12 @@
 package io.hydrahead.cli;
 
+import io.hydrahead.checkpoint.AtomicFile;
 import io.hydrahead.model.ModelConfig;
 import io.hydrahead.server.HydraServer;
 import io.hydrahead.server.ServerOptions;
 import io.hydrahead.server.engine.Engine;
+import io.hydrahead.server.engine.PrefixStore;
+import io.hydrahead.server.engine.Scheduler;
 import io.hydrahead.tensor.InputException;
 import java.nio.file.Path;
 import java.time.Duration;
@@ -24,6 +27,9 @@ import picocli.CommandLine.Parameters;
 @Without({"--seed", "--force"})
 final class ServeCommand implements Callable<Integer> {
   private static final String KEY_VARIABLE = "HYDRAHEAD_API_KEY";
+
+  /** Bytes a second at which prefixes are saved at the least. */
+  private static final long SLOW_DISK = 20L << 20;
 
   @Mixin private CommonOptions common;
 
@@ -98,11 +104,26 @@ final class ServeCommand implements Callable<Integer> {
       description = "How long requests may go on after an interrupt (default: ${DEFAULT-VALUE}).")
   private int drain;
 
+  @Option(
+      names = "--prefix-dir",
+      paramLabel = "FOLDER",
+      description =
+          "Where beginnings of prompts that were read are kept from one start to the next, for its"
+              + " owner's eyes only; default: nowhere.")
+  private Path prefixDir;
+
+  @Option(
+      names = "--prefix-disk",
+      paramLabel = "BYTES",
+      description = "Most bytes of them in --prefix-dir, such as 512M (default: 4G).")
+  private ByteCount prefixDisk;
+
   @Override
   public Integer call() throws InterruptedException {
     Sources.config(folder);
     ServerOptions options = options();
     HydraServer.check(options);
+    checkPrefixes();
     try (LoadedModel loaded = LoadedModel.open(folder, common)) {
       ModelConfig config = loaded.model().config();
       int context =
@@ -113,15 +134,48 @@ final class ServeCommand implements Callable<Integer> {
       GenerateCommand.warnBeyondNative(common, config, context);
       String served = name == null ? Engine.Options.of(folder).name() : name;
       Engine.Options how = new Engine.Options(served, context, maxSequences, maxWaiting);
-      try (Engine engine = Engine.of(folder, loaded.model(), how, () -> {});
-          HydraServer server = HydraServer.start(engine, options)) {
-        serve(engine, server);
+      if (prefixDir != null) {
+        how = how.prefixes(new PrefixStore(prefixDir, prefixBytes(), common.progress()));
+      }
+      try (Engine engine = Engine.of(folder, loaded.model(), how, () -> {})) {
+        tell("known again", disk(engine).restoredTokens(), engine);
+        try (HydraServer server = HydraServer.start(engine, options)) {
+          serve(engine, server);
+        }
+        tell("saved", disk(engine).savedTokens(), engine);
       }
     }
     return ExitCode.INTERRUPTED;
   }
 
+  private void checkPrefixes() {
+    if (prefixDir != null) {
+      AtomicFile.requireReady(prefixDir.resolve("prefixes.bin"), true, "--prefix-dir");
+    } else if (prefixDisk != null) {
+      throw new InputException("--prefix-disk says how much of a folder: give --prefix-dir, too");
+    }
+  }
+
+  private long prefixBytes() {
+    return prefixDisk == null ? PrefixStore.MOST_BYTES : prefixDisk.bytes();
+  }
+
+  private static Scheduler.Disk disk(Engine engine) {
+    return engine.scheduler().status().caches().disk();
+  }
+
+  private void tell(String what, long tokens, Engine engine) {
+    if (tokens > 0) {
+      String size = Table.bytes(disk(engine).bytes());
+      common.notice(
+          "hydrahead: %,d tokens of prompts are %s (%s in %s)"
+              .formatted(tokens, what, size, prefixDir));
+    }
+  }
+
   private void serve(Engine engine, HydraServer server) throws InterruptedException {
+    long saving = prefixDir == null ? 0 : prefixBytes() / SLOW_DISK;
+    Interrupts.grace(Duration.ofSeconds(drain + saving + 60));
     Interrupts.pollingBegins();
     try {
       common.out().println(server.uri() + "/v1");

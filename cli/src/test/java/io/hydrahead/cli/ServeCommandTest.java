@@ -12,9 +12,14 @@ import java.net.http.HttpRequest;
 import java.net.http.HttpRequest.BodyPublishers;
 import java.net.http.HttpResponse;
 import java.net.http.HttpResponse.BodyHandlers;
+import java.nio.file.Files;
 import java.nio.file.Path;
+import java.util.ArrayList;
+import java.util.Arrays;
+import java.util.List;
 import java.util.concurrent.CompletableFuture;
 import java.util.concurrent.TimeUnit;
+import java.util.stream.Stream;
 import org.junit.jupiter.api.AfterEach;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.Timeout;
@@ -33,24 +38,36 @@ class ServeCommandTest {
   @Timeout(value = 120, unit = TimeUnit.SECONDS)
   void servesUntilInterrupted() throws Exception {
     Path model = SmallModel.write(temporary.resolve("small"));
+    String err = serve("the quick", model);
+    assertThat(err)
+        .contains("serving 'small'", "\"path\":\"/v1/completions\"", "\"status\":200")
+        .doesNotContain("tokens of prompts");
+  }
+
+  /** What a server that answers one prompt and is interrupted writes to stderr. */
+  private static String serve(String prompt, Path model, Object... more) throws Exception {
+    Interrupts.request(false);
     StringWriter out = new StringWriter();
     StringWriter err = new StringWriter();
     Terminal terminal =
         new Terminal(new PrintWriter(out, true), new PrintWriter(err, true), 0, false);
+    List<String> words = new ArrayList<>(List.of("serve", model.toString(), "-p", "0"));
+    words.addAll(List.of("--device", "cpu"));
+    Arrays.stream(more).forEach(w -> words.add(w.toString()));
     CompletableFuture<Integer> code =
-        CompletableFuture.supplyAsync(
-            () -> HydraHead.run(terminal, "serve", model.toString(), "-p", "0", "--device", "cpu"));
+        CompletableFuture.supplyAsync(() -> HydraHead.run(terminal, words.toArray(String[]::new)));
     while (!out.toString().contains("/v1") && !code.isDone()) {
       Thread.sleep(20);
     }
     String base = out.toString().strip();
     assertThat(base).as(err.toString()).startsWith("http://127.0.0.1:").endsWith("/v1");
     try (HttpClient client = HttpClient.newHttpClient()) {
+      String body = Json.object().put("prompt", prompt).put("max_tokens", 4).toString();
       HttpResponse<String> reply =
           client.send(
               HttpRequest.newBuilder(URI.create(base + "/completions"))
                   .header("Content-Type", "application/json")
-                  .POST(BodyPublishers.ofString("{\"prompt\": \"the quick\", \"max_tokens\": 4}"))
+                  .POST(BodyPublishers.ofString(body))
                   .build(),
               BodyHandlers.ofString());
       assertThat(reply.statusCode()).as(reply.body()).isEqualTo(200);
@@ -58,8 +75,49 @@ class ServeCommandTest {
     }
     Interrupts.request(true);
     assertThat(code.get(60, TimeUnit.SECONDS)).isEqualTo(ExitCode.INTERRUPTED);
-    assertThat(err.toString())
-        .contains("serving 'small'", "\"path\":\"/v1/completions\"", "\"status\":200");
+    return err.toString();
+  }
+
+  @Test
+  @Timeout(value = 120, unit = TimeUnit.SECONDS)
+  void prefixesOutliveTheServer() throws Exception {
+    Path model = SmallModel.write(temporary.resolve("small"));
+    Path folder = temporary.resolve("prefixes");
+    String prompt = "the quick brown fox jumps over the lazy dog\n".repeat(8);
+    assertThat(serve(prompt, model, "--prefix-dir", folder))
+        .contains("64 tokens of prompts are saved", folder.toString())
+        .doesNotContain("known again", "warning");
+    assertThat(serve(prompt, model, "--prefix-dir", folder, "--prefix-disk", "1G"))
+        .contains("64 tokens of prompts are known again")
+        .doesNotContain("saved", "warning");
+    Path file;
+    try (Stream<Path> files = Files.list(folder)) {
+      file = files.findFirst().orElseThrow();
+    }
+    byte[] bytes = Files.readAllBytes(file);
+    bytes[bytes.length / 2] ^= 1;
+    Files.write(file, bytes);
+    assertThat(serve(prompt, model, "--prefix-dir", folder))
+        .contains(
+            "warning: no saved prefixes are used: " + file, "damaged", "64 tokens of prompts");
+  }
+
+  @Test
+  void refusesAFolderForPrefixesThatCannotBe() throws Exception {
+    Path model = SmallModel.write(temporary.resolve("small"));
+    Path file = Files.writeString(temporary.resolve("file"), "");
+    Files.delete(model.resolve("model.safetensors")); // nothing is loaded for it
+    Run r = Run.of("serve", model, "-p", "0", "--prefix-dir", file.resolve("below"));
+    assertThat(r.code()).isEqualTo(ExitCode.BAD_INPUT);
+    assertThat(r.err()).contains(file + " is a file; choose another --prefix-dir");
+    Run alone = Run.of("serve", model, "-p", "0", "--prefix-disk", "1G");
+    assertThat(alone.code()).isEqualTo(ExitCode.BAD_INPUT);
+    assertThat(alone.err()).contains("give --prefix-dir");
+    for (String size : List.of("0", "many", "-1", "9999999999999999T", "1.5G")) {
+      Run bad = Run.of("serve", model, "--prefix-dir", temporary, "--prefix-disk", size);
+      assertThat(bad.code()).as(size).isEqualTo(ExitCode.BAD_INPUT);
+      assertThat(bad.err()).contains("'--prefix-disk'", size);
+    }
   }
 
   @Test

@@ -5,13 +5,21 @@ import io.hydrahead.tensor.InputException;
 import java.io.BufferedOutputStream;
 import java.io.IOException;
 import java.io.OutputStream;
+import java.io.UncheckedIOException;
 import java.nio.channels.Channels;
 import java.nio.channels.FileChannel;
 import java.nio.charset.StandardCharsets;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.nio.file.StandardOpenOption;
+import java.nio.file.attribute.FileAttribute;
+import java.nio.file.attribute.FileTime;
+import java.nio.file.attribute.PosixFilePermissions;
+import java.time.Duration;
+import java.time.Instant;
 import java.util.List;
+import java.util.Set;
+import java.util.stream.Stream;
 import tools.jackson.databind.JsonNode;
 
 /**
@@ -19,6 +27,9 @@ import tools.jackson.databind.JsonNode;
  * sibling, fsync, rename, fsync of the folder. Missing parent folders are created.
  */
 public final class AtomicFile {
+  private static final Set<StandardOpenOption> FRESH =
+      Set.of(StandardOpenOption.CREATE_NEW, StandardOpenOption.WRITE);
+
   private AtomicFile() {}
 
   /** Writes the content of a file. */
@@ -72,13 +83,41 @@ public final class AtomicFile {
    * @throws InputException naming the path and a fix, if it cannot be written; nothing is left then
    */
   public static void write(Path target, Body body) {
-    writeChannel(
-        target,
-        channel -> {
-          OutputStream out = new BufferedOutputStream(Channels.newOutputStream(channel), 1 << 16);
-          body.writeTo(out);
-          out.flush();
-        });
+    writeChannel(target, buffered(body));
+  }
+
+  private static ChannelBody buffered(Body body) {
+    return channel -> {
+      OutputStream out = new BufferedOutputStream(Channels.newOutputStream(channel), 1 << 16);
+      body.writeTo(out);
+      out.flush();
+    };
+  }
+
+  /**
+   * Like {@link #write(Path, Body)}, for the owner's eyes only, and so are folders that it creates;
+   * as far as the file system knows owners.
+   */
+  public static void writePrivate(Path target, Body body) {
+    writeChannel(target, buffered(body), true);
+  }
+
+  /**
+   * Removes what killed processes have left of writing {@code target}: temporaries that nobody has
+   * written to for {@code idle}.
+   */
+  public static void removeLeft(Path target, Duration idle) {
+    String prefix = Unfinished.prefix(target);
+    FileTime latest = FileTime.from(Instant.now().minus(idle));
+    try (Stream<Path> siblings = Files.list(Storage.parent(target))) {
+      for (Path p : siblings.filter(s -> s.getFileName().toString().startsWith(prefix)).toList()) {
+        if (Files.getLastModifiedTime(p).compareTo(latest) < 0) {
+          Files.deleteIfExists(p);
+        }
+      }
+    } catch (IOException | UncheckedIOException e) {
+      // gone meanwhile, or not ours to remove: the next one will
+    }
   }
 
   /** Replaces {@code target}, or creates it, with {@code bytes}. */
@@ -98,6 +137,10 @@ public final class AtomicFile {
   }
 
   static void writeChannel(Path target, ChannelBody body) {
+    writeChannel(target, body, false);
+  }
+
+  private static void writeChannel(Path target, ChannelBody body, boolean ownerOnly) {
     if (Files.isDirectory(target)) {
       requireFree(target, true);
     }
@@ -106,11 +149,11 @@ public final class AtomicFile {
     boolean done = false;
     try {
       Path folder = Storage.parent(target);
-      created = Storage.createFolders(folder);
+      created = Storage.createFolders(folder, mode(target, ownerOnly, "rwx------"));
       Unfinished.trace(created);
       temporary = Unfinished.sibling(target);
       try (FileChannel channel =
-          FileChannel.open(temporary, StandardOpenOption.CREATE_NEW, StandardOpenOption.WRITE)) {
+          FileChannel.open(temporary, FRESH, mode(target, ownerOnly, "rw-------"))) {
         body.writeTo(channel);
         channel.force(true);
       }
@@ -130,5 +173,14 @@ public final class AtomicFile {
       }
       Unfinished.forget(created);
     }
+  }
+
+  /** {@code mode} for a new file or folder, where the file system has such. */
+  private static FileAttribute<?>[] mode(Path target, boolean ownerOnly, String mode) {
+    return ownerOnly && target.getFileSystem().supportedFileAttributeViews().contains("posix")
+        ? new FileAttribute<?>[] {
+          PosixFilePermissions.asFileAttribute(PosixFilePermissions.fromString(mode))
+        }
+        : new FileAttribute<?>[0];
   }
 }

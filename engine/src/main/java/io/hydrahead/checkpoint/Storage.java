@@ -15,6 +15,7 @@ import java.nio.file.NotDirectoryException;
 import java.nio.file.Path;
 import java.nio.file.StandardCopyOption;
 import java.nio.file.StandardOpenOption;
+import java.nio.file.attribute.FileAttribute;
 import java.util.ArrayList;
 import java.util.Comparator;
 import java.util.List;
@@ -120,12 +121,12 @@ final class Storage {
   }
 
   /** Creates missing folders up to {@code folder}; returns those it created, outermost first. */
-  static List<Path> createFolders(Path folder) throws IOException {
+  static List<Path> createFolders(Path folder, FileAttribute<?>... attributes) throws IOException {
     List<Path> missing = new ArrayList<>();
     for (Path p = folder; p != null && !Files.exists(p); p = p.getParent()) {
       missing.addFirst(p);
     }
-    Files.createDirectories(folder);
+    Files.createDirectories(folder, attributes);
     return missing;
   }
 

@@ -5,11 +5,12 @@ import java.nio.ByteBuffer;
 import java.nio.charset.StandardCharsets;
 import java.security.MessageDigest;
 import java.security.NoSuchAlgorithmException;
+import java.util.Arrays;
 import java.util.HexFormat;
 
 /**
- * Tells models apart whose caches must not be mixed up: a hash of structure, style, element type
- * and some elements of every parameter.
+ * Tells models apart whose caches must not be mixed up: a hash of structure, style, and the element
+ * type, shape and some elements of every parameter.
  */
 public final class ModelFingerprint {
   /** Elements of a parameter, spread over it: training changes all of them. */
@@ -36,8 +37,8 @@ public final class ModelFingerprint {
       }
     }
     for (String name : m.parameters().names()) {
-      update(hash, name);
       Tensor t = m.parameters().get(name);
+      update(hash, name + t.dtype() + Arrays.toString(t.shape()));
       long count = Math.min(ELEMENTS, t.size());
       for (long i = 0; i < count; i++) {
         long at = count < 2 ? 0 : i * (t.size() - 1) / (count - 1);

@@ -7,7 +7,9 @@ import io.hydrahead.model.LogitsSink;
 import io.hydrahead.model.ModelFingerprint;
 import io.hydrahead.model.Sampler;
 import io.hydrahead.model.SequenceCache;
+import io.hydrahead.ops.Environment;
 import io.hydrahead.tensor.InputException;
+import io.hydrahead.tensor.Progress;
 import io.hydrahead.tensor.Tensor;
 import java.nio.file.Path;
 import java.util.ArrayList;
@@ -137,6 +139,7 @@ public final class BatchEngine implements AutoCloseable {
    * @param lookups prompts that were looked up
    * @param hits of these, with a prefix that was known
    * @param cachedTokens tokens that were not read again
+   * @param restoredTokens of these, the ones that another engine had saved
    * @param evictedBlocks blocks that made room
    * @param evictedSnapshots snapshots that did
    */
@@ -152,6 +155,7 @@ public final class BatchEngine implements AutoCloseable {
       long lookups,
       long hits,
       long cachedTokens,
+      long restoredTokens,
       long evictedBlocks,
       long evictedSnapshots) {}
 
@@ -425,6 +429,7 @@ public final class BatchEngine implements AutoCloseable {
         prefixes.lookups(),
         prefixes.hits(),
         prefixes.cachedTokens(),
+        prefixes.restoredTokens(),
         prefixes.evictedBlocks(),
         prefixes.evictedSnapshots());
   }
@@ -436,22 +441,61 @@ public final class BatchEngine implements AutoCloseable {
    * @throws InputException naming the file and a fix, if it cannot be written; an earlier one stays
    */
   public void savePrefixes(Path file) {
-    prefixFile().write(file, prefixes);
+    savePrefixes(file, Long.MAX_VALUE, Progress.SILENT);
+  }
+
+  /**
+   * Likewise, with a bound. The file, which has the ids of prompts, is for its owner's eyes only.
+   *
+   * @param mostBytes of the file, but for its beginning; the least recently used prefixes are left
+   *     out
+   * @param progress hears of it, and is not asked to stop
+   * @return tokens saved
+   */
+  public int savePrefixes(Path file, long mostBytes, Progress progress) {
+    return prefixFile().write(file, prefixes, mostBytes, progress);
+  }
+
+  /**
+   * Whether texts have added to the known prefixes. What is restored does not count: it is in a
+   * file already.
+   */
+  public boolean hasNewPrefixes() {
+    return prefixes.made() > 0;
   }
 
   /**
    * Takes what an engine of the same model has saved, as far as there is room.
    *
    * @return tokens that are known now and were not before
-   * @throws InputException naming the file and what is wrong with it: damaged, of another model or
-   *     version, or, in deterministic mode, of another kind of machine
+   * @throws InputException naming the file and what is wrong with it: damaged, or of another model
+   *     or build, or, in deterministic mode, of another machine or number of threads
    */
   public int restorePrefixes(Path file) {
-    return prefixFile().read(file, prefixes, pool.freeBlocks() - reserved);
+    return restorePrefixes(file, Progress.SILENT);
+  }
+
+  /**
+   * Likewise.
+   *
+   * @throws java.util.concurrent.CancellationException if {@code progress} asks to stop
+   */
+  public int restorePrefixes(Path file, Progress progress) {
+    return prefixFile().read(file, prefixes, pool.freeBlocks() - reserved, progress);
+  }
+
+  /**
+   * A name for the file of this model's prefixes, by which models that share a folder tell theirs
+   * apart; so do a deterministic engine and another.
+   */
+  public String prefixFileName() {
+    String model16 = ModelFingerprint.of(model).substring(0, 16);
+    return "prefixes-" + model16 + (deterministic ? "-deterministic" : "") + ".bin";
   }
 
   private PrefixFile prefixFile() {
-    String machine = deterministic ? model.ops().description() : "";
+    String machine =
+        deterministic ? Environment.of(model.ops()).toString() : "build " + Environment.buildHash();
     return new PrefixFile(pool, ModelFingerprint.of(model), machine);
   }
 

@@ -26,7 +26,7 @@ import java.util.TreeSet;
 final class PrefixCache {
   private final CachePool pool;
   private final boolean recurrent;
-  private final Node root = new Node(null, null, 0, 0);
+  private final Node root = new Node(null, null, 0, 0, false);
   private final TreeSet<Node> leaves = new TreeSet<>(Comparator.comparingLong(n -> n.used));
   private final TreeSet<Node> snapshots =
       new TreeSet<>(Comparator.comparingLong(n -> n.snapshotUsed));
@@ -36,10 +36,14 @@ final class PrefixCache {
   /** Runs backwards, for what was saved. */
   private long oldest;
 
+  /** Nodes and snapshots that texts have made. */
+  private long made;
+
   private long blocks;
   private long lookups;
   private long hits;
   private long cachedTokens;
+  private long restoredTokens;
   private long evictedBlocks;
   private long evictedSnapshots;
 
@@ -61,6 +65,10 @@ final class PrefixCache {
     final Key key;
     final int block;
     final int depth;
+
+    /** Whether another engine had saved it. */
+    final boolean restored;
+
     final Map<Key, Node> children = new HashMap<>();
 
     /** 0 for none. */
@@ -71,7 +79,8 @@ final class PrefixCache {
 
     long snapshotUsed;
 
-    Node(Node parent, Key key, int block, int depth) {
+    Node(Node parent, Key key, int block, int depth, boolean restored) {
+      this.restored = restored;
       this.parent = parent;
       this.key = key;
       this.block = block;
@@ -86,9 +95,10 @@ final class PrefixCache {
    * @param snapshot slot with the states there; 0 where there are none
    * @param branch tokens of it whose blocks are known, at least as many: from there on it is new,
    *     and others may come that are, too
+   * @param restored of {@code blocks}, those that were saved by another engine
    */
-  record Match(int[] blocks, int snapshot, int branch) {
-    static final Match NONE = new Match(new int[0], 0, 0);
+  record Match(int[] blocks, int snapshot, int branch, int restored) {
+    static final Match NONE = new Match(new int[0], 0, 0, 0);
   }
 
   PrefixCache(CachePool pool, boolean recurrent, int maxSnapshots) {
@@ -124,16 +134,19 @@ final class PrefixCache {
     }
     int branch = at.depth * CachePool.BLOCK;
     if (best == root) {
-      return new Match(new int[0], 0, branch);
+      return new Match(new int[0], 0, branch, 0);
     }
     hits++;
     cachedTokens += (long) best.depth * CachePool.BLOCK;
     touchSnapshot(best);
     int[] path = new int[best.depth];
+    int restored = 0;
     for (Node n = best; n != root; n = n.parent) {
       path[n.depth - 1] = n.block;
+      restored += n.restored ? 1 : 0;
     }
-    return new Match(path, best.snapshot, branch);
+    restoredTokens += (long) restored * CachePool.BLOCK;
+    return new Match(path, best.snapshot, branch, restored);
   }
 
   /** A text that was matched was not begun after all. */
@@ -142,6 +155,7 @@ final class PrefixCache {
     if (m.blocks.length > 0) {
       hits--;
       cachedTokens -= (long) m.blocks.length * CachePool.BLOCK;
+      restoredTokens -= (long) m.restored * CachePool.BLOCK;
     }
   }
 
@@ -204,9 +218,10 @@ final class PrefixCache {
       Key key = key(ids, b);
       Node next = at.children.get(key);
       if (next == null) {
-        next = new Node(at, key, sequence.block(b), at.depth + 1);
+        next = new Node(at, key, sequence.block(b), at.depth + 1, false);
         pool.share(next.block);
         blocks++;
+        made++;
         at.children.put(key, next);
         leaves.remove(at);
         next.used = ++clock;
@@ -231,6 +246,7 @@ final class PrefixCache {
   }
 
   private void keep(Node at, int slot) {
+    made++;
     at.snapshot = slot;
     at.snapshotUsed = ++clock;
     snapshots.add(at);
@@ -300,17 +316,30 @@ final class PrefixCache {
   /**
    * What is worth saving, parents before children and recently used ones before others: nodes from
    * which a text can go on, and all on the way to them.
+   *
+   * @param nodeBytes what a node takes
+   * @param snapshotBytes what its states take besides, where there are some
+   * @param mostBytes of all; what would take more is left out
    */
-  List<Entry> entries() {
+  List<Entry> entries(long nodeBytes, long snapshotBytes, long mostBytes) {
+    long left = mostBytes;
     Map<Node, Integer> places = new HashMap<>();
     places.put(root, -1);
     List<Entry> out = new ArrayList<>();
     for (Node n : (recurrent ? snapshots : leaves).descendingSet()) {
       Deque<Node> path = new ArrayDeque<>();
+      long bytes = 0;
       for (Node on = n; !places.containsKey(on); on = on.parent) {
         path.push(on);
+        bytes += nodeBytes + (on.snapshot == 0 ? 0 : snapshotBytes);
       }
-      for (Node on : path) {
+      // Without its states the way to them is of no use; keys and values are, as far as they go.
+      boolean fits = bytes <= left;
+      for (Node on : fits || !recurrent ? path : List.<Node>of()) {
+        left -= nodeBytes + (on.snapshot == 0 ? 0 : snapshotBytes);
+        if (left < 0) {
+          return out;
+        }
         places.put(on, out.size());
         out.add(new Entry(places.get(on.parent), on.key.ids, on.block, on.snapshot));
       }
@@ -348,7 +377,7 @@ final class PrefixCache {
       boolean made = above != null && n == null && room > 0;
       if (made) {
         room--;
-        n = new Node(above, key, pool.takeBlock(), above.depth + 1);
+        n = new Node(above, key, pool.takeBlock(), above.depth + 1, true);
         blocks++;
         above.children.put(key, n);
         leaves.remove(above);
@@ -399,6 +428,16 @@ final class PrefixCache {
 
   long cachedTokens() {
     return cachedTokens;
+  }
+
+  /** Of {@link #cachedTokens}, those that another engine had saved. */
+  long restoredTokens() {
+    return restoredTokens;
+  }
+
+  /** Grows with what texts add; not with what is restored. */
+  long made() {
+    return made;
   }
 
   long evictedBlocks() {

@@ -6,12 +6,14 @@ import io.hydrahead.checkpoint.AtomicFile;
 import io.hydrahead.model.CachePool;
 import io.hydrahead.tensor.DType;
 import io.hydrahead.tensor.InputException;
+import io.hydrahead.tensor.Progress;
 import io.hydrahead.tensor.Tensor;
 import java.io.BufferedInputStream;
 import java.io.DataInputStream;
 import java.io.DataOutputStream;
 import java.io.EOFException;
 import java.io.IOException;
+import java.io.OutputStream;
 import java.lang.foreign.Arena;
 import java.lang.foreign.MemorySegment;
 import java.nio.ByteBuffer;
@@ -25,13 +27,17 @@ import java.util.zip.CRC32C;
  * and recently used ones before others, each with its block and perhaps its states. Every part has
  * a checksum; it is used only once that was found right.
  *
- * <p>Big-endian: magic number, version, model, kind of machine (both UTF), bytes of a block and of
- * a slot, number of nodes; a node: its head (index of its parent or −1, ids, 1 if states follow
- * else 0), block, checksum of head and block, states, checksum of head and states.
+ * <p>Big-endian: magic number, version, model, machine (both UTF), bytes of a block and of a slot,
+ * number of nodes; a node: its head (index of its parent or −1, ids, 1 if states follow else 0),
+ * block, checksum of head and block, states, checksum of head and states.
  */
 final class PrefixFile {
   private static final long MAGIC = 0x4879_6472_6150_6678L; // HydraPfx
   private static final int VERSION = 1;
+  private static final String TOKENS = "tokens";
+
+  /** Nodes between two words about the progress. */
+  private static final int WORD = 64;
 
   /** Parent, ids, whether states follow. */
   private static final int HEAD_BYTES = 4 + 4 * CachePool.BLOCK + 1;
@@ -47,7 +53,7 @@ final class PrefixFile {
 
   /**
    * @param model what tells it apart from others
-   * @param machine must be the same again; empty if any will do
+   * @param machine what wrote it, which must be the same again
    */
   PrefixFile(CachePool pool, String model, String machine) {
     this.pool = pool;
@@ -61,32 +67,54 @@ final class PrefixFile {
     return Tensor.of(bytes.segment(), like.dtype(), like.shape());
   }
 
-  /** Writes what the cache has; the file appears whole or not at all. */
-  void write(Path file, PrefixCache cache) {
-    List<PrefixCache.Entry> entries = cache.entries();
-    AtomicFile.write(
-        file,
-        stream -> {
-          DataOutputStream out = new DataOutputStream(stream);
-          out.writeLong(MAGIC);
-          out.writeInt(VERSION);
-          out.writeUTF(model);
-          out.writeUTF(machine);
-          out.writeLong(block.bytes());
-          out.writeLong(slot.bytes());
-          out.writeInt(entries.size());
-          for (PrefixCache.Entry e : entries) {
-            ByteBuffer head = ByteBuffer.allocate(HEAD_BYTES).putInt(e.parent());
-            head.asIntBuffer().put(e.ids());
-            head.put(HEAD_BYTES - 1, (byte) (e.snapshot() == 0 ? 0 : 1));
-            out.write(head.array());
-            write(out, head.array(), pool.block(e.block()), block);
-            if (e.snapshot() != 0) {
-              write(out, head.array(), pool.slot(e.snapshot()), slot);
-            }
-          }
-          out.flush();
-        });
+  /**
+   * Writes what the cache has, for its owner's eyes only; the file appears whole or not at all.
+   *
+   * @param mostBytes of the nodes; the least recently used ones are left out
+   * @return tokens written
+   */
+  int write(Path file, PrefixCache cache, long mostBytes, Progress progress) {
+    long nodeBytes = HEAD_BYTES + block.bytes() + Integer.BYTES;
+    List<PrefixCache.Entry> entries =
+        cache.entries(nodeBytes, slot.bytes() + Integer.BYTES, mostBytes);
+    progress.begin("saving prefixes", (long) entries.size() * CachePool.BLOCK, TOKENS);
+    try {
+      AtomicFile.writePrivate(file, out -> write(out, entries, progress));
+    } finally {
+      progress.end();
+    }
+    return entries.size() * CachePool.BLOCK;
+  }
+
+  private void write(OutputStream stream, List<PrefixCache.Entry> entries, Progress progress)
+      throws IOException {
+    DataOutputStream out = new DataOutputStream(stream);
+    out.writeLong(MAGIC);
+    out.writeInt(VERSION);
+    out.writeUTF(model);
+    out.writeUTF(machine);
+    out.writeLong(block.bytes());
+    out.writeLong(slot.bytes());
+    out.writeInt(entries.size());
+    for (int i = 0; i < entries.size(); i++) {
+      PrefixCache.Entry e = entries.get(i);
+      ByteBuffer head = ByteBuffer.allocate(HEAD_BYTES).putInt(e.parent());
+      head.asIntBuffer().put(e.ids());
+      head.put(HEAD_BYTES - 1, (byte) (e.snapshot() == 0 ? 0 : 1));
+      out.write(head.array());
+      write(out, head.array(), pool.block(e.block()), block);
+      if (e.snapshot() != 0) {
+        write(out, head.array(), pool.slot(e.snapshot()), slot);
+      }
+      tell(progress, i + 1);
+    }
+    out.flush();
+  }
+
+  private static void tell(Progress progress, int nodes) {
+    if (nodes % WORD == 0) {
+      progress.advance((long) nodes * CachePool.BLOCK, "");
+    }
   }
 
   private static void write(DataOutputStream out, byte[] head, Tensor from, Tensor through)
@@ -110,12 +138,17 @@ final class PrefixFile {
    * @param room blocks that may be taken
    * @return tokens that are known now and were not before
    * @throws InputException naming the file and what is wrong with it; what came before that stays
+   * @throws java.util.concurrent.CancellationException if {@code progress} asks to stop; likewise
    */
-  int read(Path file, PrefixCache cache, int room) {
+  int read(Path file, PrefixCache cache, int room, Progress progress) {
+    if (!Files.isRegularFile(file)) {
+      throw new InputException(
+          file + (Files.exists(file) ? ": is no file; name another" : ": there is no such file"));
+    }
     try (DataInputStream in =
         new DataInputStream(new BufferedInputStream(Files.newInputStream(file), 1 << 20))) {
       requireHeader(file, in);
-      return nodes(file, in, cache, room);
+      return nodes(file, in, cache.restoring(room), progress);
     } catch (EOFException e) {
       throw new InputException(file + ": ends too early; delete it, it will be made again", e);
     } catch (IOException e) {
@@ -145,16 +178,30 @@ final class PrefixFile {
               + from
               + "', this is '"
               + machine
-              + "': in deterministic mode both must be the same; delete it");
+              + "': the two must be the same; delete it");
     }
   }
 
-  private int nodes(Path file, DataInputStream in, PrefixCache cache, int room) throws IOException {
+  private int nodes(
+      Path file, DataInputStream in, PrefixCache.Restoring restoring, Progress progress)
+      throws IOException {
     int count = in.readInt();
-    PrefixCache.Restoring restoring = cache.restoring(room);
+    progress.begin("restoring prefixes", (long) count * CachePool.BLOCK, TOKENS);
+    try {
+      return nodes(file, in, count, restoring, progress);
+    } finally {
+      progress.end();
+    }
+  }
+
+  private int nodes(
+      Path file, DataInputStream in, int count, PrefixCache.Restoring restoring, Progress progress)
+      throws IOException {
     byte[] head = new byte[HEAD_BYTES];
     int added = 0;
     for (int i = 0; i < count; i++) {
+      progress.throwIfCancelled();
+      tell(progress, i);
       in.readFully(head);
       read(file, in, head, block);
       int[] ids = new int[CachePool.BLOCK];

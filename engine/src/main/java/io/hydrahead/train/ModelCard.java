@@ -3,6 +3,7 @@ package io.hydrahead.train;
 import io.hydrahead.json.Json;
 import io.hydrahead.model.HybridTransformer;
 import io.hydrahead.model.ModelConfig;
+import io.hydrahead.ops.Environment;
 import java.util.ArrayList;
 import java.util.LinkedHashMap;
 import java.util.List;

@@ -12,6 +12,7 @@ import io.hydrahead.model.HybridTransformer;
 import io.hydrahead.model.ModelConfig;
 import io.hydrahead.model.ModelFiles;
 import io.hydrahead.model.Style;
+import io.hydrahead.ops.Environment;
 import io.hydrahead.ops.Ops;
 import io.hydrahead.tensor.InputException;
 import io.hydrahead.tensor.Progress;

@@ -4,6 +4,7 @@ import io.hydrahead.checkpoint.SafetensorsFile;
 import io.hydrahead.checkpoint.SafetensorsWriter;
 import io.hydrahead.json.Fields;
 import io.hydrahead.json.Json;
+import io.hydrahead.ops.Environment;
 import io.hydrahead.tensor.InputException;
 import io.hydrahead.tensor.Tensor;
 import java.io.IOException;

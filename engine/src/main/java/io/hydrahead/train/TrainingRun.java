@@ -1,5 +1,6 @@
 package io.hydrahead.train;
 
+import io.hydrahead.ops.Environment;
 import io.hydrahead.ops.Ops;
 import io.hydrahead.tensor.InputException;
 import io.hydrahead.tensor.Progress;

@@ -2,15 +2,23 @@ package io.hydrahead.checkpoint;
 
 import static org.assertj.core.api.Assertions.assertThat;
 import static org.assertj.core.api.Assertions.assertThatThrownBy;
+import static org.junit.jupiter.api.Assumptions.assumeTrue;
 
 import io.hydrahead.json.Json;
 import io.hydrahead.tensor.InputException;
 import java.io.IOException;
+import java.io.UncheckedIOException;
 import java.nio.file.FileSystemException;
 import java.nio.file.Files;
 import java.nio.file.Path;
+import java.nio.file.attribute.FileTime;
+import java.nio.file.attribute.PosixFilePermission;
+import java.nio.file.attribute.PosixFilePermissions;
+import java.time.Duration;
+import java.time.Instant;
 import java.util.List;
 import java.util.Random;
+import java.util.Set;
 import java.util.concurrent.TimeUnit;
 import java.util.stream.Stream;
 import org.junit.jupiter.api.Test;
@@ -63,6 +71,54 @@ class OutputTest {
                 }))
         .isInstanceOf(IllegalStateException.class);
     assertThat(names()).containsExactly("x");
+  }
+
+  @Test
+  void aPrivateFileIsItsOwnersAlone() throws IOException {
+    assumeTrue(Files.getFileStore(dir).supportsFileAttributeView("posix"), "needs permissions");
+    Path f = dir.resolve("a/b/x");
+    Files.createDirectory(dir.resolve("a"));
+    Set<PosixFilePermission> usual = Files.getPosixFilePermissions(dir.resolve("a"));
+    AtomicFile.write(dir.resolve("a/open"), "one");
+    AtomicFile.writePrivate(
+        f,
+        out -> {
+          try (Stream<Path> s = Files.list(dir.resolve("a/b"))) { // from the first byte on
+            assertThat(s.map(OutputTest::mode)).containsExactly("rw-------");
+          }
+          out.write('1');
+        });
+    assertThat(f).hasContent("1");
+    assertThat(mode(f)).isEqualTo("rw-------");
+    assertThat(mode(dir.resolve("a/b"))).isEqualTo("rwx------");
+    assertThat(Files.getPosixFilePermissions(dir.resolve("a"))).isEqualTo(usual);
+    AtomicFile.write(f, "2");
+    AtomicFile.writePrivate(dir.resolve("a/open"), out -> out.write('3'));
+    assertThat(mode(dir.resolve("a/open"))).isEqualTo("rw-------");
+  }
+
+  private static String mode(Path p) {
+    try {
+      return PosixFilePermissions.toString(Files.getPosixFilePermissions(p));
+    } catch (IOException e) {
+      throw new UncheckedIOException(e);
+    }
+  }
+
+  @Test
+  void whatAKilledProcessLeftIsRemoved() throws IOException {
+    Path f = dir.resolve("x");
+    Path dead = Files.writeString(dir.resolve(".x.tmp-1-abc"), "half");
+    Path other = Files.writeString(dir.resolve(".y.tmp-1-abc"), "half");
+    Path busy = Files.writeString(dir.resolve(".x.tmp-2-abc"), "half");
+    FileTime old = FileTime.from(Instant.now().minusSeconds(100));
+    Files.setLastModifiedTime(dead, old);
+    Files.setLastModifiedTime(other, old);
+    AtomicFile.removeLeft(f, Duration.ofSeconds(50));
+    assertThat(dead).doesNotExist();
+    assertThat(other).exists();
+    assertThat(busy).exists();
+    AtomicFile.removeLeft(dir.resolve("none/x"), Duration.ofSeconds(50));
   }
 
   @Test

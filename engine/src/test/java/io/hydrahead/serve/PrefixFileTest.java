@@ -12,11 +12,14 @@ import io.hydrahead.ops.Ops;
 import io.hydrahead.ops.OpsFactory;
 import io.hydrahead.ops.OpsOptions;
 import io.hydrahead.tensor.InputException;
+import io.hydrahead.tensor.Progress;
 import java.io.IOException;
 import java.nio.file.Files;
 import java.nio.file.Path;
+import java.util.ArrayList;
 import java.util.Arrays;
 import java.util.List;
+import java.util.concurrent.CancellationException;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
 import org.junit.jupiter.params.ParameterizedTest;
@@ -56,7 +59,14 @@ class PrefixFileTest {
         for (int i = 0; i < 3; i++) {
           read(engine, text(i));
         }
+        assertThat(engine.hasNewPrefixes()).isTrue();
         engine.savePrefixes(file);
+      }
+      try (BatchEngine engine = new BatchEngine(m, options)) {
+        assertThat(engine.restorePrefixes(file)).isEqualTo(9 * 64);
+        assertThat(engine.hasNewPrefixes()).isFalse();
+        engine.open(text(1), 0, true).orElseThrow().close();
+        assertThat(engine.stats().restoredTokens()).isEqualTo(320);
       }
       try (BatchEngine engine = new BatchEngine(m, options)) {
         read(engine, text(2)); // known already: nothing is taken twice
@@ -112,6 +122,9 @@ class PrefixFileTest {
       for (int length : new int[] {0, 9, 200, good.length / 2, good.length - 1}) {
         refused(engine, Arrays.copyOf(good, length));
       }
+      assertThatThrownBy(() -> engine.restorePrefixes(folder))
+          .isInstanceOf(InputException.class)
+          .hasMessageContaining("is no file");
       assertThatThrownBy(() -> engine.restorePrefixes(folder.resolve("none")))
           .isInstanceOf(InputException.class)
           .hasMessageContaining("none");
@@ -123,6 +136,74 @@ class PrefixFileTest {
         engine.step(List.of(), s);
         BatchModels.assertClose(s.logits(), BatchModels.cold(m, prompt), 0, "restored");
       }
+    }
+  }
+
+  /** Of what does not fit into the file, the most recent is saved, and is of use. */
+  @ParameterizedTest(name = "{0}")
+  @MethodSource("io.hydrahead.serve.BatchModels#all")
+  void aBoundLeavesOutWhatWasUsedLeast(String name, HeadPlan plan, Style style) throws IOException {
+    Path file = folder.resolve("prefixes");
+    try (Ops ops = ops(2);
+        HybridTransformer m = TestModels.gentle(plan, style, ops, 7);
+        BatchEngine engine = new BatchEngine(m, BatchModels.options(m, 3, 400))) {
+      read(engine, text(0));
+      read(engine, text(1));
+      engine.savePrefixes(file);
+      long all = Files.size(file);
+      for (long most = all; most > 0; most -= all / 12) {
+        int tokens = engine.savePrefixes(file, most, Progress.SILENT);
+        assertThat(Files.size(file)).isLessThan(most + 500);
+        try (BatchEngine next = new BatchEngine(m, BatchModels.options(m, 3, 400))) {
+          assertThat(next.restorePrefixes(file)).isEqualTo(tokens);
+          int[] prompt = text(1);
+          try (BatchSequence s = next.open(prompt, 0, true).orElseThrow()) {
+            int useful = Math.min(320, tokens);
+            if (CachePool.recurrent(m) && useful < 320) {
+              useful = useful < 192 ? 0 : useful < 256 ? 192 : 256; // where there are states
+            }
+            assertThat(s.cachedTokens()).isEqualTo(useful);
+          }
+        }
+      }
+      assertThat(engine.savePrefixes(file, 1, Progress.SILENT)).isZero();
+    }
+  }
+
+  @Test
+  void aWishToStopEndsRestoring() {
+    Path file = folder.resolve("prefixes");
+    try (Ops ops = ops(2);
+        HybridTransformer m = TestModels.gentle(TestModels.headWise(), Style.HYDRAHEAD, ops, 7);
+        BatchEngine engine = new BatchEngine(m, BatchModels.options(m, 2, 400))) {
+      read(engine, text(0));
+      List<String> heard = new ArrayList<>();
+      Progress impatient =
+          new Progress() {
+            @Override
+            public void begin(String what, long total, String unit) {
+              heard.add(what + " " + total + " " + unit);
+            }
+
+            @Override
+            public void advance(long done, String note) {}
+
+            @Override
+            public void end() {
+              heard.add("end");
+            }
+
+            @Override
+            public boolean cancelled() {
+              return true;
+            }
+          };
+      assertThat(engine.savePrefixes(file, Long.MAX_VALUE, impatient)).isEqualTo(320);
+      assertThatThrownBy(() -> engine.restorePrefixes(file, impatient))
+          .isInstanceOf(CancellationException.class);
+      assertThat(heard)
+          .containsExactly(
+              "saving prefixes 320 tokens", "end", "restoring prefixes 320 tokens", "end");
     }
   }
 

@@ -3,6 +3,7 @@ package io.hydrahead.train;
 import static org.assertj.core.api.Assertions.assertThat;
 import static org.assertj.core.api.Assertions.assertThatThrownBy;
 
+import io.hydrahead.ops.Environment;
 import io.hydrahead.tensor.InputException;
 import io.hydrahead.tensor.Tensor;
 import java.io.IOException;

@@ -5,6 +5,7 @@ import io.hydrahead.model.HybridTransformer;
 import io.hydrahead.model.ModelConfig;
 import io.hydrahead.model.RotaryConfig;
 import io.hydrahead.model.Style;
+import io.hydrahead.ops.Environment;
 import io.hydrahead.ops.Ops;
 import io.hydrahead.tensor.DType;
 import java.nio.file.Path;

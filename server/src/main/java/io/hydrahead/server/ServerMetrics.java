@@ -32,6 +32,22 @@ final class ServerMetrics implements AutoCloseable {
     cache("state.bytes.max", "Bytes of recurrent states", scheduler, Caches::stateBytesTotal);
     counted("cache.lookups", "Prompts looked up", scheduler, Caches::lookups);
     counted("cache.hits", "Prompts whose beginning was known", scheduler, Caches::hits);
+    cache("prefix.disk.bytes", "Bytes of the saved prefixes", scheduler, c -> c.disk().bytes());
+    cache(
+        "prefix.restored.tokens",
+        "Tokens of saved prefixes that were known at the start",
+        scheduler,
+        c -> c.disk().restoredTokens());
+    counted(
+        "prefix.reused.tokens",
+        "Tokens of prompts that were not read again because of saved prefixes",
+        scheduler,
+        c -> c.disk().reusedTokens());
+    counted(
+        "prefix.disk.failures",
+        "Files of saved prefixes that could not be used or written",
+        scheduler,
+        c -> c.disk().failures());
   }
 
   private void cache(String name, String what, Scheduler s, ToDoubleFunction<Caches> value) {

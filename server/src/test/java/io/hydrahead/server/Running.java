@@ -36,7 +36,14 @@ final class Running implements AutoCloseable {
   }
 
   Running(Path checkpoint, ServerOptions options) {
-    engine = Engine.open(checkpoint);
+    this(Engine.open(checkpoint), options);
+  }
+
+  /**
+   * @param engine is closed with it
+   */
+  Running(Engine engine, ServerOptions options) {
+    this.engine = engine;
     server =
         HydraServer.start(
             engine,

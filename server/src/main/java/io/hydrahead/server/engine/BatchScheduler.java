@@ -30,6 +30,7 @@ public final class BatchScheduler implements Scheduler {
 
   private final HybridTransformer model;
   private final BatchEngine engine;
+  private final SavedPrefixes saved;
   private final int maxContext;
   private final int maxWaiting;
   private final Thread worker;
@@ -118,10 +119,35 @@ public final class BatchScheduler implements Scheduler {
    * @throws io.hydrahead.tensor.InputException if the memory does not suffice
    */
   public BatchScheduler(HybridTransformer model, BatchEngine.Options options, int maxWaiting) {
+    this(model, options, maxWaiting, Optional.empty());
+  }
+
+  /**
+   * Likewise.
+   *
+   * @param prefixes where what was read of prompts is found now and left at the end, if anywhere
+   * @throws java.util.concurrent.CancellationException if its progress asks to stop restoring
+   */
+  public BatchScheduler(
+      HybridTransformer model,
+      BatchEngine.Options options,
+      int maxWaiting,
+      Optional<PrefixStore> prefixes) {
     this.model = model;
     this.engine = new BatchEngine(model, options);
     this.maxContext = engine.largestContext();
     this.maxWaiting = maxWaiting;
+    this.saved = new SavedPrefixes(engine, prefixes);
+    boolean ready = false;
+    try {
+      saved.restore();
+      publish();
+      ready = true;
+    } finally {
+      if (!ready) {
+        engine.close();
+      }
+    }
     this.worker = Thread.ofPlatform().daemon().name("hydrahead-scheduler").start(this::work);
   }
 
@@ -165,7 +191,12 @@ public final class BatchScheduler implements Scheduler {
       }
       publish();
     }
-    engine.close();
+    try {
+      saved.save();
+      publish();
+    } finally {
+      engine.close();
+    }
   }
 
   /** Waits until there is something to do; false at the end. */
@@ -193,7 +224,8 @@ public final class BatchScheduler implements Scheduler {
             s.stateBytes(),
             s.stateBytesTotal(),
             s.lookups(),
-            s.hits());
+            s.hits(),
+            saved.disk(s.restoredTokens()));
     synchronized (this) {
       running = reading.size() + replying.size();
       notifyAll();

@@ -64,8 +64,14 @@ public final class Engine implements AutoCloseable {
    * @param maxContext most tokens of prompt and reply; 0 for the model's native context
    * @param maxSequences most requests that are worked on at once
    * @param maxWaiting most requests that wait before others are turned away
+   * @param prefixes where what was read of prompts is kept from one start to the next, if anywhere
    */
-  public record Options(String name, int maxContext, int maxSequences, int maxWaiting) {
+  public record Options(
+      String name,
+      int maxContext,
+      int maxSequences,
+      int maxWaiting,
+      Optional<PrefixStore> prefixes) {
     private static final int SEQUENCES = 32;
     private static final int WAITING = 256;
 
@@ -73,6 +79,16 @@ public final class Engine implements AutoCloseable {
       if (name.isBlank() || maxContext < 0 || maxSequences < 1 || maxWaiting < 1) {
         throw new InputException("a served model needs a name, a context and a queue");
       }
+    }
+
+    /** Without a place for prefixes. */
+    public Options(String name, int maxContext, int maxSequences, int maxWaiting) {
+      this(name, maxContext, maxSequences, maxWaiting, Optional.empty());
+    }
+
+    /** The same with a place for prefixes. */
+    public Options prefixes(PrefixStore store) {
+      return new Options(name, maxContext, maxSequences, maxWaiting, Optional.of(store));
     }
 
     /** Called like its folder, with its native context. */
@@ -153,12 +169,18 @@ public final class Engine implements AutoCloseable {
   }
 
   private static Scheduler scheduler(HybridTransformer model, int context, Options options) {
-    return BatchEngine.supports(model)
-        ? new BatchScheduler(
-            model,
-            BatchEngine.Options.of(model, options.maxSequences(), context),
-            options.maxWaiting())
-        : new SerialScheduler(model, context, options.maxWaiting());
+    if (BatchEngine.supports(model)) {
+      return new BatchScheduler(
+          model,
+          BatchEngine.Options.of(model, options.maxSequences(), context),
+          options.maxWaiting(),
+          options.prefixes());
+    }
+    if (options.prefixes().isPresent()) {
+      throw new InputException(
+          "a model with windowed heads is read one text at a time, and nothing of it is saved: give no folder for prefixes");
+    }
+    return new SerialScheduler(model, context, options.maxWaiting());
   }
 
   /** What clients call the model. */

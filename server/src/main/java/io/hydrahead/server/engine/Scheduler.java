@@ -51,6 +51,7 @@ public interface Scheduler extends AutoCloseable {
    * @param stateBytesTotal bytes that there are of them
    * @param lookups requests so far whose beginnings were looked for
    * @param hits of these, those that found one
+   * @param disk what is kept of them from one start to the next
    */
   record Caches(
       long tokens,
@@ -59,8 +60,22 @@ public interface Scheduler extends AutoCloseable {
       long stateBytes,
       long stateBytesTotal,
       long lookups,
-      long hits) {
-    public static final Caches NONE = new Caches(0, 0, 0, 0, 0, 0, 0);
+      long hits,
+      Disk disk) {
+    public static final Caches NONE = new Caches(0, 0, 0, 0, 0, 0, 0, Disk.NONE);
+  }
+
+  /**
+   * What is kept in a {@link PrefixStore}.
+   *
+   * @param bytes of the file as it is known
+   * @param restoredTokens tokens that were known at the start
+   * @param reusedTokens tokens of prompts so far that were not read again because of these
+   * @param savedTokens tokens that were saved at the end
+   * @param failures files that could not be used, or not be written
+   */
+  record Disk(long bytes, long restoredTokens, long reusedTokens, long savedTokens, long failures) {
+    public static final Disk NONE = new Disk(0, 0, 0, 0, 0);
   }
 
   /** So many requests wait that another would wait too long. */

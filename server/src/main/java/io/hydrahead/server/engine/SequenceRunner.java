@@ -61,7 +61,8 @@ final class SequenceRunner implements AutoCloseable {
 
   /** What the session takes; all of it is in use. */
   Scheduler.Caches caches() {
-    return new Scheduler.Caches(room, kvBytes, kvBytes, stateBytes, stateBytes, lookups, hits);
+    return new Scheduler.Caches(
+        room, kvBytes, kvBytes, stateBytes, stateBytes, lookups, hits, Scheduler.Disk.NONE);
   }
 
   /** Works on a request to its end, whatever happens. */

@@ -1,6 +1,5 @@
-package io.hydrahead.train;
+package io.hydrahead.ops;
 
-import io.hydrahead.ops.Ops;
 import java.io.IOException;
 import java.io.UncheckedIOException;
 import java.net.URISyntaxException;
@@ -15,10 +14,10 @@ import java.util.Map;
 import java.util.stream.Stream;
 
 /**
- * What the bits of a training run depend on besides its recipe: two runs in equal environments
- * compute the same bits.
+ * What the bits of a computation depend on besides its inputs: two runs in equal environments
+ * compute the same bits, in deterministic mode.
  *
- * @param build SHA-256 of the engine's own classes, first 16 hex digits
+ * @param build {@link #buildHash}
  * @param kernel the backend's description of itself
  * @param threads of the compute team
  * @param machine CPU model, architecture and Java version
@@ -46,7 +45,8 @@ public record Environment(String build, String kernel, int threads, String machi
     }
   }
 
-  Map<String, Object> toMap() {
+  /** The fields by their names. */
+  public Map<String, Object> toMap() {
     return Map.of("build", build, "kernel", kernel, "threads", threads, "machine", machine);
   }
 
@@ -68,7 +68,8 @@ public record Environment(String build, String kernel, int threads, String machi
     return cpu + System.getProperty("os.arch") + ", Java " + Runtime.version();
   }
 
-  private static String buildHash() {
+  /** SHA-256 of the engine's own classes, first 16 hex digits. */
+  public static String buildHash() {
     try {
       Path home =
           Path.of(Environment.class.getProtectionDomain().getCodeSource().getLocation().toURI());
