@@ -3,6 +3,7 @@ package io.hydrahead.model;
 import io.hydrahead.ops.Ops;
 import io.hydrahead.ops.attention.CausalAttention;
 import io.hydrahead.ops.attention.KvPages;
+import io.hydrahead.ops.conv.ShortConv.Activation;
 import io.hydrahead.ops.deltarule.GatedDeltaRule;
 import io.hydrahead.tensor.Tensor;
 
@@ -88,7 +89,8 @@ final class PooledLayer {
       ops.conv().forward(1, p, in.rows(0, p), w, own, out.rows(0, p));
     }
     if (n > 0) {
-      ops.conv().step(in.rows(p, n), w, rows.slots(), history, out.rows(p, n));
+      ops.conv()
+          .step(in.rows(p, n), w, Activation.NONE, rows.slots(), history, out.rows(p, n));
     }
   }
 

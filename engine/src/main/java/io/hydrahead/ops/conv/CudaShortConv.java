@@ -24,6 +24,7 @@ public final class CudaShortConv implements ShortConv {
       LaunchArguments forward,
       LaunchArguments state,
       LaunchArguments step,
+      LaunchArguments slope,
       LaunchArguments backward,
       LaunchArguments weight) {}
 
@@ -43,6 +44,7 @@ public final class CudaShortConv implements ShortConv {
                     m.kernel("short_conv_forward").arguments(),
                     m.kernel("short_conv_state").arguments(),
                     m.kernel("short_conv_step").arguments(),
+                    m.kernel("short_conv_slope").arguments(),
                     m.kernel("short_conv_backward").arguments(),
                     m.kernel("short_conv_weight").arguments()));
     this.scratch = scratch;
@@ -65,7 +67,8 @@ public final class CudaShortConv implements ShortConv {
   }
 
   @Override
-  public void forward(int batch, int tokens, Tensor x, Tensor w, Tensor state, Tensor y) {
+  public void forward(
+      int batch, int tokens, Tensor x, Tensor w, Activation f, Tensor state, Tensor y) {
     int k = ConvShape.check(batch, tokens, x, w, y);
     ConvShape.checkState(batch, w, state);
     int channels = w.size(0);
@@ -81,6 +84,7 @@ public final class CudaShortConv implements ShortConv {
         .rows(x, channels)
         .pointer(w)
         .pointer(state)
+        .integer(silu(f))
         .rows(y, channels)
         .launch(columns, runs(batch, tokens, columns), 1, BLOCK, 0);
     if (k > 1) {
@@ -96,8 +100,12 @@ public final class CudaShortConv implements ShortConv {
     }
   }
 
+  private static int silu(Activation f) {
+    return f == Activation.SILU ? 1 : 0;
+  }
+
   @Override
-  public void step(Tensor x, Tensor w, Tensor slots, Tensor states, Tensor y) {
+  public void step(Tensor x, Tensor w, Activation f, Tensor slots, Tensor states, Tensor y) {
     int batch = x.size(0);
     int k = ConvShape.check(batch, 1, x, w, y);
     int channels = w.size(0);
@@ -116,12 +124,14 @@ public final class CudaShortConv implements ShortConv {
         .pointer(slots)
         .pointer(states)
         .wide(states.rowStride())
+        .integer(silu(f))
         .rows(y, channels)
         .launch(Math.ceilDiv(batch * channels, BLOCK), BLOCK, 0);
   }
 
   @Override
-  public void backward(int batch, int tokens, Tensor x, Tensor w, Tensor dy, Tensor dx, Tensor dw) {
+  public void backward(
+      int batch, int tokens, Tensor x, Tensor w, Activation f, Tensor dy, Tensor dx, Tensor dw) {
     int k = ConvShape.check(batch, tokens, x, w, dy);
     TensorChecks.same("dx", dx, x.size(), x);
     TensorChecks.floats("dw", dw, w.size());
@@ -131,6 +141,18 @@ public final class CudaShortConv implements ShortConv {
     int slices = runs(batch, tokens, columns);
     long partials = scratch.bytes(4L * slices * w.size());
     Sites sites = variants.get(k, x.dtype(), w.dtype(), vectors);
+    if (f == Activation.SILU) {
+      sites
+          .slope
+          .begin()
+          .integer(batch)
+          .integer(tokens)
+          .integer(channels)
+          .rows(x, channels)
+          .pointer(w)
+          .rows(dy, channels)
+          .launch(columns, slices, 1, BLOCK, 0);
+    }
     sites
         .backward
         .begin()

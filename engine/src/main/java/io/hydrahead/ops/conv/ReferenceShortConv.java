@@ -6,7 +6,8 @@ import io.hydrahead.tensor.Tensor;
 /** {@link ShortConv} as plain loops with float64 sums. */
 public final class ReferenceShortConv implements ShortConv {
   @Override
-  public void forward(int batch, int tokens, Tensor x, Tensor w, Tensor state, Tensor y) {
+  public void forward(
+      int batch, int tokens, Tensor x, Tensor w, Activation f, Tensor state, Tensor y) {
     int k = ConvShape.check(batch, tokens, x, w, y);
     ConvShape.checkState(batch, w, state);
     int channels = w.size(0);
@@ -24,7 +25,7 @@ public final class ReferenceShortConv implements ShortConv {
           for (int j = 0; j < k; j++) {
             sum += (double) w.get((long) c * k + j) * line[t + j];
           }
-          y.set(((long) b * tokens + t) * channels + c, (float) sum);
+          y.set(((long) b * tokens + t) * channels + c, (float) (f == Activation.SILU ? sum * sigmoid(sum) : sum));
         }
         for (int i = 0; i < k - 1; i++) {
           state.set(((long) b * (k - 1) + i) * channels + c, line[tokens + i]);
@@ -34,11 +35,15 @@ public final class ReferenceShortConv implements ShortConv {
   }
 
   @Override
-  public void backward(int batch, int tokens, Tensor x, Tensor w, Tensor dy, Tensor dx, Tensor dw) {
+  public void backward(
+      int batch, int tokens, Tensor x, Tensor w, Activation f, Tensor dy, Tensor dx, Tensor dw) {
     int k = ConvShape.check(batch, tokens, x, w, dy);
     TensorChecks.same("dx", dx, x.size(), x);
     TensorChecks.floats("dw", dw, w.size());
     int channels = w.size(0);
+    if (f == Activation.SILU) {
+      slope(batch, tokens, x, w, dy);
+    }
     for (int c = 0; c < channels; c++) {
       double[] sums = new double[k];
       for (int b = 0; b < batch; b++) {
@@ -59,5 +64,29 @@ public final class ReferenceShortConv implements ShortConv {
         dw.set((long) c * k + j, (float) (dw.get((long) c * k + j) + sums[j]));
       }
     }
+  }
+
+  /** dy becomes the gradient of the sums. */
+  private static void slope(int batch, int tokens, Tensor x, Tensor w, Tensor dy) {
+    int channels = w.size(0);
+    int k = w.size(1);
+    for (int b = 0; b < batch; b++) {
+      for (int t = 0; t < tokens; t++) {
+        for (int c = 0; c < channels; c++) {
+          double sum = 0;
+          for (int j = Math.max(0, k - 1 - t); j < k; j++) {
+            long earlier = (long) b * tokens + t + j - (k - 1);
+            sum += (double) w.get((long) c * k + j) * x.get(earlier * channels + c);
+          }
+          double s = sigmoid(sum);
+          long at = ((long) b * tokens + t) * channels + c;
+          dy.set(at, (float) (dy.get(at) * s * (1 + sum * (1 - s))));
+        }
+      }
+    }
+  }
+
+  private static double sigmoid(double x) {
+    return 1 / (1 + Math.exp(-x));
   }
 }

@@ -17,12 +17,15 @@ public final class CpuL2Norm implements L2Norm {
   private final IntConsumer backwardTask = this::backwardSlice;
 
   // The work under way; the tensors are fields so that their memory stays alive.
+  /** Or its gradient. */
   private Tensor x;
+
   private Tensor y;
-  private Tensor dx;
+  private Tensor dy;
   private Tensor rnorm;
   private float eps;
   private int d;
+  private int copies;
   private int n;
   private int slices;
 
@@ -33,6 +36,7 @@ public final class CpuL2Norm implements L2Norm {
   @Override
   public synchronized void forward(Tensor x, float eps, Tensor y, Tensor rnorm) {
     prepare(NormShape.checkL2(x, y, rnorm), x, y, rnorm);
+    copies = NormShape.copies(x, y);
     this.eps = eps;
     pool.run(slices, forwardTask);
   }
@@ -48,14 +52,17 @@ public final class CpuL2Norm implements L2Norm {
 
   private void forwardSlice(int slice) {
     long end = Slices.first(slice + 1, slices, n);
+    long row = 4L * d;
     long in = Floats.address(x);
     long out = Floats.address(y);
     long reciprocals = Floats.address(rnorm);
     for (long r = Slices.first(slice, slices, n); r < end; r++) {
-      long at = 4 * r * d;
-      float squares = Rows.dot(in + at, in + at, d);
+      long from = in + r * row;
+      float squares = Rows.dot(from, from, d);
       float reciprocal = (float) (1 / Math.sqrt((double) squares + eps));
-      Rows.scale(reciprocal, in + at, out + at, d);
+      for (int j = 0; j < copies; j++) {
+        Rows.scale(reciprocal, from, out + (r * copies + j) * row, d);
+      }
       if (reciprocals != 0) {
         set(reciprocals + 4 * r, reciprocal);
       }
@@ -64,23 +71,32 @@ public final class CpuL2Norm implements L2Norm {
 
   @Override
   public synchronized void backward(Tensor y, Tensor rnorm, Tensor dy, Tensor dx) {
-    prepare(NormShape.checkL2Backward(y, rnorm, dy, dx), dy, y, rnorm);
-    this.dx = dx;
+    prepare(NormShape.checkL2Backward(y, rnorm, dy, dx), dx, y, rnorm);
+    copies = NormShape.copies(dx, y);
+    this.dy = dy;
     pool.run(slices, backwardTask);
   }
 
   private void backwardSlice(int slice) {
     long end = Slices.first(slice + 1, slices, n);
+    long row = 4L * d;
     long output = Floats.address(y);
-    long upstream = Floats.address(x);
-    long to = Floats.address(dx);
+    long upstream = Floats.address(dy);
+    long to = Floats.address(x);
     long reciprocals = Floats.address(rnorm);
     for (long r = Slices.first(slice, slices, n); r < end; r++) {
-      long at = 4 * r * d;
-      float projection = Rows.dot(output + at, upstream + at, d);
+      long sum = upstream + r * copies * row;
+      if (copies > 1) {
+        Rows.combine(1f, sum, 1f, sum + row, to + r * row, d);
+        for (int j = 2; j < copies; j++) {
+          Rows.axpy(1f, sum + j * row, to + r * row, d);
+        }
+        sum = to + r * row;
+      }
+      long unit = output + r * copies * row;
       float reciprocal = get(reciprocals + 4 * r);
-      float slope = -reciprocal * projection;
-      Rows.combine(reciprocal, upstream + at, slope, output + at, to + at, d);
+      float slope = -reciprocal * Rows.dot(unit, sum, d);
+      Rows.combine(reciprocal, sum, slope, unit, to + r * row, d);
     }
   }
 }

@@ -34,6 +34,7 @@ public final class CudaL2Norm implements L2Norm {
         .integer(n)
         .rows(x, d)
         .real(eps)
+        .integer(NormShape.copies(x, y))
         .rows(y, d)
         .pointerOrNull(rnorm)
         .launch(device.blocks(n, BLOCKS), BLOCK, 0);
@@ -42,11 +43,12 @@ public final class CudaL2Norm implements L2Norm {
   @Override
   public void backward(Tensor y, Tensor rnorm, Tensor dy, Tensor dx) {
     int d = NormShape.checkL2Backward(y, rnorm, dy, dx);
-    int n = TensorChecks.rows(y);
+    int n = TensorChecks.rows(dx);
     kernels(d, y, aligned(y, d) && aligned(dy, d) && aligned(dx, d))
         .l2Backward()
         .begin()
         .integer(n)
+        .integer(NormShape.copies(dx, y))
         .rows(y, d)
         .pointer(rnorm)
         .rows(dy, d)

@@ -26,14 +26,23 @@ final class NormShape {
 
   static int checkL2(Tensor x, Tensor y, Tensor rnorm) {
     TensorChecks.activations("x", x, x.size());
-    TensorChecks.same("y", y, x.size(), x);
+    long copies = x.size() == 0 ? 1 : Math.max(1, y.size() / x.size());
+    TensorChecks.same("y", y, x.size() * copies, x);
+    if (y.dim(-1) != x.dim(-1)) {
+      throw new IllegalArgumentException("y is " + y + ", its rows are not as long as those of " + x);
+    }
     TensorChecks.floatsOrNull("rnorm", rnorm, TensorChecks.rows(x));
     return x.size(-1);
   }
 
   static int checkL2Backward(Tensor y, Tensor rnorm, Tensor dy, Tensor dx) {
-    TensorChecks.floats("rnorm", rnorm, TensorChecks.rows(y));
-    TensorChecks.same("dx", dx, y.size(), y);
-    return checkL2(y, dy, rnorm);
+    TensorChecks.floats("rnorm", rnorm, TensorChecks.rows(dx));
+    TensorChecks.same("dy", dy, y.size(), y);
+    return checkL2(dx, y, rnorm);
+  }
+
+  /** How often each row of the short side of an L2 norm stands in the long one. */
+  static int copies(Tensor x, Tensor y) {
+    return x.size() == 0 ? 1 : Math.toIntExact(y.size() / x.size());
   }
 }

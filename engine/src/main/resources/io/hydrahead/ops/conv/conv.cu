@@ -1,6 +1,6 @@
-// Depthwise causal convolution over time: y_t[c] = sum over j of w[c, j] x_{t-(K-1)+j}[c]. A thread
-// owns a vector of channels and walks along RUN tokens of a sequence with the last K - 1 inputs in
-// registers.
+// Depthwise causal convolution over time: y_t[c] = f(sum over j of w[c, j] x_{t-(K-1)+j}[c]), where f
+// is the identity or silu(x) = x sigmoid(x). A thread owns a vector of channels and walks along RUN
+// tokens of a sequence with the last K - 1 inputs in registers.
 //
 // -DKERNEL=<K> -DALIGNED=<whether all rows start at multiples of 16 bytes and channels fill vectors>
 //
@@ -45,7 +45,7 @@ DEVICE void shift(float (&window)[K][V]) {
 // the K - 1 inputs before the first token, [batch, K - 1, channels].
 extern "C" __global__ void __launch_bounds__(BLOCK)
     short_conv_forward(int batch, int tokens, int channels, const elem* x, long long x_stride,
-                       const param* w, const float* state, elem* y, long long y_stride) {
+                       const param* w, const float* state, int silu, elem* y, long long y_stride) {
   int c = (blockIdx.x * BLOCK + threadIdx.x) * V;
   if (c >= channels) {
     return;
@@ -90,6 +90,7 @@ extern "C" __global__ void __launch_bounds__(BLOCK)
             for (int j = 1; j < K; j++) {
               sum[k] = fmaf(weights[j][k], window[j][k], sum[k]);
             }
+            sum[k] = silu ? sum[k] * sigmoid(sum[k]) : sum[k];
           }
           store(out + (from + i) * y_stride, sum);
         }
@@ -121,7 +122,7 @@ extern "C" __global__ void __launch_bounds__(BLOCK)
 // the state moves on. One thread a channel of a sequence.
 extern "C" __global__ void __launch_bounds__(BLOCK)
     short_conv_step(int batch, int channels, const elem* x, long long x_stride, const param* w,
-                    const int* slots, float* states, long long slot_stride, elem* y,
+                    const int* slots, float* states, long long slot_stride, int silu, elem* y,
                     long long y_stride) {
   int i = blockIdx.x * BLOCK + threadIdx.x;
   if (i >= batch * channels) {
@@ -140,9 +141,53 @@ extern "C" __global__ void __launch_bounds__(BLOCK)
   }
   float last = to_float(x[b * x_stride + c]);
   sum = fmaf(to_float(w[c * K + K - 1]), last, sum);
-  assign(y[b * y_stride + c], sum);
+  assign(y[b * y_stride + c], silu ? sum * sigmoid(sum) : sum);
   if (K > 1) {
     line[(long long)(K - 2) * channels] = last;
+  }
+}
+
+// dy *= s (1 + a (1 - s)) with s = sigmoid(a) of the sums a, which are made again from a zero state:
+// the gradient of y = silu(a) becomes that of a.
+extern "C" __global__ void __launch_bounds__(BLOCK)
+    short_conv_slope(int batch, int tokens, int channels, const elem* x, long long x_stride,
+                     const param* w, elem* dy, long long dy_stride) {
+  int c = (blockIdx.x * BLOCK + threadIdx.x) * V;
+  if (c >= channels) {
+    return;
+  }
+  float weights[K][V];
+  load_weights(w, c, weights);
+  int runs = ceil_div(tokens, RUN);
+  for (int r = blockIdx.y; r < batch * runs; r += gridDim.y) {
+    int b = r / runs;
+    int begin = (r - b * runs) * RUN;
+    int end = min(begin + RUN, tokens);
+    const elem* in = x + (long long)b * tokens * x_stride + c;
+    elem* upstream = dy + (long long)b * tokens * dy_stride + c;
+    float window[K][V];  // the last is the token's own input
+#pragma unroll
+    for (int j = 0; j < K - 1; j++) {
+      int t = begin - (K - 1) + j;
+      load_some(in + t * x_stride, t >= 0 ? V : 0, window[j + 1]);
+    }
+    for (int t = begin; t < end; t++) {
+      shift(window);
+      load(in + t * x_stride, window[K - 1]);
+      float d[V];
+      load(upstream + t * dy_stride, d);
+#pragma unroll
+      for (int k = 0; k < V; k++) {
+        float sum = weights[0][k] * window[0][k];
+#pragma unroll
+        for (int j = 1; j < K; j++) {
+          sum = fmaf(weights[j][k], window[j][k], sum);
+        }
+        float s = sigmoid(sum);
+        d[k] *= fmaf(sum * s, 1.f - s, s);
+      }
+      store(upstream + t * dy_stride, d);
+    }
   }
 }
 

@@ -263,9 +263,9 @@ extern "C" __global__ void __launch_bounds__(1024)
   add_slices(partials, slices, WIDTH, dw, WIDTH);
 }
 
-// y = x * rsqrt(sum(x^2) + eps).
+// y = x * rsqrt(sum(x^2) + eps); a row of x stands `copies` times in y, one behind the other.
 extern "C" __global__ void __launch_bounds__(BLOCK)
-    l2_norm_forward(int n, const elem* x, long long x_stride, float eps, elem* y,
+    l2_norm_forward(int n, const elem* x, long long x_stride, float eps, int copies, elem* y,
                     long long y_stride, float* rnorm) {
   typedef Team<team_size(32)> T;
   __shared__ float shared[2][BLOCK / 32];
@@ -298,16 +298,18 @@ extern "C" __global__ void __launch_bounds__(BLOCK)
         for (int k = 0; k < V; k++) {
           v[k] *= reciprocal;
         }
-        store(y + row * y_stride + T::column(i), v);
+        for (int j = 0; j < copies; j++) {
+          store(y + ((long long)row * copies + j) * y_stride + T::column(i), v);
+        }
       }
     }
   }
 }
 
-// dx = rnorm * (dy - y (y . dy)) from the output y.
+// dx = rnorm * (g - y (y . g)) from the output y, with g the sum of a row's `copies` rows of dy.
 extern "C" __global__ void __launch_bounds__(BLOCK)
-    l2_norm_backward(int n, const elem* y, long long y_stride, const float* rnorm, const elem* dy,
-                     long long dy_stride, elem* dx, long long dx_stride) {
+    l2_norm_backward(int n, int copies, const elem* y, long long y_stride, const float* rnorm,
+                     const elem* dy, long long dy_stride, elem* dx, long long dx_stride) {
   typedef Team<team_size(32)> T;
   __shared__ float shared[2][BLOCK / 32];
   int turn = 0;
@@ -315,19 +317,29 @@ extern "C" __global__ void __launch_bounds__(BLOCK)
     int row = first + T::index();
     bool active = row < n;
     Raw<elem, V> out[T::COUNT];
-    Raw<elem, V> upstream[T::COUNT];
-    T::read(y + row * y_stride, active, out);
-    T::read(dy + row * dy_stride, active, upstream);
+    T::read(y + (long long)row * copies * y_stride, active, out);
+    float g[T::COUNT][V] = {};
+    for (int j = 0; j < copies; j++) {
+      Raw<elem, V> upstream[T::COUNT];
+      T::read(dy + ((long long)row * copies + j) * dy_stride, active, upstream);
+#pragma unroll
+      for (int i = 0; i < T::COUNT; i++) {
+        float d[V];
+        upstream[i].unpack(d);
+#pragma unroll
+        for (int k = 0; k < V; k++) {
+          g[i][k] += d[k];
+        }
+      }
+    }
     float projection = 0;
 #pragma unroll
     for (int i = 0; i < T::COUNT; i++) {
       float v[V];
-      float g[V];
       out[i].unpack(v);
-      upstream[i].unpack(g);
 #pragma unroll
       for (int k = 0; k < V; k++) {
-        projection = fmaf(v[k], g[k], projection);
+        projection = fmaf(v[k], g[i][k], projection);
       }
     }
     projection = T::sum(projection, shared, turn);
@@ -336,14 +348,12 @@ extern "C" __global__ void __launch_bounds__(BLOCK)
     for (int i = 0; i < T::COUNT; i++) {
       if (active && T::inside(i)) {
         float v[V];
-        float g[V];
         out[i].unpack(v);
-        upstream[i].unpack(g);
 #pragma unroll
         for (int k = 0; k < V; k++) {
-          g[k] = reciprocal * fmaf(-projection, v[k], g[k]);
+          v[k] = reciprocal * fmaf(-projection, v[k], g[i][k]);
         }
-        store(dx + row * dx_stride + T::column(i), g);
+        store(dx + row * dx_stride + T::column(i), v);
       }
     }
   }

@@ -11,12 +11,15 @@ import static io.hydrahead.ops.OpsTesting.random;
 import static io.hydrahead.ops.OpsTesting.zeros;
 import static org.assertj.core.api.Assertions.assertThat;
 
+import io.hydrahead.ops.conv.ShortConv.Activation;
 import io.hydrahead.tensor.ComputePool;
 import io.hydrahead.tensor.Tensor;
 import java.util.Random;
 import java.util.function.DoubleSupplier;
 import org.junit.jupiter.api.Tag;
 import org.junit.jupiter.api.Test;
+import org.junit.jupiter.params.ParameterizedTest;
+import org.junit.jupiter.params.provider.EnumSource;
 
 class ShortConvTest {
   private final Random random = new Random(6);
@@ -33,38 +36,50 @@ class ShortConvTest {
   }
 
   @Test
-  void referenceGradients() {
+  void siluIsBehindTheSum() {
+    Tensor y = nan(2, 1);
+    Tensor w = Tensor.of(new float[] {2, 1}, 1, 2);
+    Tensor x = Tensor.of(new float[] {1, -3}, 2, 1);
+    reference.forward(1, 2, x, w, Activation.SILU, zeros(1, 1, 1), y);
+    assertThat(y.get(0)).isEqualTo((float) (1 / (1 + Math.exp(-1))));
+    assertThat(y.get(1)).isEqualTo((float) (-1 / (1 + Math.exp(1))));
+  }
+
+  @ParameterizedTest
+  @EnumSource
+  void referenceGradients(Activation f) {
     Tensor x = random(random, 1, 10, 3);
     Tensor w = random(random, 1, 3, 4);
     Tensor dy = random(random, 1, 10, 3);
     Tensor dx = nan(10, 3);
     Tensor dw = zeros(3, 4);
-    reference.backward(2, 5, x, w, dy, dx, dw);
+    reference.backward(2, 5, x, w, f, copy(dy), dx, dw);
     Tensor y = nan(10, 3);
     DoubleSupplier loss =
         () -> {
-          reference.forward(2, 5, x, w, zeros(2, 3, 3), y);
+          reference.forward(2, 5, x, w, f, zeros(2, 3, 3), y);
           return dot(y, dy);
         };
     assertGradient("dx", x, dx, loss, 1e-3);
     assertGradient("dw", w, dw, loss, 1e-3);
   }
 
-  @Test
+  @ParameterizedTest
+  @EnumSource
   @Tag("scalar")
-  void cpuEqualsReference() {
+  void cpuEqualsReference(Activation f) {
     for (int batch : new int[] {1, 3}) {
       for (int tokens : new int[] {1, 2, 13, 207}) {
         for (int channels : new int[] {1, 16, 33, 96}) {
           for (int k : new int[] {1, 2, 4}) {
-            compare(batch, tokens, channels, k);
+            compare(f, batch, tokens, channels, k);
           }
         }
       }
     }
   }
 
-  private void compare(int batch, int tokens, int channels, int k) {
+  private void compare(Activation f, int batch, int tokens, int channels, int k) {
     long rows = (long) batch * tokens;
     Tensor x = random(random, 1, rows, channels);
     Tensor w = random(random, 1, channels, k);
@@ -75,20 +90,20 @@ class ShortConvTest {
     Tensor y = nan(rows, channels);
     Tensor dx = nan(rows, channels);
     Tensor dw = copy(oldDw);
-    reference.forward(batch, tokens, x, w, expectedState, y);
-    reference.backward(batch, tokens, x, w, dy, dx, dw);
+    reference.forward(batch, tokens, x, w, f, expectedState, y);
+    reference.backward(batch, tokens, x, w, f, copy(dy), dx, dw);
     Tensor[] first = {null};
     onEveryTeam(pool -> {
-      String what = "batch " + batch + ", tokens " + tokens + ", channels " + channels + ", k " + k;
+      String what = f + ", batch " + batch + ", tokens " + tokens + ", channels " + channels + ", k " + k;
       ShortConv cpu = new CpuShortConv(pool);
       Tensor yCpu = nan(rows, channels);
       Tensor stateCpu = copy(state);
-      cpu.forward(batch, tokens, x, w, stateCpu, yCpu);
+      cpu.forward(batch, tokens, x, w, f, stateCpu, yCpu);
       assertClose(what + " y", yCpu, y, 1e-6);
       assertSameBits(what + " state", stateCpu, expectedState);
       Tensor dxCpu = nan(rows, channels);
       Tensor dwCpu = copy(oldDw);
-      cpu.backward(batch, tokens, x, w, dy, dxCpu, dwCpu);
+      cpu.backward(batch, tokens, x, w, f, copy(dy), dxCpu, dwCpu);
       assertClose(what + " dx", dxCpu, dx, 1e-6);
       assertClose(what + " dw", dwCpu, dw, 2e-6);
       first[0] = first[0] == null ? dwCpu : first[0];
@@ -103,12 +118,13 @@ class ShortConvTest {
       Tensor x = random(random, 1, 9, 5);
       Tensor w = random(random, 1, 5, 4);
       Tensor whole = nan(9, 5);
-      cpu.forward(1, 9, x, w, zeros(1, 3, 5), whole);
+      cpu.forward(1, 9, x, w, Activation.SILU, zeros(1, 3, 5), whole);
       Tensor state = zeros(1, 3, 5);
       Tensor pieces = nan(9, 5);
       int at = 0;
       for (int count : new int[] {1, 1, 2, 4, 1}) {
-        cpu.forward(1, count, x.rows(at, count), w, state, pieces.rows(at, count));
+        cpu.forward(
+            1, count, x.rows(at, count), w, Activation.SILU, state, pieces.rows(at, count));
         at += count;
       }
       assertSameBits("pieces", pieces, whole);

@@ -36,4 +36,34 @@ class CudaL2NormTest extends CudaOpsTesting {
       }
     }
   }
+
+  @ParameterizedTest
+  @MethodSource("forms")
+  void rowsCanBeShared(Form f) {
+    L2Norm reference = new ReferenceL2Norm();
+    L2Norm cuda = new CudaL2Norm(device());
+    for (int m : new int[] {2, 3}) {
+      for (int d : new int[] {16, 33, 128}) {
+        for (int n : new int[] {1, 13, 207}) {
+          final String what = f + ", m " + m + ", n " + n + ", d " + d;
+          Tensor x = values(f, 2, n, d);
+          Tensor y = nan((long) n * m, d);
+          Tensor rnorm = nan(n);
+          reference.forward(x, 1e-6f, y, rnorm);
+          Tensor cudaY = unwritten(f, (long) n * m, d);
+          Tensor cudaRnorm = empty(DType.F32, n);
+          cuda.forward(matrix(f, x), 1e-6f, cudaY, cudaRnorm);
+          assertClose(what + " y", cudaY, y, f.stored(1e-6));
+          assertClose(what + " rnorm", cudaRnorm, rnorm, 1e-6);
+
+          Tensor dy = values(f, 1, (long) n * m, d);
+          Tensor dx = nan(n, d);
+          reference.backward(download(cudaY), download(cudaRnorm), dy, dx);
+          Tensor cudaDx = unwritten(f, n, d);
+          cuda.backward(cudaY, cudaRnorm, matrix(f, dy), cudaDx);
+          assertClose(what + " dx", cudaDx, dx, f.stored(3e-6));
+        }
+      }
+    }
+  }
 }
