@@ -62,13 +62,20 @@ final class BenchCommand implements Callable<Integer> {
       throw new InputException("--plan '" + text + "' should be full, layer-3:1 or head-7:1");
     }
 
+    Style style(ModelConfig c) {
+      if (this != FULL) {
+        return Style.HYDRAHEAD;
+      }
+      return ModelShapes.qwen35(c) ? Style.QWEN3_5 : Style.VANILLA;
+    }
+
     /**
-     * Whole rows 3:1, or whole KV groups spread evenly 7:1: what a probe would choose costs the
-     * same.
+     * The model as it was made, whole rows 3:1, or whole KV groups spread evenly 7:1: what a probe
+     * would choose costs the same.
      */
     HeadPlan plan(ModelConfig c) {
       if (this == FULL) {
-        return HeadPlan.allFull(c.layers(), c.heads());
+        return ModelShapes.plan(c);
       }
       boolean[][] full = new boolean[c.layers()][c.heads()];
       if (this == LAYER_3_1) {
@@ -100,15 +107,17 @@ final class BenchCommand implements Callable<Integer> {
       names = "--shape",
       paramLabel = "NAME",
       defaultValue = "teacher-24m",
-      description = "qwen3-1.7b, qwen3-0.6b, teacher-24m or tiny (default: ${DEFAULT-VALUE}).")
+      description =
+          "qwen3-1.7b, qwen3-0.6b, qwen3.5-0.8b, teacher-24m or tiny (default: ${DEFAULT-VALUE}).")
   private String shape;
 
   @Option(
       names = "--plan",
       paramLabel = "NAME",
       split = ",",
-      defaultValue = "full,layer-3:1,head-7:1",
-      description = "full, layer-3:1, head-7:1; several with commas (default: all three).")
+      description =
+          "full, layer-3:1, head-7:1; several with commas (default: all three; a qwen3.5 is a hybrid"
+              + " of its own and has full alone, which is itself).")
   private List<String> plans;
 
   @Option(
@@ -152,8 +161,7 @@ final class BenchCommand implements Callable<Integer> {
       Outputs.requireFree(common, json, "--json");
     }
     if (what != What.OPS) {
-      ModelShapes.get(shape);
-      plans.forEach(PlanName::of);
+      choosePlans();
     }
     serving.check(what == What.SERVE, contexts.size());
     if (serving.soaks()) {
@@ -198,6 +206,23 @@ final class BenchCommand implements Callable<Integer> {
       }
     }
     return ExitCode.OK;
+  }
+
+  private void choosePlans() {
+    boolean qwen35 = ModelShapes.qwen35(ModelShapes.get(shape));
+    if (plans == null) {
+      plans =
+          Arrays.stream(PlanName.values())
+              .filter(p -> !qwen35 || p == PlanName.FULL)
+              .map(PlanName::toString)
+              .toList();
+    }
+    for (String plan : plans) {
+      if (PlanName.of(plan) != PlanName.FULL && qwen35) {
+        throw new InputException(
+            "--plan '" + plan + "': " + shape + " is a hybrid of its own, its plan is full");
+      }
+    }
   }
 
   private void serve(Ops ops) throws InterruptedException {
@@ -253,7 +278,7 @@ final class BenchCommand implements Callable<Integer> {
 
   private void deviceModel(Ops ops, PlanName plan, DeviceFigures figures) {
     ModelConfig config = ModelShapes.get(shape);
-    Style style = plan == PlanName.FULL ? Style.VANILLA : Style.HYDRAHEAD;
+    Style style = plan.style(config);
     long free = ops.memory().freeBytes();
     DType weights = what == What.TRAIN ? DType.F32 : ops.activations();
     try (HybridTransformer model =
@@ -304,7 +329,7 @@ final class BenchCommand implements Callable<Integer> {
             "best");
     for (String name : plans) {
       PlanName plan = PlanName.of(name);
-      Style style = plan == PlanName.FULL ? Style.VANILLA : Style.HYDRAHEAD;
+      Style style = plan.style(config);
       try (HybridTransformer model =
           ModelShapes.random(config, plan.plan(config), style, dtype, ops)) {
         ModelBench bench = new ModelBench(model, seconds, batch);

@@ -66,7 +66,7 @@ final class DeviceModelBench {
       double ms = median(4, 4000, () -> session.decodeGreedy(next));
       double d = config.headDim();
       double keyValues = 2.0 * d * ops.activations().bytes() * keptKvHeads() * context;
-      double states = 2.0 * 4 * d * d * work.linearHeads();
+      double states = 2.0 * 4 * work.recurrence().stateFloats();
       figures.add(
           "decode " + name,
           "" + context,

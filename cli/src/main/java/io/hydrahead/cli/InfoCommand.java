@@ -90,10 +90,13 @@ final class InfoCommand implements Callable<Integer> {
         c.intermediateSize(),
         c.vocabSize());
     out.printf(
-        "context     %s tokens native%s, rotary θ %s%n",
+        "context     %s tokens native%s, rotary θ %s%s%n",
         TokenCount.format(c.maxPositionEmbeddings()),
         c.rotary().yarn().factor() > 1 ? ", YaRN × " + c.rotary().yarn().factor() : "",
-        number(c.rotary().theta()));
+        number(c.rotary().theta()),
+        c.rotary().partial() < 1
+            ? " on the first " + c.rotary().dims(c.headDim()) + " dims of a head"
+            : "");
     out.printf(
         "parameters  %,d%s, %s as %s%s%n",
         f.parameters(),
@@ -132,6 +135,9 @@ final class InfoCommand implements Callable<Integer> {
   private static String kind(Facts f) {
     if (f.style().isVanilla() && f.plan().isAllFull()) {
       return "Qwen3 Transformer";
+    }
+    if (f.style().qwen35()) {
+      return "Qwen3.5, layer-wise hybrid";
     }
     boolean wholeRows = true;
     for (int l = 0; l < f.plan().layers(); l++) {

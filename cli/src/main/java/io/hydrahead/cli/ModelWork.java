@@ -2,15 +2,17 @@ package io.hydrahead.cli;
 
 import io.hydrahead.model.HybridTransformer;
 import io.hydrahead.model.ModelConfig;
+import io.hydrahead.model.Recurrence;
 import io.hydrahead.tensor.Tensor;
 import java.util.Random;
 import java.util.stream.Stream;
 
 /**
  * What a model has to do for a token. FLOPs: forward 2 a matrix weight with the LM head, 2·d·T for
- * each full head over T tokens and 6·d² + 8·64·d for each linear head in chunks; decoding 4·d a key
- * for each full head and 8·d² for each linear head. Windowed heads are full heads that see no more
- * than window and sinks: 4·d a key, of which a text of T has min(T / 2, W + S) a token.
+ * each full head over T tokens and 6·K·V + 4·64·(K + V) for each linear head in chunks, where K = V
+ * = d but in Qwen3.5; decoding 4·d a key for each full head and 8·K·V for each linear head.
+ * Windowed heads are full heads that see no more than window and sinks: 4·d a key, of which a text
+ * of T has min(T / 2, W + S) a token.
  */
 record ModelWork(HybridTransformer model) {
   private ModelConfig config() {
@@ -20,10 +22,12 @@ record ModelWork(HybridTransformer model) {
   /** FLOPs of a token of a text of {@code tokens}. */
   double forwardFlops(int tokens) {
     double d = config().headDim();
+    Recurrence r = recurrence();
     return 2.0 * matrixWeights()
         + 2.0 * d * model.plan().fullCount() * tokens
-        + linearHeads()
-            * (windowed() ? 4 * d * Math.min(tokens / 2.0, seen()) : 6 * d * d + 8 * 64 * d);
+        + (windowed()
+            ? windowedHeads() * 4 * d * Math.min(tokens / 2.0, seen())
+            : 6.0 * r.stateFloats() + r.heads() * 4.0 * 64 * (r.keyDim() + r.valueDim()));
   }
 
   private boolean windowed() {
@@ -40,7 +44,9 @@ record ModelWork(HybridTransformer model) {
     double d = config().headDim();
     return 2.0 * matrixWeights()
         + 4.0 * d * model.plan().fullCount() * context
-        + linearHeads() * (windowed() ? 4.0 * d * Math.min(context, seen()) : 8.0 * d * d);
+        + (windowed()
+            ? windowedHeads() * 4.0 * d * Math.min(context, seen())
+            : 8.0 * recurrence().stateFloats());
   }
 
   /** FLOPs of the logits of one token. */
@@ -48,8 +54,13 @@ record ModelWork(HybridTransformer model) {
     return 2.0 * config().vocabSize() * config().hiddenSize();
   }
 
-  int linearHeads() {
+  private int windowedHeads() {
     return config().layers() * config().heads() - model.plan().fullCount();
+  }
+
+  /** The states that a token reads and writes. */
+  Recurrence recurrence() {
+    return Recurrence.of(config(), model.plan(), model.style());
   }
 
   double matrixWeights() {

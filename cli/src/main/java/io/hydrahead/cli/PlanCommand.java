@@ -109,6 +109,7 @@ final class PlanCommand implements Callable<Integer> {
     if (output != null) {
       Outputs.requireFree(common, output, "-o", folder, heads);
     }
+    Sources.refuseQwen35(folder);
     ModelConfig config = Sources.config(folder);
     HeadShape shape = HeadShape.of(config);
     HeadScores scores = HeadScores.none(shape);

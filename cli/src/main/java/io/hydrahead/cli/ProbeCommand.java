@@ -123,6 +123,7 @@ final class ProbeCommand implements Callable<Integer> {
     Sources.requireAtLeast("--pairs", pairs, 1);
     Sources.requireAtLeast("--sender-pairs", senderPairs, 0);
     Sources.requireAtLeast("--rounds", rounds, 1);
+    Sources.refuseQwen35(folder);
     ModelConfig config = Sources.config(folder);
     int tokens =
         (int)

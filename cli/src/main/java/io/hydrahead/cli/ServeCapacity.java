@@ -109,7 +109,7 @@ final class ServeCapacity {
     for (BenchCommand.PlanName plan : bench.plans()) {
       ModelConfig c = bench.config();
       DType cache = bench.ops().activations();
-      MemoryPlan m = MemoryPlan.of(c, plan.plan(c), ServeFigures.style(plan), bench.type(), cache);
+      MemoryPlan m = MemoryPlan.of(c, plan.plan(c), plan.style(c), bench.type(), cache);
       weights = Math.max(weights, m.parameterBytes());
     }
     long left = free - weights - DEVICE_RESERVE;

@@ -3,7 +3,6 @@ package io.hydrahead.cli;
 import io.hydrahead.model.HybridTransformer;
 import io.hydrahead.model.ModelConfig;
 import io.hydrahead.model.ModelShapes;
-import io.hydrahead.model.Style;
 import io.hydrahead.ops.Ops;
 import io.hydrahead.tensor.DType;
 import java.util.Arrays;
@@ -60,13 +59,9 @@ final class ServeFigures {
     return float32 ? DType.F32 : DType.BF16;
   }
 
-  static Style style(BenchCommand.PlanName plan) {
-    return plan == BenchCommand.PlanName.FULL ? Style.VANILLA : Style.HYDRAHEAD;
-  }
-
   /** A model with random weights. */
   HybridTransformer model(BenchCommand.PlanName plan) {
-    return ModelShapes.random(config(), plan.plan(config()), style(plan), type(), ops);
+    return ModelShapes.random(config(), plan.plan(config()), plan.style(config()), type(), ops);
   }
 
   void introduce() {

@@ -3,7 +3,6 @@ package io.hydrahead.cli;
 import io.hydrahead.checkpoint.Checkpoint;
 import io.hydrahead.model.ConfigJson;
 import io.hydrahead.model.ModelConfig;
-import io.hydrahead.model.ParameterShapes;
 import io.hydrahead.plan.Conversion;
 import io.hydrahead.plan.Provenance;
 import io.hydrahead.tensor.DType;
@@ -13,6 +12,9 @@ import tools.jackson.databind.JsonNode;
 
 /** What several commands first read of a checkpoint folder. */
 final class Sources {
+  /** How the name of the token embeddings ends in every family. */
+  private static final String EMBEDDING = "embed_tokens.weight";
+
   private Sources() {}
 
   /** Shape and constants alone, without opening the weights. */
@@ -30,10 +32,29 @@ final class Sources {
         folder.toString(), ConfigJson.plan(config, file), ConfigJson.style(config, file));
   }
 
+  /**
+   * What probe, plan, convert and transfer need: those that read a Transformer's heads.
+   *
+   * @throws InputException if the folder holds a Qwen3.5, whose layers are hybrid already
+   */
+  static void refuseQwen35(Path folder) {
+    Path file = folder.resolve("config.json");
+    if (ConfigJson.style(Checkpoint.config(folder), file).qwen35()) {
+      throw new InputException(
+          folder
+              + " is a Qwen3.5, a hybrid of its own whose linear layers stay what they are; give a"
+              + " Transformer of the Qwen3 family");
+    }
+  }
+
   /** The type that most of a checkpoint's weights are stored in: what a copy of it is saved as. */
   static DType storedType(Path folder) {
     try (Checkpoint c = Checkpoint.open(folder)) {
-      return c.info(ParameterShapes.EMBEDDING).type().dtype().orElse(DType.F32);
+      return c.names().stream()
+          .filter(name -> name.endsWith(EMBEDDING))
+          .findFirst()
+          .flatMap(name -> c.info(name).type().dtype())
+          .orElse(DType.F32);
     }
   }
 

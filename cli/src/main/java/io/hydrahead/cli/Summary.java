@@ -1,6 +1,7 @@
 package io.hydrahead.cli;
 
 import io.hydrahead.json.Json;
+import io.hydrahead.model.DeltaNetConfig;
 import io.hydrahead.model.Footprint;
 import io.hydrahead.model.HeadPlan;
 import io.hydrahead.model.ModelConfig;
@@ -66,6 +67,17 @@ record Summary(ModelConfig config, HeadPlan plan, Style style) {
 
   /** What the heads do that are not full. */
   private String others() {
+    if (style.qwen35()) {
+      DeltaNetConfig n = config.deltaNet();
+      return String.format(
+          Locale.ROOT,
+          "layers of Gated DeltaNet: %d value heads of %d dims, %d key heads of %d, convolution of %d",
+          n.valueHeads(),
+          n.valueDim(),
+          n.keyHeads(),
+          n.keyDim(),
+          n.convKernel());
+    }
     return style.windowed()
         ? String.format(
             Locale.ROOT,

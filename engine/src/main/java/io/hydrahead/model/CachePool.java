@@ -52,12 +52,13 @@ public final class CachePool implements AutoCloseable {
   /**
    * Takes the memory of both pools.
    *
-   * @throws InputException if the model's linear heads keep windows, or there is not so much memory
+   * @throws InputException if the caches of such models cannot be pooled, or there is not so much
+   *     memory
    */
   public CachePool(HybridTransformer model, Size size) {
     if (!supports(model)) {
       throw new InputException(
-          "a model with windowed heads is read one text at a time: such heads are a control of experiments");
+          "a model with windowed heads, or Qwen3.5, is read one text at a time");
     }
     this.model = model;
     requireMemory(model, size);
@@ -95,9 +96,9 @@ public final class CachePool implements AutoCloseable {
     }
   }
 
-  /** Whether a model's caches can be pooled: not those of windowed heads. */
+  /** Whether a model's caches can be pooled: not those of windowed heads, nor Qwen3.5's. */
   public static boolean supports(HybridTransformer model) {
-    return !(model.style().windowed() && recurrent(model));
+    return !model.style().qwen35() && !(model.style().windowed() && recurrent(model));
   }
 
   /** Whether a model has heads that are not full, whose states a slot holds. */

@@ -17,9 +17,11 @@ public final class CheckpointContents {
     ModelConfig config = ConfigJson.read(checkpoint.config(), folder);
     HeadPlan plan = ConfigJson.plan(checkpoint.config(), folder);
     Style style = ConfigJson.style(checkpoint.config(), folder);
-    var shapes = ParameterShapes.of(config, plan, style);
-    ModelFiles.requireNoStrangers(checkpoint, shapes, folder);
-    shapes.forEach(
-        (name, shape) -> ModelFiles.requireFloats(name, checkpoint.get(name, shape), folder));
+    CheckpointLayout layout = CheckpointLayout.of(config, plan, style).in(checkpoint.names());
+    ModelFiles.requireNoStrangers(checkpoint, layout, folder);
+    layout
+        .tensors()
+        .forEach(
+            (name, shape) -> ModelFiles.requireFloats(name, checkpoint.get(name, shape), folder));
   }
 }

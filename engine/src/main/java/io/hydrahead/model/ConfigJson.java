@@ -17,9 +17,9 @@ import tools.jackson.databind.node.ObjectNode;
 /**
  * {@code config.json}, both ways. Reads {@code model_type} {@code qwen3} in either spelling of the
  * rotary fields ({@code rope_theta} and {@code rope_scaling} at the top, or {@code
- * rope_parameters}) and {@code hydrahead}, which adds {@code full_attention_heads} and an object
- * {@code hydrahead} with the style, a format version and the producer. What this engine cannot
- * compute is refused by name.
+ * rope_parameters}), {@code qwen3_5_text} (see {@link Qwen35Config}) and {@code hydrahead}, which
+ * adds {@code full_attention_heads} and an object {@code hydrahead} with the style, a format
+ * version and the producer. What this engine cannot compute is refused by name.
  */
 public final class ConfigJson {
   /** Version of the {@code hydrahead} fields that this class writes. */
@@ -41,8 +41,8 @@ public final class ConfigJson {
    */
   public static ModelConfig read(JsonNode config, Path forErrors) {
     ConfigFields f = fields(config, forErrors);
-    modelType(f);
-    refuseUnsupported(f);
+    boolean qwen35 = modelType(f).equals(Qwen35Config.TYPE);
+    refuseUnsupported(f, qwen35);
     int hidden = f.positive("hidden_size", HUGE);
     int heads = f.positive("num_attention_heads", MANY);
     int headDim = f.positive("head_dim", MANY, 0);
@@ -61,6 +61,7 @@ public final class ConfigJson {
     int positions = f.positive("max_position_embeddings", HUGE);
     List<Integer> bos = f.tokenIds("bos_token_id", vocab);
     try {
+      RotaryConfig rotary = rotary(f, positions, qwen35);
       return new ModelConfig(
           vocab,
           hidden,
@@ -71,10 +72,11 @@ public final class ConfigJson {
           headDim,
           positions,
           (float) f.positiveNumber("rms_norm_eps", 1e-6),
-          rotary(f, positions),
+          rotary,
           f.truth("tie_word_embeddings", false),
           bos.isEmpty() ? -1 : bos.getFirst(),
-          f.tokenIds("eos_token_id", vocab));
+          f.tokenIds("eos_token_id", vocab),
+          qwen35 ? Qwen35Config.deltaNet(f) : DeltaNetConfig.NONE);
     } catch (InputException e) {
       throw e;
     } catch (IllegalArgumentException e) {
@@ -82,13 +84,22 @@ public final class ConfigJson {
     }
   }
 
-  /** The cells with full attention: all of them, unless {@code model_type} is {@code hydrahead}. */
+  /**
+   * The cells with full attention: all of them in {@code qwen3}, whole layers in {@code
+   * qwen3_5_text}, in {@code hydrahead} those that it lists.
+   */
   public static HeadPlan plan(JsonNode config, Path forErrors) {
     ConfigFields f = fields(config, forErrors);
     int layers = f.positive("num_hidden_layers", MANY);
     int heads = f.positive("num_attention_heads", MANY);
-    if (modelType(f).equals(QWEN3)) {
-      return HeadPlan.allFull(layers, heads);
+    switch (modelType(f)) {
+      case QWEN3 -> {
+        return HeadPlan.allFull(layers, heads);
+      }
+      case Qwen35Config.TYPE -> {
+        return Qwen35Config.plan(f, layers, heads);
+      }
+      default -> {}
     }
     try {
       return HeadPlan.of(f.lists("full_attention_heads"), layers, heads);
@@ -105,11 +116,16 @@ public final class ConfigJson {
   }
 
   /**
-   * How the heads work: {@link Style#VANILLA} for {@code qwen3}, else the object {@code hydrahead}.
+   * How the heads work: {@link Style#VANILLA} for {@code qwen3}, {@link Style#QWEN3_5} for {@code
+   * qwen3_5_text}, else the object {@code hydrahead}.
    */
   public static Style style(JsonNode config, Path forErrors) {
     ConfigFields f = fields(config, forErrors);
-    return modelType(f).equals(QWEN3) ? Style.VANILLA : style(f.object(HYDRAHEAD));
+    return switch (modelType(f)) {
+      case QWEN3 -> Style.VANILLA;
+      case Qwen35Config.TYPE -> Style.QWEN3_5;
+      default -> style(f.object(HYDRAHEAD));
+    };
   }
 
   /** Like {@link #style(JsonNode, Path)}. */
@@ -121,21 +137,21 @@ public final class ConfigJson {
     if (!config.isObject()) {
       throw new InputException(forErrors + ": should be a JSON object");
     }
-    return new ConfigFields(config, "", forErrors.toString());
+    return Qwen35Config.textOf(new ConfigFields(config, "", forErrors.toString()));
   }
 
   private static String modelType(ConfigFields f) {
     String type = f.text("model_type", "");
-    if (type.equals(QWEN3) || type.equals(HYDRAHEAD)) {
+    if (type.equals(QWEN3) || type.equals(HYDRAHEAD) || type.equals(Qwen35Config.TYPE)) {
       return type;
     }
     throw f.wrong(
         "model_type",
         (type.isEmpty() ? "is missing" : "'" + type + "' is not supported")
-            + "; supported are 'qwen3' and 'hydrahead'");
+            + "; supported are 'qwen3', 'qwen3_5_text' and 'hydrahead'");
   }
 
-  private static void refuseUnsupported(ConfigFields f) {
+  private static void refuseUnsupported(ConfigFields f, boolean qwen35) {
     String act = f.text("hidden_act", "silu");
     if (!act.equals("silu")) {
       throw f.wrong("hidden_act", "'" + act + "' is not supported, only 'silu'");
@@ -145,6 +161,9 @@ public final class ConfigJson {
     }
     if (f.truth("use_sliding_window", false) && f.has("sliding_window")) {
       throw f.wrong("use_sliding_window", "true is not supported: every layer must see all tokens");
+    }
+    if (qwen35) {
+      return;
     }
     for (JsonNode type : f.json().path("layer_types")) {
       if (!type.isString() || !type.stringValue().equals("full_attention")) {
@@ -156,7 +175,7 @@ public final class ConfigJson {
     }
   }
 
-  private static RotaryConfig rotary(ConfigFields f, int positions) {
+  private static RotaryConfig rotary(ConfigFields f, int positions, boolean qwen35) {
     ConfigFields inner = f;
     if (f.has("rope_parameters")) {
       inner = f.object("rope_parameters");
@@ -168,6 +187,9 @@ public final class ConfigJson {
       throw f.wrong("rope_theta", "is missing, at the top as in rope_parameters");
     }
     double theta = holder.positiveNumber("rope_theta", 1);
+    if (qwen35) {
+      return Qwen35Config.rotary(f, inner, theta);
+    }
     if (inner == f) {
       return RotaryConfig.plain(theta);
     }
@@ -304,8 +326,9 @@ public final class ConfigJson {
   }
 
   /**
-   * The {@code config.json} of a model: {@code qwen3}, loadable by transformers, if every head is
-   * full and the style is that of a plain Transformer, else {@code hydrahead}.
+   * The {@code config.json} of a model: {@code qwen3} if every head is full and the style is that
+   * of a plain Transformer, or {@code qwen3_5_text}, both loadable by transformers, else {@code
+   * hydrahead}.
    *
    * @param extras further top-level fields (strings, numbers, truth values, lists, maps, JSON
    *     nodes); they cannot replace the model's own
@@ -314,8 +337,12 @@ public final class ConfigJson {
       ModelConfig config, HeadPlan plan, Style style, Map<String, ?> extras) {
     boolean plain = isPlainQwen3(plan, style);
     ObjectNode out = Json.object();
-    out.putArray("architectures").add(plain ? "Qwen3ForCausalLM" : "HydraHeadForCausalLM");
-    out.put("model_type", plain ? QWEN3 : HYDRAHEAD);
+    if (style.qwen35()) {
+      Qwen35Config.write(out, config, plan);
+    } else {
+      out.putArray("architectures").add(plain ? "Qwen3ForCausalLM" : "HydraHeadForCausalLM");
+      out.put("model_type", plain ? QWEN3 : HYDRAHEAD);
+    }
     out.put("vocab_size", config.vocabSize());
     out.put("hidden_size", config.hiddenSize());
     out.put("intermediate_size", config.intermediateSize());
@@ -326,8 +353,10 @@ public final class ConfigJson {
     out.put("hidden_act", "silu");
     out.put("max_position_embeddings", config.maxPositionEmbeddings());
     out.put("rms_norm_eps", config.rmsNormEps());
-    out.put("rope_theta", config.rotary().theta());
-    writeYarn(out, config.rotary().yarn());
+    if (!style.qwen35()) {
+      out.put("rope_theta", config.rotary().theta());
+      writeYarn(out, config.rotary().yarn());
+    }
     out.put("tie_word_embeddings", config.tiedEmbeddings());
     out.put("attention_bias", false);
     out.put("use_sliding_window", false);
@@ -337,7 +366,7 @@ public final class ConfigJson {
       out.putNull("bos_token_id");
     }
     writeEos(out, config.eosTokenIds());
-    if (!plain) {
+    if (!plain && !style.qwen35()) {
       ArrayNode layers = out.putArray("full_attention_heads");
       for (List<Integer> row : plan.toLists()) {
         ArrayNode heads = layers.addArray();

@@ -9,13 +9,15 @@ import java.util.Arrays;
  * values of the kept KV heads. N = B·T rows, h full heads, g kept KV heads, d head dim.
  */
 final class FullHeads {
-  /** Parameters besides the projections, or their gradients; zBias is null without a gate. */
+  /**
+   * Parameters besides the projections, or their gradients; zBias is null where the gate has none.
+   */
   record Weights(SoftmaxHeads.Norms norms, Tensor zBias) {
-    static Weights of(ParameterStore s, int layer, boolean gate) {
+    static Weights of(ParameterStore s, int layer, boolean bias) {
       String p = ParameterShapes.attention(layer);
       return new Weights(
           new SoftmaxHeads.Norms(s.get(p + "q_norm.weight"), s.get(p + "k_norm.weight")),
-          gate ? s.get(p + "z_proj.bias") : null);
+          bias ? s.get(p + "z_proj.bias") : null);
     }
   }
 

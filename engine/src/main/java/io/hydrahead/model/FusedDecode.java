@@ -47,9 +47,11 @@ final class FusedDecode implements AutoCloseable {
   /**
    * Whether the model's operations decode it so. A model with windowed heads runs its operations
    * one after the other: it is a control of experiments, which no kernel of its own is written for.
+   * So does Qwen3.5, whose linear layers are others.
    */
   static boolean supports(HybridTransformer model) {
-    return !(model.style().windowed() && model.plan().fullCount() < heads(model))
+    return !model.style().qwen35()
+        && !(model.style().windowed() && model.plan().fullCount() < heads(model))
         && model.ops().decoder().supports(shape(model));
   }
 

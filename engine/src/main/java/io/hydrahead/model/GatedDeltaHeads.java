@@ -136,7 +136,7 @@ final class GatedDeltaHeads extends LinearHeads {
   }
 
   @Override
-  LinearHeads.Gradients gradients(Buffers b, Inputs in) {
+  LinearHeads.Gradients gradients(Buffers b, Inputs in, Tensor dConcatenation) {
     return new Gradients(this, b, in);
   }
 

@@ -21,7 +21,8 @@ public interface HeadTap {
 
   /**
    * Outputs of all heads [N, H·d] in the original head order, just before the output projection W_o
-   * (after fusion, where the style has one). What it writes there goes on through the model.
+   * (after fusion, where the style has one). What it writes there goes on through the model. The
+   * linear layers of Qwen3.5, whose heads are others, are not shown.
    */
   default void headOutputs(int layer, Tensor o) {}
 }

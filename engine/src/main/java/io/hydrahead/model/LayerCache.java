@@ -15,7 +15,7 @@ final class LayerCache {
 
   final Tensor values;
 
-  /** [1, h, d, d], or null without recurrent heads. */
+  /** [1, h, K, V], with K = V = d but in Qwen3.5, or null without recurrent heads. */
   final Tensor state;
 
   /** Or null without windowed heads. */
@@ -24,7 +24,7 @@ final class LayerCache {
   /** Where several sequences have theirs in common pools, or null; then all others are. */
   final PooledLayer pooled;
 
-  /** [1, k − 1, h·d], or null without convolutions. */
+  /** [1, k − 1, width of q], or null without convolutions. */
   final Tensor qHistory;
 
   final Tensor kHistory;
@@ -48,11 +48,20 @@ final class LayerCache {
     long width = (long) linear * headDim;
     boolean windowed = linear > 0 && style.windowed();
     window = windowed ? new WindowCache(style, capacity, width, activations, memory) : null;
-    state = linear > 0 && !windowed ? memory.zeros(1, linear, headDim, headDim) : null;
-    boolean conv = linear > 0 && style.convKernel() > 0;
-    qHistory = conv ? memory.f32(1, style.convKernel() - 1, width) : null;
-    kHistory = conv ? memory.f32(1, style.convKernel() - 1, width) : null;
-    vHistory = conv ? memory.f32(1, style.convKernel() - 1, width) : null;
+    if (linear > 0 && style.qwen35()) {
+      DeltaNetConfig n = c.deltaNet();
+      int past = n.convKernel() - 1;
+      state = memory.zeros(1, n.valueHeads(), n.keyDim(), n.valueDim());
+      qHistory = memory.f32(1, past, n.keyWidth());
+      kHistory = memory.f32(1, past, n.keyWidth());
+      vHistory = memory.f32(1, past, n.valueWidth());
+    } else {
+      state = linear > 0 && !windowed ? memory.zeros(1, linear, headDim, headDim) : null;
+      boolean conv = linear > 0 && style.convKernel() > 0;
+      qHistory = conv ? memory.f32(1, style.convKernel() - 1, width) : null;
+      kHistory = conv ? memory.f32(1, style.convKernel() - 1, width) : null;
+      vHistory = conv ? memory.f32(1, style.convKernel() - 1, width) : null;
+    }
     clear();
   }
 

@@ -33,7 +33,7 @@ final class LayerPass {
       return new Weights(
           s.get(p + "input_layernorm.weight"),
           Projections.Weights.of(s, packed, ParameterShapes.attentionInputs(layer, s::contains)),
-          full > 0 ? FullHeads.Weights.of(s, layer, style.gate()) : null,
+          full > 0 ? FullHeads.Weights.of(s, layer, style.gateBias()) : null,
           full < plan.heads() ? LinearHeads.Weights.of(s, layer, style) : null,
           style.gamma() ? s.get(attention + "gamma") : null,
           s.get(attention + "o_proj.weight"),
@@ -54,7 +54,13 @@ final class LayerPass {
   private final boolean gated;
   private final boolean decays;
   private final HeadFusion.Switches switches;
+
+  /** Whether the full heads' outputs are W_o's input as they are. */
   private final boolean direct;
+
+  /** Whether the linear heads' are: they have gates of their own. */
+  private final boolean linearDirect;
+
   private final Tensor normed;
   private final Tensor rstd;
   private final Projections attention;
@@ -99,13 +105,19 @@ final class LayerPass {
     int fullHeads = spec.plan().fullHeads(layer).length;
     int linearHeads = config.heads() - fullHeads;
     direct = style.isVanilla() && linearHeads == 0;
+    linearDirect = style.qwen35() && linearHeads > 0;
     boolean training = spec.training();
     mixerOutput = passing.elements(n, width);
     mlpOutput = passing.elements(n, width);
     normed = kept.elements(n, width);
     rstd = training ? kept.f32(n) : null;
     attention = new Projections(ops, kept, n, widths(spec, layer));
-    concatenation = kept.elements(n, (long) config.heads() * config.headDim());
+    concatenation =
+        kept.elements(
+            n,
+            linearDirect
+                ? config.deltaNet().valueWidth()
+                : (long) config.heads() * config.headDim());
     full =
         fullHeads > 0
             ? new FullHeads(
@@ -118,10 +130,14 @@ final class LayerPass {
     linear =
         linearHeads > 0
             ? LinearHeads.of(
-                spec, layer, kept, linearInputs(gated, decays, fullHeads > 0, attention::output))
+                spec,
+                layer,
+                kept,
+                linearInputs(gated, decays, fullHeads > 0, attention::output),
+                concatenation)
             : null;
     fullRstd = training && full != null && !direct ? kept.f32(n, fullHeads) : null;
-    linearRstd = training && linear != null ? kept.f32(n, linearHeads) : null;
+    linearRstd = training && linear != null && !linearDirect ? kept.f32(n, linearHeads) : null;
     middle = kept.elements(n, width);
     middleNormed = kept.elements(n, width);
     middleRstd = training ? kept.f32(n) : null;
@@ -149,6 +165,11 @@ final class LayerPass {
     long kept = spec.plan().keptKvHeads(layer, spec.config().kvHeads()).length;
     long linear = spec.config().heads() - full;
     LongStream.Builder w = LongStream.builder();
+    if (linear > 0 && spec.style().qwen35()) {
+      DeltaNetConfig n = spec.config().deltaNet();
+      w.add(n.keyWidth()).add(n.keyWidth()).add(n.valueWidth()).add(n.valueWidth());
+      return w.add(n.valueHeads()).add(n.valueHeads()).build().toArray();
+    }
     if (full > 0) {
       w.add(full * d).add(kept * d).add(kept * d);
       if (spec.style().gate()) {
@@ -232,7 +253,9 @@ final class LayerPass {
       attention.forward(normed, w.attention);
       heads(w, at, cache, tap);
     }
-    tap.headOutputs(layer, concatenation);
+    if (!linearDirect) {
+      tap.headOutputs(layer, concatenation);
+    }
     ops.linear().forward(concatenation, w.o, mixerOutput, false);
   }
 
@@ -259,6 +282,9 @@ final class LayerPass {
 
   private void linearHeads(Weights w, Position at, LayerCache cache) {
     linear.forward(w.linear, at, cache);
+    if (linearDirect) {
+      return;
+    }
     fuse(linear.out(), linear.z(), null, w.gamma, linear.heads, linearRstd);
   }
 
@@ -297,7 +323,9 @@ final class LayerPass {
           p.linear == null
               ? null
               : p.linear.gradients(
-                  b, linearInputs(p.gated, p.decays, p.full != null, attention::output));
+                  b,
+                  linearInputs(p.gated, p.decays, p.full != null, attention::output),
+                  dConcatenation);
     }
   }
 
@@ -339,8 +367,10 @@ final class LayerPass {
   }
 
   private void linearBackward(Weights w, Weights dw, Position at, Gradients g) {
-    unfuse(
-        g, linear.out(), linear.z(), linearRstd, linear.heads, w, dw, g.linear.dOut, g.linear.dZ());
+    if (!linearDirect) {
+      Tensor o = linear.out();
+      unfuse(g, o, linear.z(), linearRstd, linear.heads, w, dw, g.linear.dOut, g.linear.dZ());
+    }
     linear.backward(w.linear, dw.linear, at, g.linear);
   }
 

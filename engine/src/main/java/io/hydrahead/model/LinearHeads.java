@@ -4,7 +4,8 @@ import io.hydrahead.tensor.Tensor;
 
 /**
  * The heads of one layer that are not full, from projections to outputs. N = B·T rows, h such
- * heads, d head dim. What they do is the style's {@link Style.LinearKind}.
+ * heads, d head dim (but see {@link Qwen35Heads}). What they do is the style's {@link
+ * Style.LinearKind}.
  */
 abstract class LinearHeads {
   /**
@@ -17,19 +18,24 @@ abstract class LinearHeads {
       Tensor vConv,
       SoftmaxHeads.Norms norms,
       Tensor aLog,
-      Tensor dtBias) {
+      Tensor dtBias,
+      Tensor outNorm) {
 
     static Weights of(ParameterStore s, int layer, Style style) {
       String p = ParameterShapes.attention(layer) + "linear_";
-      boolean conv = style.convKernel() > 0;
+      boolean qwen35 = style.qwen35();
+      boolean conv = qwen35 || style.convKernel() > 0;
       boolean decays = !style.windowed();
       return new Weights(
           conv ? s.get(p + "q_conv.weight") : null,
           conv ? s.get(p + "k_conv.weight") : null,
           conv ? s.get(p + "v_conv.weight") : null,
-          new SoftmaxHeads.Norms(s.get(p + "q_norm.weight"), s.get(p + "k_norm.weight")),
+          qwen35
+              ? null
+              : new SoftmaxHeads.Norms(s.get(p + "q_norm.weight"), s.get(p + "k_norm.weight")),
           decays ? s.get(p + "A_log") : null,
-          decays ? s.get(p + "dt_bias") : null);
+          decays ? s.get(p + "dt_bias") : null,
+          qwen35 ? s.get(p + "norm.weight") : null);
     }
   }
 
@@ -66,11 +72,17 @@ abstract class LinearHeads {
     this.in = in;
   }
 
-  /** The heads as the style wants them. */
-  static LinearHeads of(PassSpec spec, int layer, Buffers buffers, Inputs in) {
+  /**
+   * The heads as the style wants them.
+   *
+   * @param concatenation where the layer's heads go before W_o; those of Qwen3.5 go there directly
+   */
+  static LinearHeads of(
+      PassSpec spec, int layer, Buffers buffers, Inputs in, Tensor concatenation) {
     return switch (spec.style().linearKind()) {
       case GATED_DELTA -> new GatedDeltaHeads(spec, layer, buffers, in);
       case WINDOW -> new WindowHeads(spec, layer, buffers, in);
+      case QWEN3_5 -> new Qwen35Heads(spec, layer, buffers, in, concatenation);
     };
   }
 
@@ -89,8 +101,9 @@ abstract class LinearHeads {
    * Buffers for {@link #backward}.
    *
    * @param in where the gradients of the projections go
+   * @param dConcatenation where that of the layer's concatenation is
    */
-  abstract Gradients gradients(Buffers b, Inputs in);
+  abstract Gradients gradients(Buffers b, Inputs in, Tensor dConcatenation);
 
   /** From the gradient of {@link #out} to those of the projections and parameters. */
   abstract void backward(Weights w, Weights dw, Position at, Gradients g);

@@ -3,7 +3,7 @@ package io.hydrahead.model;
 import java.util.List;
 
 /**
- * Shape and constants of a model, as in a Qwen3 {@code config.json}.
+ * Shape and constants of a model, as in a Qwen3 or Qwen3.5 {@code config.json}.
  *
  * @param vocabSize V, rows of the embedding
  * @param hiddenSize D
@@ -16,6 +16,7 @@ import java.util.List;
  * @param tiedEmbeddings whether the LM head is the embedding
  * @param eosTokenIds tokens that end a reply; may be empty
  * @param bosTokenId −1 when there is none
+ * @param deltaNet shape of Qwen3.5's linear layers; {@link DeltaNetConfig#NONE} in other models
  */
 public record ModelConfig(
     int vocabSize,
@@ -30,7 +31,40 @@ public record ModelConfig(
     RotaryConfig rotary,
     boolean tiedEmbeddings,
     int bosTokenId,
-    List<Integer> eosTokenIds) {
+    List<Integer> eosTokenIds,
+    DeltaNetConfig deltaNet) {
+
+  /** Of a model without Qwen3.5's linear layers. */
+  public ModelConfig(
+      int vocabSize,
+      int hiddenSize,
+      int intermediateSize,
+      int layers,
+      int heads,
+      int kvHeads,
+      int headDim,
+      int maxPositionEmbeddings,
+      float rmsNormEps,
+      RotaryConfig rotary,
+      boolean tiedEmbeddings,
+      int bosTokenId,
+      List<Integer> eosTokenIds) {
+    this(
+        vocabSize,
+        hiddenSize,
+        intermediateSize,
+        layers,
+        heads,
+        kvHeads,
+        headDim,
+        maxPositionEmbeddings,
+        rmsNormEps,
+        rotary,
+        tiedEmbeddings,
+        bosTokenId,
+        eosTokenIds,
+        DeltaNetConfig.NONE);
+  }
 
   public ModelConfig {
     eosTokenIds = List.copyOf(eosTokenIds);
@@ -48,6 +82,14 @@ public record ModelConfig(
     }
     if (headDim % 2 != 0) {
       throw new IllegalArgumentException("head_dim " + headDim + " is odd; rotary needs it even");
+    }
+    if (rotary.dims(headDim) % 2 != 0 || rotary.dims(headDim) < 2) {
+      throw new IllegalArgumentException(
+          "partial_rotary_factor "
+              + rotary.partial()
+              + " of head_dim "
+              + headDim
+              + " is not an even number of dims");
     }
   }
 
@@ -72,7 +114,8 @@ public record ModelConfig(
         rotary,
         tiedEmbeddings,
         bosTokenId,
-        eosTokenIds);
+        eosTokenIds,
+        deltaNet);
   }
 
   /** This config with another rotary embedding. */
@@ -90,7 +133,8 @@ public record ModelConfig(
         other,
         tiedEmbeddings,
         bosTokenId,
-        eosTokenIds);
+        eosTokenIds,
+        deltaNet);
   }
 
   /** This config with a tokenizer's vocabulary and the tokens that end a reply. */
@@ -108,7 +152,8 @@ public record ModelConfig(
         rotary,
         tiedEmbeddings,
         bosTokenId,
-        endTokens);
+        endTokens,
+        deltaNet);
   }
 
   /** Query heads to a KV head. */

@@ -10,6 +10,7 @@ import io.hydrahead.tensor.InputException;
 import io.hydrahead.tensor.Tensor;
 import io.hydrahead.tensor.Workspace;
 import java.io.IOException;
+import java.lang.System.Logger.Level;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.LinkedHashMap;
@@ -21,6 +22,8 @@ public final class ModelFiles {
   /** Files beside the weights that belong to a model and are copied along when it is converted. */
   public static final List<String> TOKENIZER_FILES =
       List.of("tokenizer.json", "tokenizer_config.json", "chat_template.jinja");
+
+  private static final System.Logger LOG = System.getLogger(ModelFiles.class.getName());
 
   private static final long MAX_SHARD_BYTES = 5L << 30;
 
@@ -70,8 +73,8 @@ public final class ModelFiles {
       ModelConfig config = ConfigJson.read(checkpoint.config(), folder);
       HeadPlan plan = ConfigJson.plan(checkpoint.config(), folder);
       Style style = ConfigJson.style(checkpoint.config(), folder);
-      Map<String, long[]> shapes = ParameterShapes.of(config, plan, style);
-      requireNoStrangers(checkpoint, shapes, folder);
+      CheckpointLayout layout = CheckpointLayout.of(config, plan, style).in(checkpoint.names());
+      requireNoStrangers(checkpoint, layout, folder);
       boolean arranged = ops.packed() || !ops.memory().host();
       ParameterStore store =
           arranged
@@ -81,9 +84,8 @@ public final class ModelFiles {
                   options.float32() ? DType.F32 : ops.activations())
               : new ParameterStore();
       boolean mapped = false;
-      for (Map.Entry<String, long[]> e : shapes.entrySet()) {
-        Tensor stored = checkpoint.get(e.getKey(), e.getValue());
-        requireFloats(e.getKey(), stored, folder);
+      for (Map.Entry<String, long[]> e : layout.parameters().entrySet()) {
+        Tensor stored = layout.read(checkpoint, e.getKey());
         if (arranged) {
           store.get(e.getKey()).copyFrom(stored);
           continue;
@@ -121,17 +123,30 @@ public final class ModelFiles {
     }
   }
 
-  static void requireNoStrangers(Checkpoint checkpoint, Map<String, long[]> shapes, Path folder) {
+  static void requireNoStrangers(Checkpoint checkpoint, CheckpointLayout layout, Path folder) {
+    Map<String, long[]> tensors = layout.tensors();
+    int leftOut = 0;
     for (String name : checkpoint.names()) {
       boolean harmless =
           name.equals(ParameterShapes.LM_HEAD) || name.endsWith("rotary_emb.inv_freq");
-      if (!shapes.containsKey(name) && !harmless) {
+      if (layout.leavesOut(name)) {
+        leftOut++;
+      } else if (!tensors.containsKey(name) && !harmless) {
         throw new InputException(
             folder
                 + ": the checkpoint has a tensor '"
                 + name
                 + "' that its config.json does not call for; is it the config of another model?");
       }
+    }
+    if (leftOut > 0) {
+      LOG.log(
+          Level.WARNING,
+          folder
+              + ": "
+              + leftOut
+              + " tensors for images (visual) or for guessing ahead (mtp) are left out: only text is"
+              + " read");
     }
   }
 
@@ -152,16 +167,18 @@ public final class ModelFiles {
     boolean plain = model.style().isVanilla() && model.plan().isAllFull();
     try (Workspace memory = new Workspace()) {
       Map<String, Tensor> tensors = new LinkedHashMap<>();
-      for (String name : model.parameters().names()) {
-        Tensor t = model.parameters().get(name).onHost();
-        DType dtype = plain || isMatrix(name, t) ? options.dtype() : DType.F32;
-        if (t.dtype() != dtype) {
-          Tensor converted = memory.allocate(dtype, t.shape());
-          converted.copyFrom(t);
-          t = converted;
-        }
-        tensors.put(name, t);
-      }
+      CheckpointLayout layout = CheckpointLayout.of(model.config(), model.plan(), model.style());
+      layout
+          .tensors(model.parameters(), false)
+          .forEach((name, t) -> {
+            DType dtype = plain || isMatrix(name, t) ? options.dtype() : DType.F32;
+            Tensor converted = t;
+            if (t.dtype() != dtype) {
+              converted = memory.allocate(dtype, t.shape());
+              converted.copyFrom(t);
+            }
+            tensors.put(name, converted);
+          });
       SafetensorsWriter writer = SafetensorsWriter.of(tensors);
       out.requireSpace(writer.dataBytes());
       writer.writeFolder(out.path(), MAX_SHARD_BYTES);

@@ -17,6 +17,7 @@ public final class ModelShapes {
   static {
     SHAPES.put("qwen3-1.7b", qwen3(2048, 6144));
     SHAPES.put("qwen3-0.6b", qwen3(1024, 3072));
+    SHAPES.put("qwen3.5-0.8b", qwen35());
     SHAPES.put(
         "teacher-24m",
         new ModelConfig(
@@ -56,6 +57,42 @@ public final class ModelShapes {
         true,
         -1,
         List.of());
+  }
+
+  /** The text model of Qwen/Qwen3.5-0.8B, after its config.json and model card. */
+  private static ModelConfig qwen35() {
+    return new ModelConfig(
+        248_320,
+        1024,
+        3584,
+        24,
+        8,
+        2,
+        256,
+        262_144,
+        1e-6f,
+        new RotaryConfig(1e7, RotaryConfig.Yarn.NONE, 0.25),
+        true,
+        -1,
+        List.of(),
+        new DeltaNetConfig(16, 16, 128, 128, 4));
+  }
+
+  /** Whether a shape's layers are Qwen3.5's: {@link Style#QWEN3_5}, with its own plan. */
+  public static boolean qwen35(ModelConfig c) {
+    return !c.deltaNet().equals(DeltaNetConfig.NONE);
+  }
+
+  /** The plan of a shape's model as it was made: every fourth layer full in Qwen3.5, else all. */
+  public static HeadPlan plan(ModelConfig c) {
+    if (!qwen35(c)) {
+      return HeadPlan.allFull(c.layers(), c.heads());
+    }
+    boolean[][] full = new boolean[c.layers()][c.heads()];
+    for (int l = 3; l < c.layers(); l += 4) {
+      java.util.Arrays.fill(full[l], true);
+    }
+    return HeadPlan.of(full);
   }
 
   /** Names that {@link #get} knows. */

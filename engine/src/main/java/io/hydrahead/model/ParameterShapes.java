@@ -9,7 +9,8 @@ import java.util.function.Predicate;
 /**
  * Names and shapes of all parameters of a (config, plan, style), in checkpoint order. Only rows
  * that are used exist. A vanilla model has exactly Qwen3's names. {@code linear_…} are those of the
- * heads that are not full, whatever their {@link Style.LinearKind}.
+ * heads that are not full, whatever their {@link Style.LinearKind}. Checkpoints of Qwen3.5 have
+ * other names and arrangements: see {@link CheckpointLayout}.
  */
 public final class ParameterShapes {
   public static final String EMBEDDING = "model.embed_tokens.weight";
@@ -94,6 +95,10 @@ public final class ParameterShapes {
     long full = plan.fullHeads(l).length;
     long kept = plan.keptKvHeads(l, c.kvHeads()).length;
     long linear = c.heads() - full;
+    if (linear > 0 && style.qwen35()) {
+      deltaNet(s, p, c);
+      return;
+    }
     if (full > 0) {
       s.put(p + "q_proj.weight", shape(full * d, width));
       s.put(p + "k_proj.weight", shape(kept * d, width));
@@ -102,6 +107,8 @@ public final class ParameterShapes {
       s.put(p + "k_norm.weight", shape(d));
       if (style.gate()) {
         s.put(p + "z_proj.weight", shape(full * d, width));
+      }
+      if (style.gateBias()) {
         s.put(p + "z_proj.bias", shape(full * d));
       }
     }
@@ -128,6 +135,24 @@ public final class ParameterShapes {
       s.put(p + "gamma", shape(c.heads()));
     }
     s.put(p + "o_proj.weight", shape(width, c.heads() * d));
+  }
+
+  /** A linear layer of Qwen3.5. */
+  private static void deltaNet(Map<String, long[]> s, String p, ModelConfig c) {
+    DeltaNetConfig n = c.deltaNet();
+    long width = c.hiddenSize();
+    for (String kind : new String[] {"q", "k", "v"}) {
+      long rows = kind.equals("v") ? n.valueWidth() : n.keyWidth();
+      s.put(p + "linear_" + kind + "_proj.weight", shape(rows, width));
+      s.put(p + "linear_" + kind + "_conv.weight", shape(rows, n.convKernel()));
+    }
+    s.put(p + "linear_z_proj.weight", shape(n.valueWidth(), width));
+    s.put(p + "linear_a_proj.weight", shape(n.valueHeads(), width));
+    s.put(p + "linear_b_proj.weight", shape(n.valueHeads(), width));
+    s.put(p + "linear_A_log", shape(n.valueHeads()));
+    s.put(p + "linear_dt_bias", shape(n.valueHeads()));
+    s.put(p + "linear_norm.weight", shape(n.valueDim()));
+    s.put(p + "o_proj.weight", shape(width, n.valueWidth()));
   }
 
   private static long[] shape(long... dims) {

@@ -89,8 +89,7 @@ final class PooledLayer {
       ops.conv().forward(1, p, in.rows(0, p), w, own, out.rows(0, p));
     }
     if (n > 0) {
-      ops.conv()
-          .step(in.rows(p, n), w, Activation.NONE, rows.slots(), history, out.rows(p, n));
+      ops.conv().step(in.rows(p, n), w, Activation.NONE, rows.slots(), history, out.rows(p, n));
     }
   }
 

@@ -5,8 +5,20 @@ package io.hydrahead.model;
  *
  * @param theta base
  * @param yarn YaRN's scaling, or {@link Yarn#NONE}
+ * @param partial share of a head's dims that turn, the first; 1 but in Qwen3.5
  */
-public record RotaryConfig(double theta, Yarn yarn) {
+public record RotaryConfig(double theta, Yarn yarn, double partial) {
+
+  public RotaryConfig {
+    if (!(partial > 0 && partial <= 1)) {
+      throw new IllegalArgumentException("partial_rotary_factor " + partial + " is not in (0, 1]");
+    }
+  }
+
+  /** All dims turn. */
+  public RotaryConfig(double theta, Yarn yarn) {
+    this(theta, yarn, 1);
+  }
 
   /**
    * YaRN as Hugging Face transformers computes it.
@@ -27,5 +39,10 @@ public record RotaryConfig(double theta, Yarn yarn) {
 
   public static RotaryConfig plain(double theta) {
     return new RotaryConfig(theta, Yarn.NONE);
+  }
+
+  /** Dims of a head of {@code headDim} that turn. */
+  public int dims(int headDim) {
+    return (int) (headDim * partial);
   }
 }

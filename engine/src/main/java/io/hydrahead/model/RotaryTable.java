@@ -1,7 +1,9 @@
 package io.hydrahead.model;
 
 /**
- * Frequencies of the rotary angles, in float64: at position p the angle of pair i is p · f_i.
+ * Frequencies of the rotary angles, in float64: at position p the angle of pair i is p · f_i. Where
+ * only some dims turn, the first pairs are theirs and the others stand still, f_i = 0; {@link
+ * #place} says which dims of a checkpoint's heads these pairs are.
  *
  * <p>YaRN: Peng et al., arXiv:2309.00071, with the ramp and attention factor of Hugging Face
  * transformers.
@@ -12,27 +14,28 @@ public final class RotaryTable {
 
   /** Frequencies for heads of {@code headDim} (even). */
   public RotaryTable(RotaryConfig config, int headDim) {
-    int half = headDim / 2;
-    inverseFrequency = new double[half];
+    inverseFrequency = new double[headDim / 2];
+    int dims = config.dims(headDim);
+    int half = dims / 2;
     RotaryConfig.Yarn yarn = config.yarn();
     boolean scaled = yarn.factor() > 1;
     double low = 0;
     double high = 0;
     if (scaled) {
-      low = correction(yarn.betaFast(), headDim, config.theta(), yarn.originalMaxPosition());
-      high = correction(yarn.betaSlow(), headDim, config.theta(), yarn.originalMaxPosition());
+      low = correction(yarn.betaFast(), dims, config.theta(), yarn.originalMaxPosition());
+      high = correction(yarn.betaSlow(), dims, config.theta(), yarn.originalMaxPosition());
       if (yarn.truncate()) {
         low = Math.floor(low);
         high = Math.ceil(high);
       }
       low = Math.max(low, 0);
-      high = Math.min(high, headDim - 1);
+      high = Math.min(high, dims - 1);
       if (low == high) {
         high += 0.001;
       }
     }
     for (int i = 0; i < half; i++) {
-      double plain = Math.pow(config.theta(), -2.0 * i / headDim);
+      double plain = Math.pow(config.theta(), -2.0 * i / dims);
       if (scaled) {
         double ramp = Math.clamp((i - low) / (high - low), 0.0, 1.0);
         plain = plain / yarn.factor() * ramp + plain * (1 - ramp);
@@ -59,5 +62,20 @@ public final class RotaryTable {
   /** What cosines and sines are multiplied by. */
   public double scaling() {
     return scaling;
+  }
+
+  /**
+   * Which dim of a head in a checkpoint is dim {@code i} here. There, the first {@code dims} of
+   * {@code headDim} turn, half-split among themselves; here a head is half-split as a whole.
+   */
+  static int place(int i, int dims, int headDim) {
+    int turning = dims / 2;
+    int half = headDim / 2;
+    int pair = i % half;
+    boolean second = i >= half;
+    if (pair < turning) {
+      return second ? turning + pair : pair;
+    }
+    return dims + pair - turning + (second ? half - turning : 0);
   }
 }

@@ -41,7 +41,12 @@ public record Style(
      * worth. Such heads own their keys and values, gates and γ as Gated DeltaNet's do; they have no
      * decays, write strengths or convolutions.
      */
-    WINDOW
+    WINDOW,
+    /**
+     * Qwen3.5's linear layers: whole layers of Gated DeltaNet with heads, widths and a convolution
+     * of their own, see {@link DeltaNetConfig}. Full layers have a gate without bias.
+     */
+    QWEN3_5
   }
 
   /**
@@ -69,8 +74,13 @@ public record Style(
   public static final Style HYDRAHEAD =
       new Style(false, true, true, true, true, LengthScale.NONE, 500, 0, 1f);
 
+  /** Qwen3.5: full layers with gate, linear layers of another kind. */
+  public static final Style QWEN3_5 =
+      new Style(
+          true, false, false, true, false, LengthScale.NONE, 500, 0, 1f, LinearKind.QWEN3_5, 0, 0);
+
   public Style {
-    if (linearKind == LinearKind.GATED_DELTA) {
+    if (linearKind != LinearKind.WINDOW) {
       if (window != 0 || sinks != 0) {
         throw new IllegalArgumentException("window and sinks are for windowed heads");
       }
@@ -127,6 +137,16 @@ public record Style(
   /** Whether heads that are not full see a window. */
   public boolean windowed() {
     return linearKind == LinearKind.WINDOW;
+  }
+
+  /** Whether layers are Qwen3.5's. */
+  public boolean qwen35() {
+    return linearKind == LinearKind.QWEN3_5;
+  }
+
+  /** Whether the full heads' gate has a bias. */
+  boolean gateBias() {
+    return gate && !qwen35();
   }
 
   /** Whether this is the vanilla attention block: no norm, no γ, no gate. */

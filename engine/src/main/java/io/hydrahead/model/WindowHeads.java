@@ -78,7 +78,7 @@ final class WindowHeads extends LinearHeads {
   }
 
   @Override
-  LinearHeads.Gradients gradients(Buffers b, Inputs in) {
+  LinearHeads.Gradients gradients(Buffers b, Inputs in, Tensor dConcatenation) {
     return new Gradients(this, b, in);
   }
 

@@ -50,6 +50,9 @@ public record ConvertRecipe(Style style, ConvertOptions options) {
             f.integer("conv_kernel", 0, 64, d.convKernel()),
             (float) f.number("beta_max", 1e-3, 2, d.betaMax()));
     LinearKind kind = f.choice("linear_kind", LinearKind.class, d.linearKind());
+    if (kind == LinearKind.QWEN3_5) {
+      throw f.error("linear_kind", "must be \"gated_delta\" or \"window\"");
+    }
     int window = f.integer("window", 1, Style.MOST_WINDOW, Style.DEFAULT_WINDOW);
     int sinks = f.integer("sinks", 0, Style.MOST_WINDOW, Style.DEFAULT_SINKS);
     if (kind != LinearKind.WINDOW) {

@@ -3,6 +3,7 @@ package io.hydrahead.plan;
 import io.hydrahead.model.HeadPlan;
 import io.hydrahead.model.ModelConfig;
 import io.hydrahead.model.ParameterShapes;
+import io.hydrahead.model.Recurrence;
 import io.hydrahead.model.Style;
 import io.hydrahead.tensor.DType;
 import java.util.List;
@@ -16,7 +17,7 @@ import java.util.Map;
  *   <li>KV cache of n tokens: n · Σ_l 2·p_l·d·c, and of windowed heads, with window W and S sinks,
  *       min(n, W + S) · Σ_l 2·h_l·d·c
  *   <li>recurrent state, whatever n: Σ_l h_l·d²·4 (float32), and with k &gt; 0 Σ_l 3·(k−1)·h_l·d·4;
- *       windowed heads have none
+ *       windowed heads have none; Qwen3.5's are of other sizes, see {@link Recurrence}
  *   <li>parameters: matrices in the weight type; vectors and convolutions in float32
  * </ul>
  *
@@ -57,10 +58,7 @@ public record MemoryPlan(
       linear += plan.linearHeads(l).length;
     }
     boolean windowed = style.windowed();
-    long state = windowed ? 0 : linear * d * d * Float.BYTES;
-    if (style.convKernel() > 0) {
-      state += 3L * (style.convKernel() - 1) * linear * d * Float.BYTES;
-    }
+    Recurrence r = Recurrence.of(config, plan, style);
     long count = 0;
     long bytes = 0;
     for (Map.Entry<String, long[]> p : ParameterShapes.of(config, plan, style).entrySet()) {
@@ -78,7 +76,7 @@ public record MemoryPlan(
         2 * kept * d * cache.bytes(),
         windowed ? 2 * linear * d * cache.bytes() : 0,
         (long) style.window() + style.sinks(),
-        state,
+        (r.stateFloats() + r.historyFloats()) * Float.BYTES,
         plan.headShare(),
         plan.cacheShare(config.kvHeads()));
   }

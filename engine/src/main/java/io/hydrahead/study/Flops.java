@@ -3,14 +3,15 @@ package io.hydrahead.study;
 import io.hydrahead.model.HeadPlan;
 import io.hydrahead.model.ModelConfig;
 import io.hydrahead.model.ParameterShapes;
+import io.hydrahead.model.Recurrence;
 import io.hydrahead.model.Style;
 import java.util.Map;
 
 /**
  * Floating-point operations of a forward pass, by arithmetic alone: two a matrix element (the
  * embedding is a look-up, the LM head a matrix), 4·d a full head and visible position (scores and
- * values), and for a linear head's recurrence 7·d²: decay, S k, the rank-one update and S q. A
- * windowed head sees its window and sinks. Norms and activations are left out.
+ * values), and for a linear head's recurrence 7·d² (7·K·V in Qwen3.5): decay, S k, the rank-one
+ * update and S q. A windowed head sees its window and sinks. Norms and activations are left out.
  */
 public final class Flops {
   private Flops() {}
@@ -27,8 +28,11 @@ public final class Flops {
     double d = c.headDim();
     double full = plan.fullCount();
     double linear = (double) c.layers() * c.heads() - full;
-    double mixed = style.windowed() ? 4 * d * visible(context, style) : 7 * d * d;
-    return 2 * matrices + full * 4 * d * (context + 1) / 2 + linear * mixed;
+    double mixed =
+        style.windowed()
+            ? linear * 4 * d * visible(context, style)
+            : 7.0 * Recurrence.of(c, plan, style).stateFloats();
+    return 2 * matrices + full * 4 * d * (context + 1) / 2 + mixed;
   }
 
   /** Positions that a windowed head sees, mean over those of a text. */

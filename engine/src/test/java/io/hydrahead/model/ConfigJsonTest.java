@@ -75,7 +75,7 @@ class ConfigJsonTest {
       delimiter = '|',
       quoteCharacter = '`',
       value = {
-        "model_type | \"llama\" | supported are 'qwen3' and 'hydrahead'",
+        "model_type | \"llama\" | supported are 'qwen3', 'qwen3_5_text' and 'hydrahead'",
         "model_type | null | is missing",
         "hidden_act | \"gelu\" | hidden_act",
         "attention_bias | true | attention_bias",

@@ -25,7 +25,9 @@ public final class ReferenceShortConv implements ShortConv {
           for (int j = 0; j < k; j++) {
             sum += (double) w.get((long) c * k + j) * line[t + j];
           }
-          y.set(((long) b * tokens + t) * channels + c, (float) (f == Activation.SILU ? sum * sigmoid(sum) : sum));
+          y.set(
+              ((long) b * tokens + t) * channels + c,
+              (float) (f == Activation.SILU ? sum * sigmoid(sum) : sum));
         }
         for (int i = 0; i < k - 1; i++) {
           state.set(((long) b * (k - 1) + i) * channels + c, line[tokens + i]);

@@ -29,7 +29,8 @@ final class NormShape {
     long copies = x.size() == 0 ? 1 : Math.max(1, y.size() / x.size());
     TensorChecks.same("y", y, x.size() * copies, x);
     if (y.dim(-1) != x.dim(-1)) {
-      throw new IllegalArgumentException("y is " + y + ", its rows are not as long as those of " + x);
+      throw new IllegalArgumentException(
+          "y is " + y + ", its rows are not as long as those of " + x);
     }
     TensorChecks.floatsOrNull("rnorm", rnorm, TensorChecks.rows(x));
     return x.size(-1);

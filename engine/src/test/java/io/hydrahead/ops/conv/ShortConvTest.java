@@ -94,7 +94,8 @@ class ShortConvTest {
     reference.backward(batch, tokens, x, w, f, copy(dy), dx, dw);
     Tensor[] first = {null};
     onEveryTeam(pool -> {
-      String what = f + ", batch " + batch + ", tokens " + tokens + ", channels " + channels + ", k " + k;
+      String what =
+          f + ", batch " + batch + ", tokens " + tokens + ", channels " + channels + ", k " + k;
       ShortConv cpu = new CpuShortConv(pool);
       Tensor yCpu = nan(rows, channels);
       Tensor stateCpu = copy(state);
@@ -123,8 +124,7 @@ class ShortConvTest {
       Tensor pieces = nan(9, 5);
       int at = 0;
       for (int count : new int[] {1, 1, 2, 4, 1}) {
-        cpu.forward(
-            1, count, x.rows(at, count), w, Activation.SILU, state, pieces.rows(at, count));
+        cpu.forward(1, count, x.rows(at, count), w, Activation.SILU, state, pieces.rows(at, count));
         at += count;
       }
       assertSameBits("pieces", pieces, whole);
