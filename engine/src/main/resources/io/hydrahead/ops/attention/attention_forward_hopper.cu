@@ -50,20 +50,7 @@ constexpr bool OUTPUT_IN_Q = D > 128;
 // Of a thread's weights of a row and tile, relative to an old maximum.
 constexpr float MOST_SUM = 4096;
 
-struct Sizes {
-  int batch;
-  int queries;  // T
-  int heads;
-  int offset;   // absolute position of query row 0; keys = offset + queries
-  int chunk;    // key tiles in a chunk at most
-  int chunks;   // chunks of the longest query tile
-  int section;  // heads (of all sequences) worked on at a time
-  float scale;
-#if WINDOW
-  int window;
-  int sinks;
-#endif
-};
+#include "attention_window_hopper.cuh"
 
 /** Of query tiles in chunks; unused when chunks = 1. A slot is (batch, head, query tile, chunk). */
 struct Workspace {
@@ -72,30 +59,6 @@ struct Workspace {
   unsigned *finished; // [batch, heads, query tiles, WARPGROUPS] zeros, which stay zeros
   int *counter;       // two zeros, which stay zeros
 };
-
-/** Key tiles between sinks and window that no row of query tile `tile` sees: they are skipped and not counted. */
-HOPPER_FN int hiddenTiles(const Sizes &s, int tile) {
-#if WINDOW
-  int oldest = max(s.offset + tile * BM - s.window + 1, 0);
-  return max(oldest / BN - (s.sinks + BN - 1) / BN, 0);
-#else
-  return 0;
-#endif
-}
-
-/** Key tiles that query tile `tile` sees. */
-HOPPER_FN int keyTiles(const Sizes &s, int tile) {
-  int last = min((tile + 1) * BM, s.queries) - 1;
-  return (s.offset + last) / BN + 1 - hiddenTiles(s, tile);
-}
-
-/** First key of tile n of those that query tile `tile` sees. */
-HOPPER_FN int firstKey(const Sizes &s, int tile, int n) {
-#if WINDOW
-  n += n * BN < s.sinks ? 0 : hiddenTiles(s, tile);
-#endif
-  return n * BN;
-}
 
 /** One item of work, as the producer hands it to the consumers. */
 struct Item {
@@ -240,28 +203,6 @@ HOPPER_FN void scaleRows(float (&o)[D / 2], const float (&by)[2]) {
 #pragma unroll
   for (int j = 0; j < D / 2; j++) {
     o[j] *= by[j / 2 % 2];
-  }
-}
-
-/** Hides what lies beyond the last visible column of each row. */
-HOPPER_FN void maskTile(float (&s)[BN / 2], int limit0, int limit1) {
-#pragma unroll
-  for (int j = 0; j < BN / 8; j++) {
-    s[4 * j] = 8 * j > limit0 ? NO_SCORE : s[4 * j];
-    s[4 * j + 1] = 8 * j + 1 > limit0 ? NO_SCORE : s[4 * j + 1];
-    s[4 * j + 2] = 8 * j > limit1 ? NO_SCORE : s[4 * j + 2];
-    s[4 * j + 3] = 8 * j + 1 > limit1 ? NO_SCORE : s[4 * j + 3];
-  }
-}
-
-/** Hides the columns from `sinks` on that come before each row's window. */
-HOPPER_FN void maskOld(float (&s)[BN / 2], int oldest0, int oldest1, int sinks) {
-#pragma unroll
-  for (int j = 0; j < BN / 8; j++) {
-    s[4 * j] = 8 * j < oldest0 && 8 * j >= sinks ? NO_SCORE : s[4 * j];
-    s[4 * j + 1] = 8 * j + 1 < oldest0 && 8 * j + 1 >= sinks ? NO_SCORE : s[4 * j + 1];
-    s[4 * j + 2] = 8 * j < oldest1 && 8 * j >= sinks ? NO_SCORE : s[4 * j + 2];
-    s[4 * j + 3] = 8 * j + 1 < oldest1 && 8 * j + 1 >= sinks ? NO_SCORE : s[4 * j + 3];
   }
 }
 
@@ -488,26 +429,11 @@ HOPPER_FN void consume(Shared &sh, const TensorMap *oMap, float *lse, const Work
     wgmmaWait<0>();
     wgmmaPin(scores);
     release(&sh.kEmpty[0]);
-    int key = firstKey(s, item.tile, n);
-    maskTile(scores, position - key - column, position + 8 - key - column);
-#if WINDOW
-    auto hideOld = [&](int key) {
-      int oldest = position - s.window + 1 - key - column;
-      maskOld(scores, oldest, oldest + 8, s.sinks - key - column);
-    };
-    hideOld(key);
-#endif
+    hideKeys(scores, s, position, firstKey(s, item.tile, n), column);
     softmax<true>(scores, p, rows, scale2);
     clear(o);
     // Tiles whose last key the first query row does not see need the mask.
     int unmasked = (s.offset + item.tile * BM + 1) / BN;
-#if WINDOW
-    // So do those whose first key the last row does not see.
-    auto edge = [&](int n) {
-      int first = firstKey(s, item.tile, n);
-      return first >= unmasked * BN || s.offset + (item.tile + 1) * BM - 1 - first >= s.window;
-    };
-#endif
     // Scores of tile n in this stage, values of tile n + 1 in the other; then weights of tile n.
     auto step = [&](int stage, bool masked) {
       k.wait(sh.kFull, stage);
@@ -526,11 +452,7 @@ HOPPER_FN void consume(Shared &sh, const TensorMap *oMap, float *lse, const Work
       release(&sh.vEmpty[1 - stage]);
       if (masked || !softmaxOldMaximum(scores, p, rows, scale2)) {
         if (masked) {
-          int key = firstKey(s, item.tile, n);
-          maskTile(scores, position - key - column, position + 8 - key - column);
-#if WINDOW
-          hideOld(key);
-#endif
+          hideKeys(scores, s, position, firstKey(s, item.tile, n), column);
         }
         softmax<false>(scores, p, rows, scale2);
         scaleRows(o, rows.factor);
@@ -542,7 +464,7 @@ HOPPER_FN void consume(Shared &sh, const TensorMap *oMap, float *lse, const Work
 #pragma unroll 1
     for (; n >= item.from; n--) {
       stage ^= 1;
-      step(stage, edge(n));
+      step(stage, atEdge(s, item.tile, n, unmasked));
     }
 #else
     if (UNROLLED) {
