@@ -18,12 +18,12 @@ import java.util.TreeSet;
 
 /** The document's charts, by file name. */
 final class Figures {
-  private final StudyFolder folder;
+  private final ResultsFolder folder;
   private final List<String> deciding;
   private final Bootstrap bootstrap;
   private final Map<String, String> made = new LinkedHashMap<>();
 
-  Figures(StudyFolder folder, List<String> deciding, Bootstrap bootstrap) {
+  Figures(ResultsFolder folder, List<String> deciding, Bootstrap bootstrap) {
     this.folder = folder;
     this.deciding = deciding;
     this.bootstrap = bootstrap;

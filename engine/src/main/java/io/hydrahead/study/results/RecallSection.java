@@ -14,12 +14,12 @@ import java.util.TreeSet;
 
 /** Recall and loss of all arms: the headline, by length, by family, against the causal arm. */
 final class RecallSection {
-  private final StudyFolder folder;
+  private final ResultsFolder folder;
   private final StudyCells cells;
   private final List<String> deciding;
   private final Bootstrap bootstrap;
 
-  RecallSection(StudyFolder folder, List<String> deciding, Bootstrap bootstrap) {
+  RecallSection(ResultsFolder folder, List<String> deciding, Bootstrap bootstrap) {
     this.folder = folder;
     this.cells = folder.cells();
     this.deciding = deciding;

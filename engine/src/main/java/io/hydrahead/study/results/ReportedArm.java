@@ -8,9 +8,9 @@ import tools.jackson.databind.JsonNode;
  * What a run says of its arm in {@code arm.json}. Fields that a run did not write read as empty or
  * NaN, and show as a dash.
  */
-record ArmFacts(String arm, int seed, JsonNode json) {
-  static ArmFacts read(Path file, String arm, int seed) {
-    return new ArmFacts(arm, seed, Json.read(file));
+record ReportedArm(String arm, int seed, JsonNode json) {
+  static ReportedArm read(Path file, String arm, int seed) {
+    return new ReportedArm(arm, seed, Json.read(file));
   }
 
   String text(String name) {

@@ -28,7 +28,7 @@ import tools.jackson.databind.JsonNode;
  * {@code cells/*.json} as the runs write them, or {@code cells.jsonl} with one a line, as they are
  * kept.
  */
-final class StudyFolder {
+final class ResultsFolder {
   private static final String SEED = "seed-";
   private static final String LINES = "cells.jsonl";
 
@@ -36,13 +36,13 @@ final class StudyFolder {
   private final JsonNode study;
   private final Roles roles;
   private final StudyCells cells;
-  private final List<ArmFacts> arms = new ArrayList<>();
+  private final List<ReportedArm> arms = new ArrayList<>();
   private final TreeMap<String, JsonNode> speeds = new TreeMap<>();
 
   /**
    * @throws InputException if the folder is none, or a file in it is damaged
    */
-  StudyFolder(Path folder) {
+  ResultsFolder(Path folder) {
     this.folder = folder;
     Path file = folder.resolve("study.json");
     if (!Files.isRegularFile(file)) {
@@ -73,7 +73,7 @@ final class StudyFolder {
   private void read(Path folder, String arm, int seed, List<CellResult> found) {
     Path facts = folder.resolve("arm.json");
     if (Files.isRegularFile(facts)) {
-      arms.add(ArmFacts.read(facts, arm, seed));
+      arms.add(ReportedArm.read(facts, arm, seed));
     }
     Path speed = folder.resolve("speed.json");
     if (Files.isRegularFile(speed) && !speeds.containsKey(arm)) {
@@ -116,7 +116,7 @@ final class StudyFolder {
       Path run = Path.of(c.arm(), SEED + c.seed());
       lines.computeIfAbsent(run, r -> new StringBuilder()).append(c.line()).append('\n');
     }
-    for (ArmFacts a : arms) {
+    for (ReportedArm a : arms) {
       AtomicFile.write(
           to.resolve(a.arm()).resolve(SEED + a.seed()).resolve("arm.json"),
           ReadableJson.text(a.json()));
@@ -156,7 +156,7 @@ final class StudyFolder {
   }
 
   /** Every arm and seed that left facts. */
-  List<ArmFacts> arms() {
+  List<ReportedArm> arms() {
     return arms;
   }
 
@@ -169,13 +169,13 @@ final class StudyFolder {
   }
 
   /** The facts of an arm's first seed. */
-  Optional<ArmFacts> facts(String arm) {
+  Optional<ReportedArm> facts(String arm) {
     return arms.stream().filter(a -> a.arm().equals(arm)).findFirst();
   }
 
   /** The name that readers see. */
   String label(String arm) {
-    return facts(arm).map(ArmFacts::label).orElse(arm);
+    return facts(arm).map(ReportedArm::label).orElse(arm);
   }
 
   /** An arm's speeds, where they were measured. */

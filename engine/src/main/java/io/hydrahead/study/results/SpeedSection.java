@@ -7,9 +7,9 @@ import tools.jackson.databind.JsonNode;
 
 /** Time and memory of the arms that were timed. */
 final class SpeedSection {
-  private final StudyFolder folder;
+  private final ResultsFolder folder;
 
-  SpeedSection(StudyFolder folder) {
+  SpeedSection(ResultsFolder folder) {
     this.folder = folder;
   }
 
@@ -58,7 +58,7 @@ final class SpeedSection {
   }
 
   /** Bytes of KV cache and recurrent state of an arm at a length, where they were written down. */
-  static Optional<Double> bytes(StudyFolder folder, String arm, int length) {
+  static Optional<Double> bytes(ResultsFolder folder, String arm, int length) {
     return folder
         .speed(arm)
         .flatMap(speed -> {

@@ -12,13 +12,13 @@ import java.util.stream.Collectors;
 
 /** The three statements with their intervals, and the families that decide nothing. */
 final class StatementsSection {
-  private final StudyFolder folder;
+  private final ResultsFolder folder;
   private final List<Family> families;
   private final List<Test> tests;
   private final List<Test> pooled;
   private final List<Kept> kept;
 
-  StatementsSection(StudyFolder folder, Statements statements) {
+  StatementsSection(ResultsFolder folder, Statements statements) {
     this.folder = folder;
     families = statements.families();
     tests = statements.tests();

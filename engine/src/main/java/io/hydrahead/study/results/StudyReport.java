@@ -22,7 +22,7 @@ public final class StudyReport {
   private static final int TABLE_REPLICATES = 2_000;
   private static final long SEED = 4;
 
-  private final StudyFolder folder;
+  private final ResultsFolder folder;
   private final Statements statements;
   private final Bootstrap tables;
 
@@ -31,7 +31,7 @@ public final class StudyReport {
    * @throws io.hydrahead.tensor.InputException if it is none, or a file in it is damaged
    */
   public StudyReport(Path results) {
-    folder = new StudyFolder(results);
+    folder = new ResultsFolder(results);
     statements =
         new Statements(
             folder.cells(), folder.roles(), folder.nativeLength(), new Bootstrap(REPLICATES, SEED));
@@ -102,7 +102,7 @@ public final class StudyReport {
                 "hours",
                 "recipe"),
             1);
-    for (ArmFacts a : folder.arms()) {
+    for (ReportedArm a : folder.arms()) {
       double share = a.number("kv_share");
       table.row(
           List.of(
@@ -155,7 +155,7 @@ public final class StudyReport {
     flat.forEach((name, value) -> table.row(List.of(name, value)));
     double tokens = 0;
     double seconds = 0;
-    for (ArmFacts a : folder.arms()) {
+    for (ReportedArm a : folder.arms()) {
       tokens += Double.isNaN(a.number("tokens")) ? 0 : a.number("tokens");
       seconds += Double.isNaN(a.number("seconds")) ? 0 : a.number("seconds");
     }

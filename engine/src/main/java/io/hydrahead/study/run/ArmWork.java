@@ -5,7 +5,6 @@ import io.hydrahead.checkpoint.OutputFolder;
 import io.hydrahead.json.ReadableJson;
 import io.hydrahead.model.HeadPlan;
 import io.hydrahead.model.HybridTransformer;
-import io.hydrahead.model.ModelConfig;
 import io.hydrahead.model.ModelFiles;
 import io.hydrahead.model.RotaryConfig;
 import io.hydrahead.ops.Environment;
@@ -99,7 +98,7 @@ final class ArmWork {
       return student.theta().isEmpty()
           ? s
           : new HybridTransformer(
-              withRotary(s.config(), RotaryConfig.plain(student.theta().getAsDouble())),
+              s.config().withRotary(RotaryConfig.plain(student.theta().getAsDouble())),
               s.plan(),
               s.style(),
               s.parameters(),
@@ -116,24 +115,6 @@ final class ArmWork {
       learner.close();
       teacher.close();
     }
-  }
-
-  /** {@code c} with another rotary embedding. */
-  static ModelConfig withRotary(ModelConfig c, RotaryConfig rotary) {
-    return new ModelConfig(
-        c.vocabSize(),
-        c.hiddenSize(),
-        c.intermediateSize(),
-        c.layers(),
-        c.heads(),
-        c.kvHeads(),
-        c.headDim(),
-        c.maxPositionEmbeddings(),
-        c.rmsNormEps(),
-        rotary,
-        c.tiedEmbeddings(),
-        c.bosTokenId(),
-        c.eosTokenIds());
   }
 
   /** The plan of an arm for the teacher of {@code seed}. */

@@ -191,7 +191,7 @@ final class EvaluationWork implements AutoCloseable {
             d.attentionFactor(),
             d.truncate());
     return new HybridTransformer(
-        ArmWork.withRotary(c, new RotaryConfig(c.rotary().theta(), yarn)),
+        c.withRotary(new RotaryConfig(c.rotary().theta(), yarn)),
         m.plan(),
         m.style(),
         m.parameters(),
