@@ -6,7 +6,6 @@ import io.hydrahead.tensor.InputException;
 import io.hydrahead.tensor.Tensor;
 import java.io.IOException;
 import java.lang.foreign.MemorySegment;
-import java.lang.foreign.ValueLayout;
 import java.nio.ByteBuffer;
 import java.nio.ByteOrder;
 import java.nio.channels.FileChannel;
@@ -191,30 +190,13 @@ public final class SafetensorsWriter {
       }
       return;
     }
-    ByteBuffer chunk =
-        ByteBuffer.allocateDirect(CHUNK_ELEMENTS * to.bytes()).order(ByteOrder.LITTLE_ENDIAN);
+    Tensor flat = t.view(t.size());
+    ByteBuffer chunk = ByteBuffer.allocateDirect(CHUNK_ELEMENTS * to.bytes());
     for (long at = 0; at < t.size(); at += CHUNK_ELEMENTS) {
       int n = (int) Math.min(CHUNK_ELEMENTS, t.size() - at);
-      convert(t, at, n, to, chunk.clear());
-      writeFully(out, chunk.limit(n * to.bytes()).position(0));
-    }
-  }
-
-  private static void convert(Tensor t, long from, int n, DType to, ByteBuffer out) {
-    for (int i = 0; i < n; i++) {
-      if (to == DType.F64) {
-        out.putDouble(t.get(from + i));
-        continue;
-      }
-      float v =
-          t.dtype() == DType.F32
-              ? t.segment().get(ValueLayout.JAVA_FLOAT_UNALIGNED, (from + i) * 4)
-              : t.get(from + i);
-      if (to == DType.F32) {
-        out.putFloat(v);
-      } else {
-        out.putShort(to.narrow(v));
-      }
+      chunk.clear().limit(n * to.bytes());
+      Tensor.of(MemorySegment.ofBuffer(chunk), to, n).copyFrom(flat.rows(at, n));
+      writeFully(out, chunk);
     }
   }
 

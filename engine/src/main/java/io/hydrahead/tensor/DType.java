@@ -39,11 +39,11 @@ public enum DType {
     };
   }
 
+  /** In arithmetic of integers without branches, which loops over it are compiled well for. */
   private static short toBf16(float value) {
     int bits = Float.floatToRawIntBits(value);
-    if (Float.isNaN(value)) {
-      return (short) ((bits >>> 16) | 0x40);
-    }
-    return (short) ((bits + 0x7FFF + ((bits >>> 16) & 1)) >>> 16);
+    int rounded = bits + 0x7FFF + ((bits >>> 16) & 1);
+    boolean nan = (bits & 0x7FFF_FFFF) > 0x7F80_0000;
+    return (short) ((nan ? bits | 0x40_0000 : rounded) >>> 16);
   }
 }

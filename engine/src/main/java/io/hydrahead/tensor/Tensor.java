@@ -2,7 +2,6 @@ package io.hydrahead.tensor;
 
 import static java.lang.foreign.ValueLayout.JAVA_BYTE;
 import static java.lang.foreign.ValueLayout.JAVA_DOUBLE_UNALIGNED;
-import static java.lang.foreign.ValueLayout.JAVA_FLOAT;
 import static java.lang.foreign.ValueLayout.JAVA_FLOAT_UNALIGNED;
 import static java.lang.foreign.ValueLayout.JAVA_INT_UNALIGNED;
 import static java.lang.foreign.ValueLayout.JAVA_LONG_UNALIGNED;
@@ -34,7 +33,7 @@ public final class Tensor {
   /** Elements from one row of a column slice to the next; 0 for a dense tensor. */
   private final long stride;
 
-  private Tensor(Memory memory, MemorySegment segment, DType dtype, long[] shape, long stride) {
+  Tensor(Memory memory, MemorySegment segment, DType dtype, long[] shape, long stride) {
     this.memory = memory;
     this.segment = segment;
     this.dtype = dtype;
@@ -187,12 +186,15 @@ public final class Tensor {
 
   /** The same memory with another shape of the same size; of a column slice, only its own rows. */
   public Tensor view(long... newShape) {
-    boolean sameRows = newShape.length > 0 && newShape[newShape.length - 1] == dim(-1);
-    if (count(newShape) != size || stride != 0 && !sameRows) {
+    if (count(newShape) != size || stride != 0 && !endsWithRow(newShape)) {
       throw new IllegalArgumentException(
           "cannot view " + this + " as " + Arrays.toString(newShape));
     }
     return new Tensor(memory, segment, dtype, newShape.clone(), stride);
+  }
+
+  private boolean endsWithRow(long[] s) {
+    return s.length > 0 && s[s.length - 1] == dim(-1);
   }
 
   /** Rows {@code from} to {@code from + rows − 1} of the first dimension. */
@@ -239,7 +241,7 @@ public final class Tensor {
   }
 
   /** Byte offset of the element at flat {@code index}. */
-  private long at(long index) {
+  long at(long index) {
     if (stride == 0) {
       return index * dtype.bytes();
     }
@@ -342,7 +344,8 @@ public final class Tensor {
     return one;
   }
 
-  private Tensor hostTensor(long... s) {
+  /** Fresh host memory of this type, which the garbage collector frees. */
+  Tensor hostTensor(long... s) {
     long bytes = count(s) * dtype.bytes();
     MemorySegment fresh = Arena.ofAuto().allocate(Math.max(bytes, 1), ALIGNMENT).asSlice(0, bytes);
     return new Tensor(Memory.HOST, fresh, dtype, s, 0);
@@ -385,13 +388,7 @@ public final class Tensor {
       copyFrom(host);
       return;
     }
-    if (dtype == DType.F32 && contiguous()) {
-      MemorySegment.copy(values, 0, segment, JAVA_FLOAT, 0, values.length);
-      return;
-    }
-    for (int i = 0; i < values.length; i++) {
-      set(i, values[i]);
-    }
+    copyFrom(of(MemorySegment.ofArray(values), DType.F32, shape));
   }
 
   /** Copies {@code count} values from {@code from} on into the first elements of an I32 tensor. */
@@ -408,90 +405,7 @@ public final class Tensor {
 
   /** Copies and converts {@code other}, which has as many elements, from wherever it lies. */
   public void copyFrom(Tensor other) {
-    if (other.size != size) {
-      throw new IllegalArgumentException(other.size + " elements for " + size);
-    }
-    if (size == 0) {
-      return;
-    }
-    if (other.dtype == dtype) {
-      if (copySameType(other)) {
-        return;
-      }
-    } else if ((memory.host() ? other.memory : memory).convert(other, this)) {
-      return;
-    } else if (!memory.host()) {
-      Tensor converted = hostTensor(shape());
-      converted.copyFrom(other);
-      copyFrom(converted);
-      return;
-    }
-    Tensor from = other.memory.host() ? other : other.onHost();
-    for (long i = 0; i < size; i++) {
-      setFrom(i, from);
-    }
-  }
-
-  private void setFrom(long i, Tensor from) {
-    if (dtype == from.dtype) {
-      MemorySegment.copy(from.segment, from.at(i), segment, at(i), dtype.bytes());
-    } else {
-      set(i, from.get(i));
-    }
-  }
-
-  /**
-   * Copies without conversion; false where elements must be gone through one by one on the host.
-   */
-  private boolean copySameType(Tensor other) {
-    boolean dense = contiguous() && other.contiguous();
-    if (memory == other.memory) {
-      if (dense) {
-        memory.copy(other.segment, segment);
-        return true;
-      }
-      long width = dim(-1);
-      if (other.dim(-1) == width) {
-        int b = dtype.bytes();
-        memory.copyRows(
-            other.segment,
-            0,
-            other.rowStride() * b,
-            segment,
-            0,
-            rowStride() * b,
-            width * b,
-            size / width);
-        return true;
-      }
-    }
-    if (memory.host() && other.memory.host()) {
-      if (dense) {
-        memory.copy(other.segment, segment);
-      }
-      return dense;
-    }
-    if (!other.contiguous()) {
-      copyFrom(other.spread());
-    } else if (!contiguous()) {
-      throw new IllegalArgumentException("cannot copy " + other + " into a column slice elsewhere");
-    } else if (memory.host()) {
-      other.memory.toHost(other.segment, segment);
-    } else if (other.memory.host()) {
-      memory.fromHost(other.segment, segment);
-    } else {
-      copyFrom(other.onHost());
-    }
-    return true;
-  }
-
-  /** A host copy of a column slice, through a copy of all the memory it spans. */
-  private Tensor spread() {
-    MemorySegment span = Arena.ofAuto().allocate(segment.byteSize(), ALIGNMENT);
-    memory.toHost(segment, span);
-    Tensor dense = hostTensor(shape());
-    dense.copyFrom(new Tensor(Memory.HOST, span, dtype, shape, stride));
-    return dense;
+    TensorCopy.copy(other, this);
   }
 
   /** Repeats the elements of {@code block}, of the same type, until all are filled. */
@@ -508,11 +422,8 @@ public final class Tensor {
 
   /** All elements as float32. */
   public float[] toFloats() {
-    Tensor host = memory.host() ? this : onHost();
     float[] out = new float[Math.toIntExact(size)];
-    for (int i = 0; i < out.length; i++) {
-      out[i] = host.get(i);
-    }
+    of(MemorySegment.ofArray(out), DType.F32, shape).copyFrom(memory.host() ? this : onHost());
     return out;
   }
 

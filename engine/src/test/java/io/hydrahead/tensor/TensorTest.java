@@ -4,6 +4,7 @@ import static org.assertj.core.api.Assertions.assertThat;
 import static org.assertj.core.api.Assertions.assertThatThrownBy;
 
 import java.lang.foreign.Arena;
+import java.util.Random;
 import org.junit.jupiter.api.Test;
 
 class TensorTest {
@@ -43,6 +44,7 @@ class TensorTest {
     assertThat(counting(1, 5).columns(2, 2).contiguous()).isTrue();
     assertThat(counting(1, 5).columns(2, 2).toFloats()).containsExactly(2, 3);
     assertThat(counting(0, 5).columns(2, 2).size()).isZero();
+    assertThat(counting().view(1).shape()).containsExactly(1);
   }
 
   @Test
@@ -84,7 +86,7 @@ class TensorTest {
 
   @Test
   void convertedInOneGoIsTheSameAsOneByOne() {
-    java.util.Random random = new java.util.Random(3);
+    Random random = new Random(3);
     for (int n : new int[] {0, 1, 13, 4099, (1 << 20) + 7}) {
       Tensor full = Tensor.allocate(Arena.ofAuto(), n);
       for (int i = 0; i < n; i++) { // every kind of float, infinities and NaN among them
@@ -109,5 +111,55 @@ class TensorTest {
         }
       }
     }
+  }
+
+  /** A matrix of every kind of float, or a column slice of one; infinities and NaN among them. */
+  private static Tensor matrix(DType type, int rows, int columns, boolean slice, Random random) {
+    Tensor all = Tensor.allocate(Arena.ofAuto(), type, rows, columns + 5);
+    for (long i = 0; i < all.size(); i++) {
+      float any = Float.intBitsToFloat(random.nextInt());
+      all.set(i, i % 3 == 0 ? any : (float) random.nextGaussian());
+    }
+    return slice ? all.columns(2, columns) : all.columns(2, columns).onHost();
+  }
+
+  @Test
+  void everyCopyIsTheSameAsThePlainLoop() {
+    Random random = new Random(5);
+    DType[] types = {DType.F32, DType.BF16, DType.F16, DType.F64};
+    for (DType from : types) {
+      for (DType to : types) {
+        for (int columns : new int[] {1, 13, 64, 257}) {
+          for (int slices = 0; slices < 4; slices++) {
+            Tensor source = matrix(from, 7, columns, slices % 2 == 1, random);
+            Tensor target = matrix(to, 7, columns, slices > 1, random);
+            target.copyFrom(source);
+            Tensor one = Tensor.allocate(Arena.ofAuto(), to, 1);
+            for (long i = 0; i < source.size(); i++) {
+              one.set(0, source.get(i));
+              assertThat(Float.floatToIntBits(target.get(i)))
+                  .as("%s to %s, %d columns, slices %d, element %d", from, to, columns, slices, i)
+                  .isEqualTo(Float.floatToIntBits(one.get(0)));
+            }
+          }
+        }
+      }
+    }
+  }
+
+  @Test
+  void arraysOfFloatsAreConvertedToo() {
+    Random random = new Random(6);
+    for (DType type : new DType[] {DType.F32, DType.BF16, DType.F16, DType.F64}) {
+      Tensor t = matrix(type, 5, 9, true, random);
+      float[] out = t.toFloats();
+      Tensor back = matrix(type, 5, 9, true, random);
+      back.copyFrom(out);
+      for (int i = 0; i < out.length; i++) {
+        assertThat(Float.floatToIntBits(out[i])).isEqualTo(Float.floatToIntBits(t.get(i)));
+        assertThat(Float.floatToIntBits(back.get(i))).isEqualTo(Float.floatToIntBits(t.get(i)));
+      }
+    }
+    assertThatThrownBy(() -> counting(3).copyFrom(new float[2])).hasMessageContaining("2 values");
   }
 }
