@@ -14,8 +14,8 @@ import java.util.Random;
 final class PrefixSharing {
   private PrefixSharing() {}
 
-  static void check(HybridTransformer m, int patterns, double tolerance) {
-    Random random = new Random(11);
+  static void check(HybridTransformer m, long seed, int patterns, double tolerance) {
+    Random random = new Random(seed);
     BatchEngine.Options options =
         BatchModels.options(m, 3, 600).withPools(new CachePool.Size(16, 8));
     try (BatchEngine engine = new BatchEngine(m, options)) {
