@@ -1,5 +1,6 @@
 package io.hydrahead.server;
 
+import io.helidon.common.buffers.DataReader;
 import io.helidon.http.HeaderNames;
 import io.helidon.webserver.http.ServerRequest;
 import io.helidon.webserver.http.ServerResponse;
@@ -149,7 +150,7 @@ final class Api {
         throw tooLarge();
       }
       return Bodies.read(bytes);
-    } catch (IOException e) {
+    } catch (IOException | DataReader.InsufficientDataAvailableException e) {
       throw ApiException.invalid("", "The body cannot be read to its end.");
     }
   }

@@ -244,6 +244,21 @@ class HostileRequestsTest {
     }
   }
 
+  /** Who stops in the middle of a body has made a mistake; the server has none. */
+  @Test
+  void aBodyThatBreaksOff() throws IOException {
+    try (Socket s = new Socket("127.0.0.1", running.server().port())) {
+      s.setSoTimeout(20_000);
+      String head =
+          "POST /v1/completions HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\n";
+      s.getOutputStream()
+          .write((head + "Content-Length: 50\r\n\r\n{\"prompt").getBytes(StandardCharsets.UTF_8));
+      s.shutdownOutput();
+      String answer = new String(s.getInputStream().readNBytes(60), StandardCharsets.ISO_8859_1);
+      assertThat(answer).startsWith("HTTP/1.1 400");
+    }
+  }
+
   @Test
   void whatIsNoHttp() throws IOException {
     for (String garbage :
