@@ -30,6 +30,7 @@ import tools.jackson.databind.node.ObjectNode;
 @Without("--seed")
 final class BenchCommand implements Callable<Integer> {
   private static final long CEILING_BYTES = 1L << 30;
+  private static final long MOST_TOKENS = 1L << 27;
 
   enum What {
     OPS,
@@ -162,6 +163,9 @@ final class BenchCommand implements Callable<Integer> {
     }
     if (what != What.OPS) {
       choosePlans();
+    }
+    if (contexts.stream().anyMatch(c -> c.tokens() > MOST_TOKENS)) {
+      throw new InputException("--contexts has at most " + TokenCount.format(MOST_TOKENS));
     }
     serving.check(what == What.SERVE, contexts.size());
     if (serving.soaks()) {

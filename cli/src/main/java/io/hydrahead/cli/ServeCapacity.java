@@ -1,5 +1,6 @@
 package io.hydrahead.cli;
 
+import com.sun.management.OperatingSystemMXBean;
 import io.hydrahead.model.CachePool;
 import io.hydrahead.model.HybridTransformer;
 import io.hydrahead.model.ModelConfig;
@@ -10,13 +11,16 @@ import io.hydrahead.serve.BatchSequence;
 import io.hydrahead.tensor.DType;
 import io.hydrahead.tensor.InputException;
 import io.hydrahead.tensor.Memory;
+import io.hydrahead.tensor.Progress;
 import java.io.PrintWriter;
+import java.lang.management.ManagementFactory;
 import java.util.ArrayList;
 import java.util.HashMap;
 import java.util.List;
 import java.util.Locale;
 import java.util.Map;
 import java.util.SplittableRandom;
+import java.util.concurrent.CancellationException;
 import tools.jackson.databind.node.ArrayNode;
 import tools.jackson.databind.node.ObjectNode;
 
@@ -42,6 +46,7 @@ final class ServeCapacity {
   private static final int READ_PIECE = 2048;
 
   private final ServeFigures bench;
+  private final Progress progress;
   private final ServeBenchOptions options;
   private final ArrayNode figures;
   private final Table table =
@@ -63,6 +68,7 @@ final class ServeCapacity {
 
   ServeCapacity(ServeFigures bench, ServeBenchOptions options, ArrayNode figures) {
     this.bench = bench;
+    this.progress = bench.common().progress();
     this.options = options;
     this.figures = figures;
   }
@@ -75,6 +81,7 @@ final class ServeCapacity {
   void run(int[] lengths) {
     bench.introduce();
     long memory = options.memory() == null ? left() : options.memory().bytes();
+    requireMachineHas(memory);
     PrintWriter out = bench.common().out();
     out.printf(Locale.ROOT, "%,d bytes (%s) of caches and states%n", memory, Table.bytes(memory));
     out.println(
@@ -87,15 +94,29 @@ final class ServeCapacity {
         for (int length : lengths) {
           Room room = Room.of(model, memory, length + options.reply());
           first.putIfAbsent(length, room.texts);
-          bench.common().progress().begin("capacity " + plan + " " + length, 1, "figure");
-          Speed speed = room.texts == 0 ? new Speed(0, 0, 0, 0) : measure(model, room, length);
-          bench.common().progress().advance(1, "");
-          bench.common().progress().end();
+          Speed speed = new Speed(0, 0, 0, 0);
+          if (room.texts > 0) {
+            String what = "capacity " + plan + " " + TokenCount.format(length);
+            progress.begin(what, room.run() + (long) options.reply(), "text or step");
+            speed = measure(model, room, length);
+            progress.end();
+          }
           add(plan, length, memory, room, speed);
         }
       }
     }
     table.print(out);
+  }
+
+  /** A device says so itself; the host gives pages until it has none, and ends the process. */
+  private void requireMachineHas(long memory) {
+    if (bench.ops().memory().host()
+        && ManagementFactory.getOperatingSystemMXBean() instanceof OperatingSystemMXBean machine
+        && memory > machine.getTotalMemorySize()) {
+      throw new InputException(
+          "--memory %s is more than the %s of this machine or container"
+              .formatted(Table.bytes(memory), Table.bytes(machine.getTotalMemorySize())));
+    }
   }
 
   /** What the plan with the largest weights leaves: the same for all. */
@@ -161,6 +182,7 @@ final class ServeCapacity {
       SplittableRandom random = new SplittableRandom(length);
       while (texts.size() < n) {
         texts.add(options.read() ? read(engine, random, model, length) : noise(engine, length));
+        advance(texts.size());
       }
       int vocabulary = model.config().vocabSize();
       texts.forEach(t -> t.next(random.nextInt(vocabulary)));
@@ -181,6 +203,7 @@ final class ServeCapacity {
         texts.getFirst().best(); // waits for a device
         millis[Math.max(0, steps - WARM_STEPS)] = (System.nanoTime() - from) / 1e6;
         steps++;
+        advance((long) n + steps);
       }
       int timed = steps - WARM_STEPS;
       BatchEngine.Stats stats = engine.stats();
@@ -202,8 +225,20 @@ final class ServeCapacity {
     BatchSequence text = engine.open(prompt, options.reply(), false).orElseThrow();
     while (text.reading()) {
       engine.step(List.of(), text);
+      requireGoOn();
     }
     return text;
+  }
+
+  private void advance(long done) {
+    progress.advance(done, "");
+    requireGoOn();
+  }
+
+  private void requireGoOn() {
+    if (progress.cancelled()) {
+      throw new CancellationException("interrupted");
+    }
   }
 
   private void add(BenchCommand.PlanName plan, int length, long memory, Room room, Speed speed) {

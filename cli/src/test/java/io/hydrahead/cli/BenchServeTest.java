@@ -5,6 +5,7 @@ import static org.assertj.core.api.Assertions.assertThat;
 import io.hydrahead.json.Json;
 import java.nio.file.Path;
 import java.util.ArrayList;
+import java.util.Arrays;
 import java.util.List;
 import java.util.concurrent.TimeUnit;
 import org.junit.jupiter.api.AfterEach;
@@ -155,23 +156,24 @@ class BenchServeTest {
 
   @Test
   void optionsThatDoNotGoTogetherAreRefused() {
-    String[][] wrong = {
-      {"--mix"},
-      {"--shared", "1.5"},
-      {"--soak", "20"},
-      {"--soak", "0s"},
-      {"--soak", "20s", "--capacity"},
-      {"--soak", "20s", "--clients", "1,8"},
-      {"--memory", "3G"},
-      {"--capacity", "--memory", "lots"},
-      {"--capacity", "--reply", "3"},
-      {"--checkpoint", "models/tiny-hybrid"},
+    String[][] wrong = { // what the message names, then the options
+      {"--contexts", "--mix"},
+      {"--shared", "--shared", "1.5"},
+      {"such as 90s", "--soak", "20"},
+      {"such as 90s", "--soak", "0s"},
+      {"take one", "--soak", "20s", "--capacity"},
+      {"--clients", "--soak", "20s", "--clients", "1,8"},
+      {"--capacity", "--memory", "3G"},
+      {"such as 512M", "--capacity", "--memory", "lots"},
+      {"--memory", "--capacity", "--memory", "900T"},
+      {"--contexts", "--contexts", "1000M"},
+      {"--reply", "--capacity", "--reply", "3"},
+      {"--soak", "--checkpoint", "models/tiny-hybrid"},
     };
-    for (String[] args : wrong) {
-      Run r = bench((Object[]) args);
-      assertThat(r.code()).as(String.join(" ", args)).isEqualTo(ExitCode.BAD_INPUT);
-      assertThat(r.err())
-          .contains(args[0].equals("--checkpoint") ? "--soak" : args[0].substring(2));
+    for (String[] row : wrong) {
+      Run r = bench((Object[]) Arrays.copyOfRange(row, 1, row.length));
+      assertThat(r.code()).as(String.join(" ", row)).isEqualTo(ExitCode.BAD_INPUT);
+      assertThat(r.err()).contains(row[0]);
     }
     Run none = bench("--soak", "20s", "--checkpoint", "no/such/folder");
     assertThat(none.code()).isEqualTo(ExitCode.BAD_INPUT);
