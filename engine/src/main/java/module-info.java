@@ -7,6 +7,7 @@
  */
 module io.hydrahead.engine {
   requires static jdk.incubator.vector;
+  requires jdk.jfr;
   requires transitive tools.jackson.databind;
 
   exports io.hydrahead.checkpoint;

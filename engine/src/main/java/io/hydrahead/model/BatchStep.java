@@ -47,6 +47,7 @@ public final class BatchStep implements AutoCloseable {
   private final Workspace memory;
   private final Buffers.Overlay buffers;
   private final PooledLayer[] pooled;
+  private final StepEvents events;
   private final LayerCache[] caches;
   private final Tensor frequencies;
   private final boolean host;
@@ -183,6 +184,7 @@ public final class BatchStep implements AutoCloseable {
   /** Takes the memory for the largest step; sequences must belong to {@code pool}. */
   public BatchStep(CachePool pool, Limits limits) {
     this.model = pool.model();
+    events = new StepEvents(pool);
     this.limits = limits;
     Ops ops = model.ops();
     host = ops.memory().host();
@@ -252,6 +254,7 @@ public final class BatchStep implements AutoCloseable {
     requireRoom(reading, piece, decoding, next);
     model.requireIds(piece, 0, piece.length);
     model.requireIds(next, 0, next.length);
+    events.begin(reading, piece.length, decoding);
     Pass p = pass(new Size(piece.length, rounded(decoding.size())));
     tokens.begin(p.logits, p.best, p.piece > 0, p.decodes);
     sendControl(p, reading, piece, decoding, next);
@@ -274,6 +277,9 @@ public final class BatchStep implements AutoCloseable {
       reading.advance(piece.length);
     }
     decoding.forEach(s -> s.advance(1));
+    if (host) {
+      events.end();
+    }
   }
 
   private void requireRoom(
@@ -379,12 +385,16 @@ public final class BatchStep implements AutoCloseable {
    *     token
    */
   public Tensor logits(int sequence) {
-    return tokens.logits(sequence);
+    Tensor row = tokens.logits(sequence);
+    events.end();
+    return row;
   }
 
   /** The most likely next id, of equals the smallest; see {@link #logits}. */
   public int best(int sequence) {
-    return tokens.best(sequence);
+    int id = tokens.best(sequence);
+    events.end();
+    return id;
   }
 
   /**
@@ -395,11 +405,14 @@ public final class BatchStep implements AutoCloseable {
    * @param samplers one for each
    */
   public int[] sample(int[] sequences, List<Sampler> samplers) {
-    return tokens.sample(sequences, samplers);
+    int[] ids = tokens.sample(sequences, samplers);
+    events.end();
+    return ids;
   }
 
   @Override
   public void close() {
+    events.end();
     passes.values().forEach(p -> p.replay.close());
     memory.close();
     tokens.close();

@@ -190,7 +190,8 @@ public final class CachePool implements AutoCloseable {
     return layers;
   }
 
-  HybridTransformer model() {
+  /** Whose caches these are. */
+  public HybridTransformer model() {
     return model;
   }
 

@@ -22,6 +22,7 @@ public final class HybridTransformer implements AutoCloseable {
   private final Style style;
   private final ParameterStore parameters;
   private final Ops ops;
+  private final String label;
   private final LayerPass.Weights[] weights;
 
   /** The parameters in the form that the operations take. */
@@ -40,6 +41,8 @@ public final class HybridTransformer implements AutoCloseable {
     this.plan = plan;
     this.style = style;
     this.ops = ops;
+    label =
+        config.layers() + " layers x " + config.heads() + " heads, " + plan.fullCount() + " full";
     requireShapes(ParameterShapes.of(config, plan, style), parameters);
     this.parameters = placed(parameters);
     working = this.parameters.working(ops.activations());
@@ -103,6 +106,11 @@ public final class HybridTransformer implements AutoCloseable {
   /** {@link ModelFiles#save}. */
   public void save(Path folder, ModelFiles.SaveOptions options) {
     ModelFiles.save(this, folder, options);
+  }
+
+  /** Tells models apart where people read it: {@code 12 layers x 16 heads, 24 full}. */
+  public String label() {
+    return label;
   }
 
   public ModelConfig config() {

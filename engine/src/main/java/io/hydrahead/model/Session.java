@@ -47,6 +47,7 @@ public final class Session implements AutoCloseable {
   private final Tensor vocabularyLogits;
   private final Tensor logitsRow;
   private final Sampler greedy = new Sampler(Sampler.Settings.GREEDY);
+  private final long cacheBytes;
   private int position;
 
   /** The whole model at a fixed number of tokens. */
@@ -122,6 +123,7 @@ public final class Session implements AutoCloseable {
     for (int l = 0; l < caches.length; l++) {
       caches[l] = new LayerCache(model, l, capacity, memory);
     }
+    cacheBytes = kvBytes() + stateBytes();
     fused = FusedDecode.supports(model) ? FusedDecode.open(model, caches, capacity, memory) : null;
     decodeChain = new Chain(1, new Buffers.Overlay(memory, type));
     lastHidden = memory.allocate(type, 1, c.hiddenSize());
@@ -201,17 +203,30 @@ public final class Session implements AutoCloseable {
    *     not fit
    */
   public Tensor prefill(int[] ids) {
-    return head(read(ids, null, HeadTap.NONE));
+    return prefill(ids, HeadTap.NONE);
   }
 
   /** Reads {@code ids} and shows the logits of every one of them, some rows at a time. */
   public void prefill(int[] ids, LogitsSink sink) {
-    read(ids, (from, logits) -> sink.accept(from, logits.onHost()), HeadTap.NONE);
+    readAloud(ids, (from, logits) -> sink.accept(from, logits.onHost()));
   }
 
   /** Like {@link #prefill(int[])}, with a tap on every layer; rows of a tensor are one piece's. */
   public Tensor prefill(int[] ids, HeadTap tap) {
-    return head(read(ids, null, tap));
+    PrefillEvent event = new PrefillEvent();
+    event.begin();
+    int from = position;
+    Tensor after = head(read(ids, null, tap));
+    event.done(model, ids.length, from, 0, cacheBytes);
+    return after;
+  }
+
+  private void readAloud(int[] ids, RowsOfLogits sink) {
+    PrefillEvent event = new PrefillEvent();
+    event.begin();
+    int from = position;
+    read(ids, sink, HeadTap.NONE);
+    event.done(model, ids.length, from, 0, cacheBytes);
   }
 
   /**
@@ -224,7 +239,7 @@ public final class Session implements AutoCloseable {
   public double[] crossEntropy(int[] ids, int[] ends) {
     try (Workspace w = new Workspace(memory.memory())) {
       StretchLoss loss = new StretchLoss(model.ops().loss(), w, ids, ends);
-      read(ids, loss, HeadTap.NONE);
+      readAloud(ids, loss);
       return loss.sums();
     }
   }
@@ -295,6 +310,14 @@ public final class Session implements AutoCloseable {
 
   /** Reads one token and returns the logits [V] after it, valid until the next call. */
   public Tensor decode(int id) {
+    DecodeEvent event = new DecodeEvent();
+    event.begin();
+    Tensor after = decoded(id);
+    event.done(model, 1, position, 0, cacheBytes);
+    return after;
+  }
+
+  private Tensor decoded(int id) {
     one[0] = id;
     model.requireIds(one, 0, 1);
     requireRoom(1);
@@ -308,13 +331,17 @@ public final class Session implements AutoCloseable {
 
   /** Reads one token and returns the most likely next one; of equals the smallest. */
   public int decodeGreedy(int id) {
-    if (fused != null) {
-      one[0] = id;
-      model.requireIds(one, 0, 1);
-      requireRoom(1);
-      return fused.greedy(id, position++);
+    if (fused == null) {
+      return greedy.next(decode(id));
     }
-    return greedy.next(decode(id));
+    DecodeEvent event = new DecodeEvent();
+    event.begin();
+    one[0] = id;
+    model.requireIds(one, 0, 1);
+    requireRoom(1);
+    int next = fused.greedy(id, position++);
+    event.done(model, 1, position, 0, cacheBytes);
+    return next;
   }
 
   private void requireRoom(int tokens) {

@@ -219,10 +219,25 @@ public final class BatchEngine implements AutoCloseable {
       }
       return Optional.empty();
     }
+    if (cached) {
+      tell(prompt.length, match);
+    }
     return Optional.of(
         admit(
             new BatchSequence(
                 this, cache, cached, prompt.clone(), prompt.length, length, match.branch())));
+  }
+
+  private void tell(int prompt, PrefixCache.Match match) {
+    CacheLookupEvent event = new CacheLookupEvent();
+    if (event.shouldCommit()) {
+      event.model = model.label();
+      event.promptTokens = prompt;
+      event.cachedTokens = match.blocks().length * CachePool.BLOCK;
+      event.restoredTokens = match.restored() * CachePool.BLOCK;
+      event.cacheBytes = pool.kvBytesInUse() + pool.stateBytesInUse();
+      event.commit();
+    }
   }
 
   private void requireFits(int prompt, int maxNew) {

@@ -261,6 +261,7 @@ final class PrefixCache {
     evictedSnapshots++;
     pool.giveBackSlot(victim.snapshot);
     victim.snapshot = 0;
+    tell(0, 1);
     return true;
   }
 
@@ -271,21 +272,40 @@ final class PrefixCache {
    */
   int evictBlocks(int wanted) {
     int freed = 0;
+    long snapshotsBefore = evictedSnapshots;
     while (freed < wanted) {
-      Node victim = null;
-      for (Node n : leaves) {
-        if (pool.references(n.block) == 1) {
-          victim = n;
-          break;
-        }
-      }
+      Node victim = victim();
       if (victim == null) {
-        return freed;
+        break;
       }
       remove(victim);
       freed++;
     }
+    tell(freed, (int) (evictedSnapshots - snapshotsBefore));
     return freed;
+  }
+
+  /** The least recently used leaf whose block nobody else has, or null. */
+  private Node victim() {
+    for (Node n : leaves) {
+      if (pool.references(n.block) == 1) {
+        return n;
+      }
+    }
+    return null;
+  }
+
+  private void tell(int freedBlocks, int freedSnapshots) {
+    CacheEvictionEvent event = new CacheEvictionEvent();
+    if (freedBlocks + freedSnapshots > 0 && event.shouldCommit()) {
+      event.model = pool.model().label();
+      event.tokens = freedBlocks * CachePool.BLOCK;
+      event.snapshots = freedSnapshots;
+      event.bytes =
+          freedBlocks * CachePool.blockBytes(pool.model())
+              + freedSnapshots * CachePool.slotBytes(pool.model());
+      event.commit();
+    }
   }
 
   private void remove(Node n) {

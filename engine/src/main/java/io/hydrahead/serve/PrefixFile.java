@@ -77,13 +77,25 @@ final class PrefixFile {
     long nodeBytes = HEAD_BYTES + block.bytes() + Integer.BYTES;
     List<PrefixCache.Entry> entries =
         cache.entries(nodeBytes, slot.bytes() + Integer.BYTES, mostBytes);
+    CacheFileEvent event = new CacheFileEvent();
+    event.begin();
     progress.begin("saving prefixes", (long) entries.size() * CachePool.BLOCK, TOKENS);
     try {
       AtomicFile.writePrivate(file, out -> write(out, entries, progress));
     } finally {
       progress.end();
     }
-    return entries.size() * CachePool.BLOCK;
+    int tokens = entries.size() * CachePool.BLOCK;
+    event.done(pool.model().label(), true, tokens, size(file));
+    return tokens;
+  }
+
+  private static long size(Path file) {
+    try {
+      return Files.size(file);
+    } catch (IOException e) {
+      return 0; // moved away at once
+    }
   }
 
   private void write(OutputStream stream, List<PrefixCache.Entry> entries, Progress progress)
@@ -145,10 +157,14 @@ final class PrefixFile {
       throw new InputException(
           file + (Files.exists(file) ? ": is no file; name another" : ": there is no such file"));
     }
+    CacheFileEvent event = new CacheFileEvent();
+    event.begin();
     try (DataInputStream in =
         new DataInputStream(new BufferedInputStream(Files.newInputStream(file), 1 << 20))) {
       requireHeader(file, in);
-      return nodes(file, in, cache.restoring(room), progress);
+      int tokens = nodes(file, in, cache.restoring(room), progress);
+      event.done(pool.model().label(), false, tokens, size(file));
+      return tokens;
     } catch (EOFException e) {
       throw new InputException(file + ": ends too early; delete it, it will be made again", e);
     } catch (IOException e) {
