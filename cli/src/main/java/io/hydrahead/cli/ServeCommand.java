@@ -179,7 +179,11 @@ final class ServeCommand implements Callable<Integer> {
     Interrupts.pollingBegins();
     try {
       common.out().println(server.uri() + "/v1");
-      common.out().flush();
+      if (common.out().checkError()) {
+        throw new InputException(
+            "the server's address cannot be written to stdout, so nobody would find it; give"
+                + " stdout to a file with room, a terminal or /dev/null");
+      }
       common.notice(
           "hydrahead: serving '"
               + engine.name()

@@ -144,6 +144,19 @@ class LauncherTest {
     assertThat(r.err()).as("a reader that has enough").isEmpty();
   }
 
+  /** Whoever started it waits for the address. */
+  @Test
+  void aServerWhoseAddressIsLostEnds() {
+    assumeTrue(Files.exists(Path.of("/dev/full")), "needs /dev/full");
+    String model = Run.home().resolve("models/tiny-teacher").toString();
+    Run r = shell("serve '" + model + "' -p 0 --device cpu", "> /dev/full");
+    assertThat(r.code()).as(r.err()).isEqualTo(ExitCode.BAD_INPUT);
+    assertThat(r.err())
+        .contains("the server's address cannot be written to stdout")
+        .contains("stdout cannot be written: ")
+        .doesNotContain("serving");
+  }
+
   @Test
   void worksWithStreamsClosed() {
     String words = "tokenize '" + Run.home().resolve("models/tiny-teacher") + "' abc";

@@ -66,6 +66,7 @@ final class HttpAnswer {
       if (e.status() == 429 || e.status() == 503) {
         response.header(HeaderNames.RETRY_AFTER, "1");
       }
+      e.allowed().ifPresent(a -> response.header(HeaderNames.ALLOW, a));
       response.header(HeaderNames.CONTENT_TYPE, JSON);
       response.send(Bodies.write(e.body()).getBytes(StandardCharsets.UTF_8));
     } else if (events) {

@@ -2,9 +2,11 @@ package io.hydrahead.server;
 
 import io.helidon.http.DirectHandler;
 import io.helidon.http.HeaderValues;
+import io.helidon.http.Method;
 import io.helidon.http.Status;
 import io.helidon.webserver.WebServer;
 import io.helidon.webserver.http.DirectHandlers;
+import io.helidon.webserver.http.Handler;
 import io.helidon.webserver.http.HttpRouting;
 import io.helidon.webserver.http1.Http1Config;
 import io.hydrahead.server.api.ApiException;
@@ -112,23 +114,32 @@ public final class HydraServer implements AutoCloseable {
   }
 
   private void route(HttpRouting.Builder r, Api api) {
-    r.addFilter(gate)
-        .post("/v1/chat/completions", api::chat)
-        .post("/v1/completions", api::complete)
-        .get("/v1/models", api::models)
-        .get("/v1/models/{id}", api::model)
-        .post("/tokenize", api::tokenize)
-        .post("/detokenize", api::detokenize)
-        .get("/v1/hydrahead/model", api::facts)
-        .get("/v1/hydrahead/state", api::state)
-        .get("/tokenizer_info", api::tokenizerInfo)
-        .get("/health", api::health)
-        .get("/ready", api::ready)
-        .get("/metrics", api::metrics)
-        .get("/", Page::get)
-        .get("/page/{name}", Page::get)
-        .any(api::nothing)
-        .error(Throwable.class, gate::fail);
+    r.addFilter(gate);
+    route(r, Method.POST, "/v1/chat/completions", api::chat);
+    route(r, Method.POST, "/v1/completions", api::complete);
+    route(r, Method.GET, "/v1/models", api::models);
+    route(r, Method.GET, "/v1/models/{id}", api::model);
+    route(r, Method.POST, "/tokenize", api::tokenize);
+    route(r, Method.POST, "/detokenize", api::detokenize);
+    route(r, Method.GET, "/v1/hydrahead/model", api::facts);
+    route(r, Method.GET, "/v1/hydrahead/state", api::state);
+    route(r, Method.GET, "/tokenizer_info", api::tokenizerInfo);
+    route(r, Method.GET, "/health", api::health);
+    route(r, Method.GET, "/ready", api::ready);
+    route(r, Method.GET, "/metrics", api::metrics);
+    route(r, Method.GET, "/", Page::get);
+    route(r, Method.GET, "/page/{name}", Page::get);
+    r.any(api::nothing).error(Throwable.class, gate::fail);
+  }
+
+  /** A path that takes one method; others are told which. */
+  private static void route(HttpRouting.Builder r, Method method, String path, Handler handler) {
+    r.route(method, path, handler)
+        .any(
+            path,
+            (request, response) -> {
+              throw ApiException.notAllowed(method.text());
+            });
   }
 
   /**

@@ -12,6 +12,7 @@ import java.net.http.HttpRequest.BodyPublishers;
 import java.net.http.HttpResponse;
 import java.nio.charset.StandardCharsets;
 import java.nio.file.Path;
+import java.util.List;
 import java.util.stream.IntStream;
 import java.util.stream.Stream;
 import org.junit.jupiter.api.AfterAll;
@@ -298,9 +299,14 @@ class HostileRequestsTest {
     assertThat(plain.statusCode()).isEqualTo(415);
     HttpRequest none = running.request(CHAT).POST(BodyPublishers.noBody()).build();
     assertThat(running.send(none).statusCode()).isEqualTo(415);
-    assertThat(running.get(CHAT).statusCode()).isBetween(400, 499);
-    assertThat(running.send(running.request(CHAT).DELETE().build()).statusCode())
-        .isBetween(400, 499);
+    for (String path : List.of(CHAT, "/v1/completions", "/tokenize", "/detokenize")) {
+      notAllowed(running.get(path), "POST");
+      notAllowed(running.send(running.request(path).DELETE().build()), "POST");
+    }
+    for (String path :
+        List.of("/v1/models", "/v1/models/x", "/health", "/metrics", "/", "/page/api.js")) {
+      notAllowed(running.post(path, "{}"), "GET");
+    }
     assertThat(running.post("/nowhere", "{}").statusCode()).isEqualTo(404);
     byte[] bad = {'{', '"', (byte) 0xC3, '"', ':', '1', '}'};
     HttpResponse<String> utf8 =
@@ -312,5 +318,12 @@ class HostileRequestsTest {
                 .build());
     assertThat(utf8.statusCode()).isEqualTo(400);
     assertThat(utf8.body()).contains("UTF-8");
+  }
+
+  private static void notAllowed(HttpResponse<String> r, String instead) {
+    assertThat(r.statusCode()).as(r.uri() + r.body()).isEqualTo(405);
+    assertThat(r.headers().firstValue("Allow")).hasValue(instead);
+    assertThat(Json.parse(r.body(), "body").at("/error/code").asString())
+        .isEqualTo("method_not_allowed");
   }
 }

@@ -10,9 +10,16 @@ public final class ApiException extends RuntimeException {
   private final String type;
   private final String param;
   private final String code;
+  private final String allowed;
 
   private ApiException(int status, String type, String message, String param, String code) {
+    this(status, type, message, param, code, "");
+  }
+
+  private ApiException(
+      int status, String type, String message, String param, String code, String allowed) {
     super(message, null, false, false);
+    this.allowed = allowed;
     this.status = status;
     this.type = type;
     this.param = param;
@@ -48,6 +55,21 @@ public final class ApiException extends RuntimeException {
         "model_not_found");
   }
 
+  /**
+   * 405: the path exists, for another method.
+   *
+   * @param allowed such as {@code POST}
+   */
+  public static ApiException notAllowed(String allowed) {
+    return new ApiException(
+        405,
+        "invalid_request_error",
+        "This path takes " + allowed + " requests only.",
+        "",
+        "method_not_allowed",
+        allowed);
+  }
+
   static String shorten(String s) {
     return s.length() <= 60 ? s : s.substring(0, 57) + "…";
   }
@@ -55,6 +77,11 @@ public final class ApiException extends RuntimeException {
   /** HTTP status. */
   public int status() {
     return status;
+  }
+
+  /** The method that would do instead. */
+  public Optional<String> allowed() {
+    return Optional.of(allowed).filter(a -> !a.isEmpty());
   }
 
   /** The body. */
