@@ -238,6 +238,8 @@ final class BenchCommand implements Callable<Integer> {
     int[] lengths = contexts.stream().mapToInt(c -> Math.toIntExact(c.tokens())).toArray();
     if (serving.capacity()) {
       new ServeCapacity(figures, serving, array).run(lengths);
+    } else if (serving.fair()) {
+      figures.fairness(serving.farTokens(), lengths, array);
     } else {
       figures.run(serving, lengths, array);
     }

@@ -7,6 +7,7 @@ import io.hydrahead.server.engine.BatchScheduler;
 import io.hydrahead.server.engine.GenerationListener;
 import io.hydrahead.server.engine.GenerationRequest;
 import io.hydrahead.server.engine.Scheduler;
+import java.time.Duration;
 import java.util.ArrayList;
 import java.util.Arrays;
 import java.util.List;
@@ -15,6 +16,8 @@ import java.util.SortedMap;
 import java.util.SplittableRandom;
 import java.util.TreeMap;
 import java.util.concurrent.CountDownLatch;
+import java.util.concurrent.atomic.AtomicBoolean;
+import java.util.function.BooleanSupplier;
 import java.util.stream.Collectors;
 import java.util.stream.Stream;
 
@@ -23,6 +26,9 @@ import java.util.stream.Stream;
  * prompts of one length or of several, of which a share begin alike.
  */
 final class ServeBench {
+  /** Requests of which a figure is made at least. */
+  private static final int LEAST = 5;
+
   private final HybridTransformer model;
   private final double seconds;
 
@@ -102,13 +108,61 @@ final class ServeBench {
       for (int i = 0; i < load.clients; i++) {
         Client c = new Client(scheduler, load, i);
         all.add(c);
-        threads.add(Thread.ofVirtual().start(() -> c.askUntil(end)));
+        threads.add(Thread.ofVirtual().start(() -> c.askWhile(() -> System.nanoTime() < end)));
       }
       for (Thread t : threads) {
         t.join();
       }
       return figure(all, (System.nanoTime() - start) / 1e9);
     }
+  }
+
+  /**
+   * What a short request waits for its first token.
+   *
+   * @param requests of short ones beside a long one
+   * @param alone from asking to the first token
+   * @param beside the same while a long prompt is read
+   */
+  record Fairness(int requests, Spread alone, Spread beside) {
+    /** How many times as long it takes beside a long prompt, by medians. */
+    double ratio() {
+      return beside.median / alone.median;
+    }
+  }
+
+  /**
+   * Asks now and then with prompts of {@code prompt} tokens: alone, and while prompts of {@code
+   * far} tokens are read one after the other.
+   *
+   * @throws io.hydrahead.tensor.InputException if they do not fit into memory
+   */
+  Fairness fairness(int prompt, int far) throws InterruptedException {
+    BatchEngine.Options options = BatchEngine.Options.of(model, 2, Math.max(prompt, far) + 1);
+    Load near = new Load(1, new int[] {prompt}, 0, 1);
+    AtomicBoolean enough = new AtomicBoolean();
+    Client alone;
+    Client beside;
+    Client reader;
+    Thread reading;
+    try (Scheduler scheduler = new BatchScheduler(model, options, 2)) {
+      new Client(scheduler, near, 0).ask(prompt, false); // kernels and caches get warm
+      alone = new Client(scheduler, near, 1);
+      alone.askNowAndThen(0);
+      beside = new Client(scheduler, near, 2);
+      reader = new Client(scheduler, new Load(1, new int[] {far}, 0, 1), 3);
+      reading = Thread.ofVirtual().start(() -> reader.askWhile(() -> !enough.get()));
+      reader.begun.await();
+      beside.askNowAndThen(2 * alone.firsts().median);
+      enough.set(true);
+    } // what is still read is cancelled
+    reading.join();
+    for (Client c : List.of(alone, beside, reader)) {
+      if (c.failure != null) {
+        throw c.failure;
+      }
+    }
+    return new Fairness(beside.answered.size(), alone.firsts(), beside.firsts());
   }
 
   /** A request that was answered, with milliseconds to its first token. */
@@ -147,6 +201,7 @@ final class ServeBench {
     private final SplittableRandom random;
     private final List<Double> between = new ArrayList<>();
     private final List<Answered> answered = new ArrayList<>();
+    private final CountDownLatch begun = new CountDownLatch(1);
     private RuntimeException failure;
 
     Client(Scheduler scheduler, Load load, int number) {
@@ -155,12 +210,25 @@ final class ServeBench {
       this.random = new SplittableRandom(number);
     }
 
-    void askUntil(long end) {
+    Spread firsts() {
+      return Spread.of(answered.stream().map(Answered::first));
+    }
+
+    /** Asks at times that nothing else knows, up to {@code pause} milliseconds after a reply. */
+    void askNowAndThen(double pause) throws InterruptedException {
+      long end = System.nanoTime() + (long) (seconds * 1e9);
+      for (int i = 0; failure == null && (i < LEAST || System.nanoTime() < end); i++) {
+        ask(load.longest(), false);
+        Thread.sleep(Duration.ofNanos((long) (random.nextDouble() * pause * 1e6)));
+      }
+    }
+
+    void askWhile(BooleanSupplier more) {
       try {
         do {
           int n = load.lengths[random.nextInt(load.lengths.length)];
           ask(n, random.nextDouble() < load.shared);
-        } while (failure == null && System.nanoTime() < end);
+        } while (failure == null && more.getAsBoolean());
       } catch (InterruptedException e) {
         Thread.currentThread().interrupt();
       }
@@ -190,6 +258,7 @@ final class ServeBench {
             @Override
             public void started(int cachedTokens) {
               cached = cachedTokens;
+              begun.countDown();
             }
 
             @Override
@@ -216,6 +285,7 @@ final class ServeBench {
             @Override
             public void failed(RuntimeException why) {
               failure = why;
+              begun.countDown();
               over.countDown();
             }
           });

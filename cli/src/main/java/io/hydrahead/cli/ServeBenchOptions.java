@@ -42,6 +42,15 @@ final class ServeBenchOptions {
   private double shared;
 
   @Option(
+      names = "--fairness",
+      paramLabel = "N",
+      description = {
+        "For serve: how long a prompt of --contexts waits for its first token beside",
+        "a prompt of N tokens that is being read, and alone."
+      })
+  private TokenCount fairness;
+
+  @Option(
       names = "--capacity",
       description = {
         "For serve: how many prompts of --contexts with their replies fit into the same memory",
@@ -87,11 +96,14 @@ final class ServeBenchOptions {
     if (!(shared >= 0 && shared <= 1)) {
       throw new InputException("--shared must be from 0 to 1, not " + shared);
     }
-    if (!serve && (mix || shared > 0 || capacity || soak != null)) {
-      throw new InputException("--mix, --shared, --capacity and --soak go with bench serve only");
+    boolean fair = fairness != null;
+    if (!serve && (mix || shared > 0 || fair || capacity || soak != null)) {
+      throw new InputException(
+          "--mix, --shared, --fairness, --capacity and --soak go with bench serve only");
     }
-    if ((mix ? 1 : 0) + (capacity ? 1 : 0) + (soak != null ? 1 : 0) > 1) {
-      throw new InputException("--mix, --capacity and --soak are benches of their own: take one");
+    if ((mix ? 1 : 0) + (fair ? 1 : 0) + (capacity ? 1 : 0) + (soak != null ? 1 : 0) > 1) {
+      throw new InputException(
+          "--mix, --fairness, --capacity and --soak are benches of their own: take one");
     }
     if (mix && contexts < 2) {
       throw new InputException("--mix needs several lengths: --contexts 256,1K,4K");
@@ -125,6 +137,15 @@ final class ServeBenchOptions {
 
   double shared() {
     return shared;
+  }
+
+  boolean fair() {
+    return fairness != null;
+  }
+
+  /** Tokens of the long prompt beside which others wait. */
+  int farTokens() {
+    return Math.toIntExact(fairness.tokens());
   }
 
   boolean capacity() {

@@ -114,6 +114,52 @@ final class ServeFigures {
     table.print(common.out());
   }
 
+  /** How long short prompts wait beside one of {@code far} tokens: a row for each length. */
+  void fairness(int far, int[] lengths, ArrayNode figures) throws InterruptedException {
+    introduce();
+    Table table =
+        new Table(
+            "first token",
+            "prompt",
+            "alone, ms",
+            "95%",
+            "beside",
+            "ms",
+            "95%",
+            "ratio",
+            "requests");
+    for (BenchCommand.PlanName plan : plans) {
+      try (HybridTransformer model = model(plan)) {
+        for (int n : lengths) {
+          common.progress().begin("fairness " + plan + " " + TokenCount.format(n), 1, "figure");
+          ServeBench.Fairness f = new ServeBench(model, seconds).fairness(n, far);
+          common.progress().advance(1, "");
+          common.progress().end();
+          table.row(
+              plan,
+              TokenCount.format(n),
+              millis(f.alone().median()),
+              millis(f.alone().slow()),
+              TokenCount.format(far),
+              millis(f.beside().median()),
+              millis(f.beside().slow()),
+              String.format(Locale.ROOT, "%.2f", f.ratio()),
+              f.requests());
+          figure(figures, "FAIRNESS", plan)
+              .put("tokens", n)
+              .put("beside_tokens", far)
+              .put("requests", f.requests())
+              .put("alone_first_token_ms", f.alone().median())
+              .put("alone_first_token_ms_95", f.alone().slow())
+              .put("beside_first_token_ms", f.beside().median())
+              .put("beside_first_token_ms_95", f.beside().slow())
+              .put("ratio", f.ratio());
+        }
+      }
+    }
+    table.print(common.out());
+  }
+
   private static void add(
       Table table, BenchCommand.PlanName plan, ServeBench.Load load, ServeBench.Figure f) {
     table.row(

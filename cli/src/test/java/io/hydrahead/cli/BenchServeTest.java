@@ -155,6 +155,32 @@ class BenchServeTest {
   }
 
   @Test
+  void fairnessIsMeasuredBesideALongPrompt() {
+    Run r =
+        bench(
+            "--shape",
+            "tiny",
+            "--plan",
+            "head-7:1",
+            "--contexts",
+            "100",
+            "--fairness",
+            "2K",
+            "--seconds",
+            "0.3");
+    assertThat(r.code()).as(r.err()).isZero();
+    JsonNode f = Json.read(file()).path("figures").get(0);
+    assertThat(f.path("tokens").intValue()).isEqualTo(100);
+    assertThat(f.path("beside_tokens").intValue()).isEqualTo(2048);
+    assertThat(f.path("requests").intValue()).isGreaterThanOrEqualTo(5);
+    double alone = f.path("alone_first_token_ms").doubleValue();
+    double beside = f.path("beside_first_token_ms").doubleValue();
+    assertThat(alone).isPositive();
+    assertThat(f.path("ratio").doubleValue()).isEqualTo(beside / alone);
+    assertThat(r.out()).contains("ratio");
+  }
+
+  @Test
   void optionsThatDoNotGoTogetherAreRefused() {
     String[][] wrong = { // what the message names, then the options
       {"--contexts", "--mix"},
@@ -162,6 +188,7 @@ class BenchServeTest {
       {"such as 90s", "--soak", "20"},
       {"such as 90s", "--soak", "0s"},
       {"take one", "--soak", "20s", "--capacity"},
+      {"take one", "--fairness", "1K", "--capacity"},
       {"--clients", "--soak", "20s", "--clients", "1,8"},
       {"--capacity", "--memory", "3G"},
       {"such as 512M", "--capacity", "--memory", "lots"},

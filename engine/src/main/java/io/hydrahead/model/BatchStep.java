@@ -5,6 +5,7 @@ import io.hydrahead.ops.Replay;
 import io.hydrahead.tensor.DType;
 import io.hydrahead.tensor.Tensor;
 import io.hydrahead.tensor.Workspace;
+import java.lang.foreign.Arena;
 import java.util.Arrays;
 import java.util.LinkedHashMap;
 import java.util.List;
@@ -24,6 +25,9 @@ public final class BatchStep implements AutoCloseable {
   private static final int MOST_PASSES = 48;
 
   private static final int STATES_OF_NOBODY = 0;
+
+  /** Most pauses of a step with a piece. */
+  private static final int MOST_PAUSES = 16;
 
   /**
    * How large a step can be.
@@ -78,6 +82,12 @@ public final class BatchStep implements AutoCloseable {
       };
 
   private final StepTokens tokens;
+
+  /** [1], for something to come to the host. */
+  private final Tensor here = Tensor.allocate(Arena.ofAuto(), DType.I32, 1);
+
+  /** Rows times halves of layers, of all steps. */
+  private long halves;
 
   /** The whole model at fixed numbers of rows. */
   private final class Pass {
@@ -144,7 +154,7 @@ public final class BatchStep implements AutoCloseable {
     }
 
     /** All layers but the last one's second half, with the places of a piece. */
-    void read(BatchRows now) {
+    void read(BatchRows now, Runnable pause) {
       for (PooledLayer layer : pooled) {
         layer.rows(now);
       }
@@ -152,9 +162,24 @@ public final class BatchStep implements AutoCloseable {
       spec.ops().embedding().forward(ids, model.embedding(), x);
       int l = 0;
       for (; l < layers.length - 1; l++) {
-        layers[l].forward(x, before(l), model.weights(l), at, caches[l], HeadTap.NONE);
+        layers[l].mix(x, before(l), model.weights(l), at, caches[l], HeadTap.NONE);
+        halfDone(2 * l + 1, pause);
+        layers[l].finish(x, layers[l].mixerOutput, model.weights(l));
+        halfDone(2 * l + 2, pause);
       }
       layers[l].mix(x, before(l), model.weights(l), at, caches[l], HeadTap.NONE);
+      halfDone(2 * l + 1, pause);
+    }
+
+    private void halfDone(int half, Runnable pause) {
+      halves += ids.size();
+      if (pause == null || half % Math.ceilDiv(2 * layers.length, MOST_PAUSES) != 0) {
+        return;
+      }
+      if (!host) {
+        here.copyFrom(control.rows(0, 1)); // waits for all that is enqueued
+      }
+      pause.run();
     }
 
     private LayerPass before(int l) {
@@ -163,6 +188,7 @@ public final class BatchStep implements AutoCloseable {
 
     /** Logits of the rows from {@link #head} on. */
     void head() {
+      halves += ids.size();
       int l = layers.length - 1;
       int n = piece + decodes - head;
       Tensor mixed = layers[l].mixerOutput.rows(head, n);
@@ -176,7 +202,7 @@ public final class BatchStep implements AutoCloseable {
 
     /** A step without a piece: nothing of it depends on what the host knows. */
     private void work() {
-      read(rows);
+      read(rows, null);
       head();
     }
   }
@@ -224,6 +250,11 @@ public final class BatchStep implements AutoCloseable {
     return p;
   }
 
+  /** Tokens that all steps have computed, those under way in part: halves of layers count. */
+  public double tokens() {
+    return halves / (2.0 * model.config().layers());
+  }
+
   /** Bytes of buffers. */
   public long bytes() {
     return memory.bytes();
@@ -243,6 +274,9 @@ public final class BatchStep implements AutoCloseable {
    * @param decoding sequences that read one token each, none of them {@code reading}
    * @param next the token of each
    * @param sink sees the logits of all of the piece's tokens; or null
+   * @param pause is run up to 16 times between the halves of layers of a step with a piece, when
+   *     all before it is computed; may run other steps over the same pool, for other sequences; or
+   *     null
    * @throws io.hydrahead.tensor.InputException if an id is outside the vocabulary
    */
   public void run(
@@ -250,7 +284,8 @@ public final class BatchStep implements AutoCloseable {
       int[] piece,
       List<SequenceCache> decoding,
       int[] next,
-      LogitsSink sink) {
+      LogitsSink sink,
+      Runnable pause) {
     requireRoom(reading, piece, decoding, next);
     model.requireIds(piece, 0, piece.length);
     model.requireIds(next, 0, next.length);
@@ -265,11 +300,13 @@ public final class BatchStep implements AutoCloseable {
       if (host || model.ops().deterministic()) {
         p.work();
       } else {
+        long before = halves;
         p.replay.run();
+        halves = before + 2L * p.layers.length * p.ids.size(); // a replay counts nothing itself
       }
     } else {
       sendTable(pieceTable, 0, known.length - 1, reading);
-      p.read(withPiece(p.rows, reading));
+      p.read(withPiece(p.rows, reading), pause);
       p.head();
       if (sink != null) {
         allLogits(p, sink);

@@ -10,7 +10,6 @@ import io.hydrahead.model.SequenceCache;
 import io.hydrahead.ops.Environment;
 import io.hydrahead.tensor.InputException;
 import io.hydrahead.tensor.Progress;
-import io.hydrahead.tensor.Tensor;
 import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.Arrays;
@@ -29,6 +28,10 @@ public final class BatchEngine implements AutoCloseable {
   private final Options options;
   private final CachePool pool;
   private final BatchStep steps;
+
+  /** For what is read in the pauses of a step; null where only one text can be open. */
+  private final BatchStep between;
+
   private final PrefixCache prefixes;
   private final PrefixKeeper keeper;
   private final boolean deterministic;
@@ -38,6 +41,8 @@ public final class BatchEngine implements AutoCloseable {
   private int reserved;
 
   private long step;
+  private long stepBetween;
+  private boolean paused;
 
   /** Whether blocks and slots were filled for {@link #pretend}. */
   private boolean noisy;
@@ -60,7 +65,7 @@ public final class BatchEngine implements AutoCloseable {
       CachePool.Size pools,
       boolean prefixCache,
       int snapshotEvery) {
-    private static final int HOST_PIECE = 512;
+    private static final int HOST_PIECE = 256;
     private static final int DEVICE_PIECE = 2048;
     private static final int EVERY = 4096;
 
@@ -177,6 +182,10 @@ public final class BatchEngine implements AutoCloseable {
     int piece = Math.min(options.piece, options.maxContext);
     steps =
         new BatchStep(pool, new BatchStep.Limits(options.maxSequences, options.maxContext, piece));
+    between =
+        options.maxSequences == 1
+            ? null
+            : new BatchStep(pool, new BatchStep.Limits(1, options.maxContext, piece));
     boolean recurrent = CachePool.recurrent(model);
     prefixes = new PrefixCache(pool, recurrent, options.pools.slots() - options.maxSequences);
     keeper = new PrefixKeeper(pool, prefixes, recurrent, deterministic, options.snapshotEvery);
@@ -323,7 +332,7 @@ public final class BatchEngine implements AutoCloseable {
   BatchSequence fork(BatchSequence s, int maxNew) {
     int position = s.cache.position();
     int length = position + maxNew;
-    if (s.closed || s.reading() || maxNew < 0 || length > largestContext()) {
+    if (s.closed || s.busy || s.reading() || maxNew < 0 || length > largestContext()) {
       throw new IllegalStateException(
           "no copy of " + position + " tokens with " + maxNew + " more");
     }
@@ -341,12 +350,7 @@ public final class BatchEngine implements AutoCloseable {
 
   /** A step with the largest piece, without a look at the logits of the prompt's tokens. */
   public void step(List<BatchSequence> decoding, BatchSequence reading) {
-    step(decoding, reading, options.piece, null);
-  }
-
-  /** A step with the largest piece. */
-  public void step(List<BatchSequence> decoding, BatchSequence reading, LogitsSink sink) {
-    step(decoding, reading, options.piece, sink);
+    step(decoding, reading, options.piece, null, null);
   }
 
   /**
@@ -357,8 +361,18 @@ public final class BatchEngine implements AutoCloseable {
    * @param most tokens that the piece has at most, a positive multiple of {@link CachePool#BLOCK}
    *     up to the largest piece: a small one where others wait
    * @param sink sees the logits of the piece's tokens; or null
+   * @param pause is run now and then in the midst of a step with a piece: it may open other texts,
+   *     {@linkplain #readInPause read} their prompts, copy and close them; or null
    */
-  public void step(List<BatchSequence> decoding, BatchSequence reading, int most, LogitsSink sink) {
+  public void step(
+      List<BatchSequence> decoding,
+      BatchSequence reading,
+      int most,
+      LogitsSink sink,
+      Runnable pause) {
+    if (paused) {
+      throw new IllegalStateException("another step is under way");
+    }
     if (most < 1 || most > options.piece || most % CachePool.BLOCK != 0) {
       throw new IllegalArgumentException("a piece of " + most + " of " + options.piece + " tokens");
     }
@@ -366,62 +380,123 @@ public final class BatchEngine implements AutoCloseable {
     int[] next = new int[decoding.size()];
     for (int i = 0; i < next.length; i++) {
       BatchSequence s = decoding.get(i);
-      if (s.closed || s.reading() || s.known == s.cache.position()) {
+      if (s.closed || s.busy || s.reading() || s.known == s.cache.position()) {
         throw new IllegalStateException("a text that is to be continued has no next token");
       }
       next[i] = s.ids[s.cache.position()];
       reserved -= s.cache.reserve(s.cache.position() + 1);
       caches.add(s.cache);
     }
-    int[] piece = {};
-    if (reading != null) {
-      if (reading.closed || !reading.reading()) {
-        throw new IllegalStateException("nothing is left to read of the prompt");
-      }
-      int from = reading.cache.position();
-      piece = Arrays.copyOfRange(reading.ids, from, keeper.pieceEnd(reading, from, most));
-      reserved -= reading.cache.reserve(from + piece.length);
+    int[] piece = reading == null ? new int[0] : takePiece(reading, most);
+    step++; // from now on the last step's logits are void
+    busy(decoding, reading, true);
+    try {
+      steps.run(
+          reading == null ? null : reading.cache,
+          piece,
+          caches,
+          next,
+          sink,
+          pause == null || between == null ? null : () -> pause(pause));
+    } finally {
+      busy(decoding, reading, false);
     }
-    steps.run(reading == null ? null : reading.cache, piece, caches, next, sink);
-    step++;
     for (int i = 0; i < next.length; i++) {
-      decoding.get(i).took(i, step);
+      decoding.get(i).took(i, steps, step);
       keeper.decoded(decoding.get(i));
     }
     if (reading != null) {
-      reading.took(-1, step);
+      reading.took(-1, steps, step);
       keeper.read(reading);
     }
   }
 
-  Tensor logits(int place) {
-    return steps.logits(place);
+  private static void busy(List<BatchSequence> decoding, BatchSequence reading, boolean value) {
+    decoding.forEach(s -> s.busy = value);
+    if (reading != null) {
+      reading.busy = value;
+    }
   }
 
-  int best(int place) {
-    return steps.best(place);
+  private void pause(Runnable action) {
+    paused = true;
+    try {
+      action.run();
+    } finally {
+      paused = false;
+    }
+  }
+
+  /** The next piece of a prompt, for which there are blocks now. */
+  private int[] takePiece(BatchSequence s, int most) {
+    if (s.closed || s.busy || !s.reading()) {
+      throw new IllegalStateException("nothing is left to read of the prompt");
+    }
+    int from = s.cache.position();
+    int[] piece = Arrays.copyOfRange(s.ids, from, keeper.pieceEnd(s, from, most));
+    reserved -= s.cache.reserve(from + piece.length);
+    return piece;
   }
 
   /**
-   * Samples the next token of each of {@code texts}, all of which the last step decoded or ended
-   * the prompt of. On a GPU far cheaper than {@link BatchSequence#logits} of each, whose values
-   * need not come to the host; with the same seeds it makes other choices, from the same
-   * distributions.
+   * Reads on a prompt by the largest piece while another step pauses.
+   *
+   * @param s a text that does not belong to that step
+   * @param sink sees the logits of the piece's tokens; or null
+   * @throws IllegalStateException outside of a pause
+   */
+  public void readInPause(BatchSequence s, LogitsSink sink) {
+    if (!paused) {
+      throw new IllegalStateException("no step is under way");
+    }
+    int[] piece = takePiece(s, options.piece);
+    stepBetween++;
+    between.run(s.cache, piece, List.of(), new int[0], sink, null);
+    s.took(-1, between, stepBetween);
+    keeper.read(s);
+  }
+
+  /** Most tokens of a prompt that a step reads. */
+  public int piece() {
+    return options.piece;
+  }
+
+  /** Tokens computed so far, of prompts and replies; of a step that pauses, what is done of it. */
+  public double computedTokens() {
+    return steps.tokens() + (between == null ? 0 : between.tokens());
+  }
+
+  /**
+   * Samples the next token of each of {@code texts}, all of which the last step, of the same kind,
+   * decoded or ended the prompt of. On a GPU far cheaper than {@link BatchSequence#logits} of each,
+   * whose values need not come to the host; with the same seeds it makes other choices, from the
+   * same distributions.
    *
    * @param samplers one for each
    */
   public int[] sample(List<BatchSequence> texts, List<Sampler> samplers) {
-    int[] places = texts.stream().mapToInt(BatchSequence::requirePlace).toArray();
-    return steps.sample(places, samplers);
+    if (texts.isEmpty()) {
+      return new int[0];
+    }
+    List<BatchStep> by = texts.stream().map(BatchSequence::requireStep).distinct().toList();
+    if (by.size() > 1) {
+      throw new IllegalStateException("texts of a step and of its pause are sampled apart");
+    }
+    int[] places = texts.stream().mapToInt(BatchSequence::place).toArray();
+    return by.getFirst().sample(places, samplers);
   }
 
-  long steps() {
-    return step;
+  /** Whether {@code number} is that of the last step by {@code by}. */
+  boolean isLast(BatchStep by, long number) {
+    return number == (by == steps ? step : stepBetween);
   }
 
   void close(BatchSequence s) {
     if (s.closed) {
       return;
+    }
+    if (s.busy) {
+      throw new IllegalStateException("a text cannot end in the midst of its step");
     }
     s.closed = true;
     open.remove(s);
@@ -527,6 +602,9 @@ public final class BatchEngine implements AutoCloseable {
   @Override
   public void close() {
     steps.close();
+    if (between != null) {
+      between.close();
+    }
     pool.close();
   }
 }

@@ -1,5 +1,6 @@
 package io.hydrahead.serve;
 
+import io.hydrahead.model.BatchStep;
 import io.hydrahead.model.SequenceCache;
 import io.hydrahead.tensor.Tensor;
 import java.util.Arrays;
@@ -39,6 +40,13 @@ public final class BatchSequence implements AutoCloseable {
   private int place = -2;
 
   private long step = -1;
+
+  /** Which of the engine's two kinds of steps the last one was; null before it. */
+  private BatchStep by;
+
+  /** Whether it belongs to a step that is under way. */
+  boolean busy;
+
   boolean closed;
 
   BatchSequence(
@@ -92,30 +100,37 @@ public final class BatchSequence implements AutoCloseable {
     ids[known++] = id;
   }
 
-  void took(int newPlace, long inStep) {
+  void took(int newPlace, BatchStep in, long number) {
     place = newPlace;
-    step = inStep;
+    by = in;
+    step = number;
   }
 
   /**
    * Logits [V] after the last token read, in the host's memory; valid until the engine is asked for
-   * others or for a step.
+   * others or for a step of the same kind: within a pause, or not.
    *
    * @throws IllegalStateException if the last step did not decode this text or end its prompt
    */
   public Tensor logits() {
-    return engine.logits(requirePlace());
+    return requireStep().logits(place);
   }
 
   /** The most likely next token, of equals the smallest; see {@link #logits}. */
   public int best() {
-    return engine.best(requirePlace());
+    return requireStep().best(place);
   }
 
-  int requirePlace() {
-    if (closed || place == -2 || step != engine.steps() || reading()) {
+  /** The step that left logits of this text. */
+  BatchStep requireStep() {
+    if (closed || place == -2 || !engine.isLast(by, step) || reading()) {
       throw new IllegalStateException("the last step left no logits of this text");
     }
+    return by;
+  }
+
+  /** Its place in the last step. */
+  int place() {
     return place;
   }
 
@@ -130,7 +145,10 @@ public final class BatchSequence implements AutoCloseable {
     return engine.fork(this, maxNew);
   }
 
-  /** Ends the text, at any time. What it has read is kept for others as far as there is room. */
+  /**
+   * Ends the text, at any time but in a pause of a step that it belongs to. What it has read is
+   * kept for others as far as there is room.
+   */
   @Override
   public void close() {
     engine.close(this);

@@ -252,6 +252,46 @@ class BatchEngineTest {
     }
   }
 
+  /** What a step that pauses has under way, nobody else may touch. */
+  @Test
+  void aPauseIsForOthers() {
+    try (Ops ops = ops(false);
+        HybridTransformer m = TestModels.gentle(TestModels.headWise(), Style.HYDRAHEAD, ops, 7);
+        BatchEngine engine = new BatchEngine(m, BatchModels.options(m, 3, 300))) {
+      BatchSequence reply = engine.open(new int[] {1, 2}, 9, true).orElseThrow();
+      engine.step(List.of(), reply);
+      reply.next(3);
+      BatchSequence prompt = engine.open(new int[200], 9, true).orElseThrow();
+      assertThatThrownBy(() -> engine.readInPause(prompt, null))
+          .isInstanceOf(IllegalStateException.class);
+      int[] pauses = {0};
+      double before = engine.computedTokens();
+      engine.step(
+          List.of(reply),
+          prompt,
+          128,
+          null,
+          () -> {
+            pauses[0]++;
+            assertThat(engine.computedTokens() - before).isBetween(129 / 6.0, 129 * 5 / 6.0);
+            for (BatchSequence s : List.of(reply, prompt)) {
+              assertThatThrownBy(s::close).isInstanceOf(IllegalStateException.class);
+              assertThatThrownBy(s::logits).isInstanceOf(IllegalStateException.class);
+              assertThatThrownBy(() -> s.fork(1)).isInstanceOf(IllegalStateException.class);
+              assertThatThrownBy(() -> engine.readInPause(s, null))
+                  .isInstanceOf(IllegalStateException.class);
+            }
+            assertThatThrownBy(() -> engine.step(List.of(), prompt))
+                .isInstanceOf(IllegalStateException.class);
+          });
+      assertThat(pauses[0]).isEqualTo(5); // between the halves of three layers
+      assertThat(engine.computedTokens() - before).isEqualTo(129);
+      assertThat(reply.best()).isBetween(0, 96);
+      reply.close();
+      prompt.close();
+    }
+  }
+
   /** The second turn of a conversation reads what is new, also where that begins in a reply. */
   @Test
   void theNextTurnReadsOnlyWhatIsNew() {
@@ -330,7 +370,8 @@ class BatchEngineTest {
             List.of(other),
             s,
             128,
-            (from, t) -> System.arraycopy(t.toFloats(), 0, got, (at + from) * 97, (int) t.size()));
+            (from, t) -> System.arraycopy(t.toFloats(), 0, got, (at + from) * 97, (int) t.size()),
+            null);
       }
       assertThat(got).containsExactly(want);
       assertThat(s.logits().toFloats())

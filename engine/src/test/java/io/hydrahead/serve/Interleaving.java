@@ -10,7 +10,10 @@ import java.util.Arrays;
 import java.util.List;
 import java.util.Random;
 
-/** Texts of random lengths, read and continued in a random order of steps. */
+/**
+ * Texts of random lengths, read and continued in a random order of steps; some prompts are read in
+ * the pauses of others' steps.
+ */
 final class Interleaving {
   private static final int MOST = 8;
 
@@ -41,12 +44,13 @@ final class Interleaving {
         List<Text> texts = new ArrayList<>();
         int begun = 0;
         int compared = 0;
+        int[] inPauses = {0};
         while (begun < 12 || !texts.isEmpty()) {
-          if (begun < 12 && texts.size() < MOST && random.nextBoolean()) {
+          while (begun < 12 && texts.size() < MOST && random.nextInt(3) > 0) {
             texts.add(new Text(engine, random));
             begun++;
           }
-          compared += step(m, engine, texts, random, tolerance);
+          compared += step(m, engine, texts, random, tolerance, inPauses);
           texts.removeIf(t -> {
             if (t.over()) {
               t.sequence.close();
@@ -55,6 +59,7 @@ final class Interleaving {
           });
         }
         assertThat(compared).isGreaterThan(60);
+        assertThat(inPauses[0]).isGreaterThan(2);
         assertThat(engine.stats().kvBytes()).isZero();
         assertThat(engine.stats().stateBytes()).isZero();
       }
@@ -62,7 +67,12 @@ final class Interleaving {
   }
 
   private static int step(
-      HybridTransformer m, BatchEngine engine, List<Text> texts, Random random, double tolerance) {
+      HybridTransformer m,
+      BatchEngine engine,
+      List<Text> texts,
+      Random random,
+      double tolerance,
+      int[] inPauses) {
     List<Text> decoding = new ArrayList<>();
     Text reading = null;
     for (Text t : texts) {
@@ -76,8 +86,15 @@ final class Interleaving {
     if (reading == null && decoding.isEmpty()) {
       return 0;
     }
+    List<Text> others = new ArrayList<>(texts);
+    others.remove(reading);
+    others.removeAll(decoding);
     engine.step(
-        decoding.stream().map(t -> t.sequence).toList(), reading == null ? null : reading.sequence);
+        decoding.stream().map(t -> t.sequence).toList(),
+        reading == null ? null : reading.sequence,
+        128,
+        null,
+        () -> inPauses[0] += readOne(m, engine, others, random, tolerance));
     int compared = 0;
     if (reading != null && !reading.sequence.reading()) {
       decoding.add(reading);
@@ -90,6 +107,23 @@ final class Interleaving {
       compared++;
     }
     return compared;
+  }
+
+  /** Reads on one of the prompts, perhaps; 1 if that was its end, and its logits are right. */
+  private static int readOne(
+      HybridTransformer m, BatchEngine engine, List<Text> texts, Random random, double tolerance) {
+    List<Text> reading = texts.stream().filter(t -> t.sequence.reading()).toList();
+    if (reading.isEmpty() || random.nextInt(3) == 0) {
+      return 0;
+    }
+    Text t = reading.get(random.nextInt(reading.size()));
+    engine.readInPause(t.sequence, null);
+    if (t.sequence.reading()) {
+      return 0;
+    }
+    Tensor want = BatchModels.decoded(m, Arrays.copyOf(t.ids, t.prompt), t.prompt);
+    BatchModels.assertClose(t.sequence.logits(), want, tolerance, "read in a pause");
+    return 1;
   }
 
   private static float max(Tensor t) {

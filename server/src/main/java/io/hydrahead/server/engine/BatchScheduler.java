@@ -17,16 +17,25 @@ import java.util.Comparator;
 import java.util.Deque;
 import java.util.List;
 import java.util.Optional;
+import java.util.function.Consumer;
 
 /**
  * Many requests at once (continuous batching, Orca, OSDI 2022): every step decodes a token of each
- * reply and reads a piece of one prompt. Of the prompts, by turns the one with the least left to
- * read and the oldest go on, so that a short one overtakes a long one and none is forgotten. A
- * request begins when there is room for all that it may become, in the order of coming; requests
- * with the same prompt read it once.
+ * reply and reads a piece of one prompt. A request begins when there is room for all that it may
+ * become, in the order of coming; requests with the same prompt read it once.
+ *
+ * <p>Of the prompts the one with the least left to read goes on; after every three pieces the
+ * oldest does, so that none is forgotten. A prompt of a piece at most does not even wait for the
+ * end of a longer one's piece: it is read in a pause between that one's layers. So a short request
+ * that comes while a long prompt is read has its first token after its own work and that of a
+ * sixteenth of a piece. The pauses of one step read a piece at most: replies wait no longer than
+ * for two.
  */
 public final class BatchScheduler implements Scheduler {
   private static final System.Logger LOG = System.getLogger("io.hydrahead.server");
+
+  /** Pieces of others after which the oldest prompt reads one. */
+  private static final int OVERTAKING = 3;
 
   private final HybridTransformer model;
   private final BatchEngine engine;
@@ -49,7 +58,14 @@ public final class BatchScheduler implements Scheduler {
   /** Requests that are being replied to; only the worker's. */
   private final List<Job> replying = new ArrayList<>();
 
-  private boolean oldestsTurn;
+  /** Tokens that others have read since the oldest prompt last read a piece. */
+  private int overtaken;
+
+  /** Tokens that the pauses of the present step may still read. */
+  private int pauseTokens;
+
+  /** Told whenever the worker could turn to another request; only the worker's. */
+  private final Consumer<BatchEngine> turns;
 
   /** A request on its way. */
   private final class Job implements Generation {
@@ -86,6 +102,11 @@ public final class BatchScheduler implements Scheduler {
       }
     }
 
+    /** Tokens of the prompt that are still to be read. */
+    int left() {
+      return prompt.length - sequence.position();
+    }
+
     /** Whether another job's reading of the prompt would do for this one. */
     boolean twin(Job other) {
       return !request.promptLogprobs() && Arrays.equals(prompt, other.prompt);
@@ -119,7 +140,7 @@ public final class BatchScheduler implements Scheduler {
    * @throws io.hydrahead.tensor.InputException if the memory does not suffice
    */
   public BatchScheduler(HybridTransformer model, BatchEngine.Options options, int maxWaiting) {
-    this(model, options, maxWaiting, Optional.empty());
+    this(model, options, maxWaiting, Optional.empty(), engine -> {});
   }
 
   /**
@@ -133,6 +154,17 @@ public final class BatchScheduler implements Scheduler {
       BatchEngine.Options options,
       int maxWaiting,
       Optional<PrefixStore> prefixes) {
+    this(model, options, maxWaiting, prefixes, engine -> {});
+  }
+
+  /** With somebody who looks on, for instance to see what comes before what. */
+  BatchScheduler(
+      HybridTransformer model,
+      BatchEngine.Options options,
+      int maxWaiting,
+      Optional<PrefixStore> prefixes,
+      Consumer<BatchEngine> turns) {
+    this.turns = turns;
     this.model = model;
     this.engine = new BatchEngine(model, options);
     this.maxContext = engine.largestContext();
@@ -184,6 +216,7 @@ public final class BatchScheduler implements Scheduler {
 
   private void work() {
     while (awaitWork()) {
+      turns.accept(engine);
       admit();
       dropCancelled();
       if (!reading.isEmpty() || !replying.isEmpty()) {
@@ -287,12 +320,14 @@ public final class BatchScheduler implements Scheduler {
 
   private void step() {
     Job reader = nextReader();
+    List<Job> decoding = List.copyOf(replying);
     try {
-      List<BatchSequence> decoding = new ArrayList<>(replying.size());
-      replying.forEach(j -> decoding.add(j.sequence));
-      boolean aloud = reader != null && reader.request.promptLogprobs();
       engine.step(
-          decoding, reader == null ? null : reader.sequence, aloud ? listening(reader) : null);
+          decoding.stream().map(j -> j.sequence).toList(),
+          reader == null ? null : reader.sequence,
+          engine.piece(),
+          listening(reader),
+          () -> pause(reader));
     } catch (RuntimeException e) {
       failAll(e);
       return;
@@ -300,7 +335,7 @@ public final class BatchScheduler implements Scheduler {
       failAll(new IllegalStateException("out of memory", e));
       return;
     }
-    replyToAll();
+    replyToAll(decoding);
     if (reader != null && !reader.sequence.reading()) {
       reading.remove(reader);
       beginReplies(reader);
@@ -308,9 +343,45 @@ public final class BatchScheduler implements Scheduler {
     replying.removeIf(j -> j.over);
   }
 
-  /** The next token of every reply; those that need a sampler only are sampled together. */
-  private void replyToAll() {
-    List<Job> sampled = replying.stream().filter(j -> j.reply.sampled()).toList();
+  /** Reads prompts that are short against that of {@code reader}, which a step is reading. */
+  private void pause(Job reader) {
+    for (Job job = nextInPause(reader); job != null; job = nextInPause(reader)) {
+      int left = job.left();
+      pauseTokens -= left;
+      overtaken += left;
+      try {
+        while (job.sequence.reading()) {
+          engine.readInPause(job.sequence, listening(job));
+        }
+        reading.remove(job);
+        beginReplies(job);
+      } catch (RuntimeException e) {
+        reading.remove(job);
+        job.fail(e);
+      } catch (OutOfMemoryError e) {
+        reading.remove(job);
+        job.fail(new IllegalStateException("out of memory", e));
+      }
+    }
+    replying.removeIf(j -> j.over);
+  }
+
+  /** The shortest prompt that the pauses of the step may still read to its end, if any. */
+  private Job nextInPause(Job reader) {
+    turns.accept(engine);
+    admit();
+    int most = Math.min(pauseTokens, reader.left() - 1);
+    return reading.stream()
+        .filter(j -> j != reader && !j.cancelled && j.left() <= most)
+        .min(Comparator.comparingInt(Job::left))
+        .orElse(null);
+  }
+
+  /**
+   * The next token of all that were decoded; those that need a sampler only are sampled together.
+   */
+  private void replyToAll(List<Job> decoded) {
+    List<Job> sampled = decoded.stream().filter(j -> j.reply.sampled()).toList();
     int[] ids = null;
     try {
       ids =
@@ -321,7 +392,7 @@ public final class BatchScheduler implements Scheduler {
       LOG.log(Level.DEBUG, "one of them has no next token; each is asked by itself", e);
     }
     int at = 0;
-    for (Job job : replying) {
+    for (Job job : decoded) {
       if (ids != null && job.reply.sampled()) {
         int id = ids[at++];
         guarded(job, () -> goOn(job, job.reply.take(id)));
@@ -331,20 +402,27 @@ public final class BatchScheduler implements Scheduler {
     }
   }
 
+  /** Whose prompt the next step reads, null for nobody's; and what others may read meanwhile. */
   private Job nextReader() {
+    pauseTokens = engine.piece();
     if (reading.isEmpty()) {
       return null;
     }
-    oldestsTurn = !oldestsTurn;
-    return oldestsTurn
-        ? reading.getFirst()
-        : reading.stream()
-            .min(Comparator.comparingInt(j -> j.prompt.length - j.sequence.position()))
-            .orElseThrow();
+    Job oldest = reading.getFirst();
+    Job shortest = reading.stream().min(Comparator.comparingInt(Job::left)).orElseThrow();
+    if (shortest == oldest || overtaken >= OVERTAKING * engine.piece()) {
+      overtaken = 0;
+      return oldest;
+    }
+    overtaken += Math.min(engine.piece(), shortest.left());
+    return shortest;
   }
 
-  /** Tells the log-probabilities of a prompt's tokens as they are read. */
+  /** Tells the log-probabilities of a prompt's tokens as they are read, to those who ask for it. */
   private static LogitsSink listening(Job job) {
+    if (job == null || !job.request.promptLogprobs()) {
+      return null;
+    }
     int from = job.sequence.position();
     int top = Math.max(0, job.request.logprobs());
     return (row, logits) -> {
