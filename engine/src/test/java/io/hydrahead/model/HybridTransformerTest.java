@@ -49,7 +49,8 @@ class HybridTransformerTest {
         Arguments.of("head-wise, conv, beta 2", TestModels.headWise(), CONV_AND_BETA2),
         Arguments.of("head-wise, no norm, no gamma", TestModels.headWise(), bare()),
         Arguments.of("head-wise, windows", TestModels.headWise(), WINDOWS),
-        Arguments.of("all windowed, no sinks", HeadPlan.of(new boolean[3][4]), NO_SINKS));
+        Arguments.of("all windowed, no sinks", HeadPlan.of(new boolean[3][4]), NO_SINKS),
+        Arguments.of("Qwen3.5", TestModels.layerWise(), Style.QWEN3_5));
   }
 
   private static Style bare() {

@@ -45,8 +45,32 @@ public final class TestModels {
     return random(c, plan, style, ops, seed, 0.3);
   }
 
+  /**
+   * The same with Qwen3.5's layers: 6 value heads, three to a key head, of other sizes than the
+   * full heads, of which a quarter of the dims turns.
+   */
+  static ModelConfig qwen35(ModelConfig c) {
+    return new ModelConfig(
+        c.vocabSize(),
+        c.hiddenSize(),
+        c.intermediateSize(),
+        c.layers(),
+        c.heads(),
+        c.kvHeads(),
+        c.headDim(),
+        c.maxPositionEmbeddings(),
+        c.rmsNormEps(),
+        new RotaryConfig(c.rotary().theta(), RotaryConfig.Yarn.NONE, 0.25),
+        c.tiedEmbeddings(),
+        c.bosTokenId(),
+        c.eosTokenIds(),
+        new DeltaNetConfig(2, 6, 16, 32, 4));
+  }
+
   private static HybridTransformer random(
-      ModelConfig c, HeadPlan plan, Style style, Ops ops, long seed, double scale) {
+      ModelConfig given, HeadPlan plan, Style style, Ops ops, long seed, double scale) {
+    boolean other = style.qwen35() && given.deltaNet().equals(DeltaNetConfig.NONE);
+    ModelConfig c = other ? qwen35(given) : given;
     ParameterStore store = ParameterStore.zeros(ParameterShapes.of(c, plan, style), DType.F32);
     RandomGenerator random = new Random(seed);
     for (String name : store.names()) {
