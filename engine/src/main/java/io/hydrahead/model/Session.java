@@ -206,6 +206,16 @@ public final class Session implements AutoCloseable {
     return prefill(ids, HeadTap.NONE);
   }
 
+  /**
+   * Reads {@code ids} for what comes after them: nothing is computed of what would be next, and
+   * nobody waits for a device.
+   *
+   * @throws IllegalArgumentException like {@link #prefill(int[])}
+   */
+  public void read(int[] ids) {
+    read(ids, null, HeadTap.NONE);
+  }
+
   /** Reads {@code ids} and shows the logits of every one of them, some rows at a time. */
   public void prefill(int[] ids, LogitsSink sink) {
     readAloud(ids, (from, logits) -> sink.accept(from, logits.onHost()));

@@ -71,7 +71,7 @@ final class Asker implements AutoCloseable {
   /** Reads the context up to the grid and returns what is left of it. */
   private static int[] read(Session s, int[] context) {
     int whole = context.length < GRID ? context.length : context.length / GRID * GRID;
-    s.prefill(Arrays.copyOf(context, whole));
+    s.read(Arrays.copyOf(context, whole));
     return Arrays.copyOfRange(context, whole, context.length);
   }
 
@@ -138,19 +138,18 @@ final class Asker implements AutoCloseable {
       return right;
     }
 
-    /** Whether {@code id} is the first choice; of equals the smallest is. */
+    /** Whether {@code id} is the first choice; of equals the smallest is. NaN chooses nothing. */
     private boolean chooses(int r, int id) {
       MemorySegment.copy(
           logits.segment(), JAVA_FLOAT, (long) r * row.length * Float.BYTES, row, 0, row.length);
-      float most = Float.NEGATIVE_INFINITY;
-      for (float v : row) {
-        most = Math.max(most, v);
-      }
-      if (row[id] != most) {
-        return false;
-      }
+      float own = row[id];
       for (int v = 0; v < id; v++) {
-        if (row[v] == most) {
+        if (!(row[v] < own)) {
+          return false;
+        }
+      }
+      for (int v = id + 1; v < row.length; v++) {
+        if (!(row[v] <= own)) {
           return false;
         }
       }

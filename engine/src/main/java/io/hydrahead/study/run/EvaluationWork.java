@@ -24,7 +24,6 @@ import io.hydrahead.tokenizer.Tokenizer;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.ArrayList;
-import java.util.LinkedHashMap;
 import java.util.LinkedHashSet;
 import java.util.List;
 import java.util.Map;
@@ -34,8 +33,6 @@ import java.util.TreeMap;
 
 /** Evaluates arms: the haystacks, the cells of a grid, the speeds. */
 final class EvaluationWork implements AutoCloseable {
-  private static final String HAYSTACKS = "haystacks.txt";
-
   private final Workshop shop;
   private final ArmFacts facts;
   private final Optional<EvaluationRecipe> recipe;
@@ -107,24 +104,26 @@ final class EvaluationWork implements AutoCloseable {
     }
   }
 
-  private Path haystacksMade() {
-    return shop.folder().haystacks().resolve(HAYSTACKS);
+  private Path haystacksMade(int seed) {
+    return shop.folder().haystacks().resolve("seed-" + seed + ".txt");
   }
 
-  boolean haystacksDone() {
-    return Files.isRegularFile(haystacksMade());
+  boolean haystacksDone(int seed) {
+    return Files.isRegularFile(haystacksMade(seed));
   }
 
-  /** Makes the haystacks of all rounds, so that no two processes make the same ones. */
-  void haystacks() {
-    Map<String, Set<Integer>> seeds = new LinkedHashMap<>();
+  /** Makes the haystacks of all rounds of a seed, so that no two workers make the same ones. */
+  void haystacks(int seed) {
+    Set<String> grids = new LinkedHashSet<>();
     for (StudyRecipe.Round r : shop.recipe().rounds()) {
-      r.grids()
-          .forEach(g -> seeds.computeIfAbsent(g, _ -> new LinkedHashSet<>()).addAll(r.seeds()));
+      if (r.seeds().contains(seed)) {
+        grids.addAll(r.grids());
+      }
     }
-    seeds.forEach(
-        (grid, of) -> evaluator().prepare(cells(grid), List.copyOf(of), shop.around().progress()));
-    AtomicFile.write(haystacksMade(), seeds + "\n");
+    for (String grid : grids) {
+      evaluator().prepare(cells(grid), List.of(seed), shop.around().progress());
+    }
+    AtomicFile.write(haystacksMade(seed), grids + "\n");
   }
 
   boolean done(ArmRecipe arm, int seed, String grid) {

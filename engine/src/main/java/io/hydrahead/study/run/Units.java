@@ -14,7 +14,6 @@ import java.util.Map;
 /** All units of a study in the order in which they are made. */
 final class Units {
   private static final String TOKENIZER = "tokenizer";
-  private static final String HAYSTACKS = "haystacks";
 
   private final Workshop shop;
   private final StudyRecipe recipe;
@@ -42,7 +41,7 @@ final class Units {
     if (recipe.pretrains()) {
       seeds.forEach(this::teacher);
     }
-    haystacks();
+    seeds.forEach(this::haystacks);
     for (int seed : seeds) {
       add(
           new Unit(
@@ -187,20 +186,25 @@ final class Units {
             () -> make(arm, seed)));
   }
 
-  private void haystacks() {
-    boolean asked = recipe.rounds().stream().anyMatch(r -> !r.grids().isEmpty());
+  private static String haystacksOf(int seed) {
+    return "haystacks seed " + seed;
+  }
+
+  private void haystacks(int seed) {
+    boolean asked =
+        recipe.rounds().stream().anyMatch(r -> r.seeds().contains(seed) && !r.grids().isEmpty());
     if (asked) {
       add(
           new Unit(
-              HAYSTACKS,
+              haystacksOf(seed),
               StudyStage.EVAL,
               "",
-              -1,
+              seed,
               units.containsKey(TOKENIZER) ? List.of(TOKENIZER) : List.of(),
               "text of all grids",
               0,
-              evaluation::haystacksDone,
-              evaluation::haystacks));
+              () -> evaluation.haystacksDone(seed),
+              () -> evaluation.haystacks(seed)));
     }
   }
 
@@ -211,7 +215,7 @@ final class Units {
             StudyStage.EVAL,
             arm.name(),
             seed,
-            List.of(name(arm, seed), HAYSTACKS),
+            List.of(name(arm, seed), haystacksOf(seed)),
             "",
             evaluation.seconds(grid),
             () -> evaluation.done(arm, seed, grid),
