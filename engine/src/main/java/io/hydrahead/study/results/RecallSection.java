@@ -11,6 +11,7 @@ import java.util.Collection;
 import java.util.List;
 import java.util.Map;
 import java.util.TreeSet;
+import java.util.stream.Collectors;
 
 /** Recall and loss of all arms: the headline, by length, by family, against the causal arm. */
 final class RecallSection {
@@ -51,10 +52,9 @@ final class RecallSection {
       table.row(row);
     }
     StringBuilder out = new StringBuilder(table.toString());
-    int most = recall.arms().stream().mapToInt(a -> cells.seeds(a).size()).max().orElse(0);
     out.append(
         "Recall in percent: mean over "
-            + (most == 1 ? "one seed" : "up to " + most + " seeds")
+            + seeds(recall.arms())
             + " and over the families that decide and that all rows have at that length (");
     for (int i = 0; i < lengths.size(); i++) {
       out.append(i == 0 ? "" : ", ")
@@ -65,6 +65,17 @@ final class RecallSection {
     return out.append(
             "). Loss: nats a token of held-out text, at the longest length that all rows have.\n\n")
         .toString();
+  }
+
+  /** How many seeds the arms have, and which of them have fewer. */
+  private String seeds(List<String> arms) {
+    int most = arms.stream().mapToInt(a -> cells.seeds(a).size()).max().orElse(0);
+    String fewer =
+        arms.stream()
+            .filter(a -> cells.seeds(a).size() < most)
+            .map(a -> folder.label(a) + ": " + cells.seeds(a).size())
+            .collect(Collectors.joining("; "));
+    return (most == 1 ? "one seed" : most + " seeds") + (fewer.isEmpty() ? "" : " (" + fewer + ")");
   }
 
   private String fullHeads(String arm) {
@@ -168,7 +179,7 @@ final class RecallSection {
         continue;
       }
       List<Place> places = cells.common(List.of(arm, causal), deciding, cells.lengths());
-      Map<Integer, List<Part>> parts = cells.differences(arm, List.of(causal), places);
+      Map<Integer, List<Part>> parts = cells.differencesEach(arm, causal, places);
       if (!parts.isEmpty()) {
         Bootstrap.Estimate e = bootstrap.mean(parts);
         table.row(
@@ -181,7 +192,7 @@ final class RecallSection {
     }
     return table.isEmpty()
         ? ""
-        : "## Every arm against causal 7:1\n\nIn points, paired, over the families that decide and all lengths that both have; described, not tested.\n\n"
+        : "## Every arm against causal 7:1\n\nIn points, paired, over the families that decide and all lengths that both have, of each seed those that it has; described, not tested.\n\n"
             + table;
   }
 

@@ -23,6 +23,11 @@ record ReportedArm(String arm, int seed, JsonNode json) {
     return v.isNumber() ? v.doubleValue() : Double.NaN;
   }
 
+  /** Workers that shared the device while it was trained. */
+  int workers() {
+    return Math.max(1, json.path("workers").asInt(1));
+  }
+
   /** The name that readers see. */
   String label() {
     String label = text("label");

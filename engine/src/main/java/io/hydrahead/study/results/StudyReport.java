@@ -22,6 +22,9 @@ public final class StudyReport {
   private static final int TABLE_REPLICATES = 2_000;
   private static final long SEED = 4;
 
+  /** What each arm is, in a sentence. */
+  private static final String ABOUT = "about";
+
   private final ResultsFolder folder;
   private final Statements statements;
   private final Bootstrap tables;
@@ -119,7 +122,18 @@ public final class StudyReport {
               Numbers.hours(a.number("seconds")),
               a.text("recipe").isEmpty() ? Numbers.NONE : "`" + a.text("recipe") + "`"));
     }
-    return table.isEmpty() ? "" : "## Arms\n\n" + table;
+    return table.isEmpty() ? "" : "## Arms\n\n" + whatTheyAre() + table;
+  }
+
+  private String whatTheyAre() {
+    MarkdownTable table = new MarkdownTable(List.of("arm", "what it is"), 2);
+    for (String arm : folder.inOrder()) {
+      String about = folder.study().path(ABOUT).path(arm).asString("");
+      if (!about.isEmpty()) {
+        table.row(List.of(folder.label(arm), about));
+      }
+    }
+    return table.isEmpty() ? "" : table.toString();
   }
 
   private String method() {
@@ -148,23 +162,27 @@ public final class StudyReport {
     MarkdownTable table = new MarkdownTable(List.of("", "as the runs wrote it"), 2);
     Map<String, String> flat = new LinkedHashMap<>();
     for (String name : folder.study().propertyNames()) {
-      if (!name.equals("roles")) {
+      if (!name.equals("roles") && !name.equals(ABOUT)) {
         flatten(name, folder.study().get(name), flat);
       }
     }
     flat.forEach((name, value) -> table.row(List.of(name, value)));
     double tokens = 0;
     double seconds = 0;
+    int workers = 1;
     for (ReportedArm a : folder.arms()) {
       tokens += Double.isNaN(a.number("tokens")) ? 0 : a.number("tokens");
       seconds += Double.isNaN(a.number("seconds")) ? 0 : a.number("seconds");
+      workers = Math.max(workers, a.workers());
     }
+    String shared =
+        workers == 1 ? "" : ", of workers, up to " + workers + " of which shared a device";
     double evaluated = folder.cells().all().stream().mapToDouble(c -> c.work().seconds()).sum();
     double read = folder.cells().all().stream().mapToDouble(c -> c.work().tokens()).sum();
     table.row(
         List.of(
             "all arms' training",
-            Numbers.count(tokens) + " tokens, " + Numbers.hours(seconds) + " h"));
+            Numbers.count(tokens) + " tokens, " + Numbers.hours(seconds) + " h" + shared));
     table.row(
         List.of(
             "all arms' evaluation",
@@ -173,7 +191,8 @@ public final class StudyReport {
                 + Numbers.hours(evaluated)
                 + " h, "
                 + folder.cells().all().size()
-                + " cells"));
+                + " cells"
+                + shared));
     return "## Hardware, data, commands\n\n" + table;
   }
 

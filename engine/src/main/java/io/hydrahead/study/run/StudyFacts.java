@@ -48,6 +48,10 @@ final class StudyFacts {
     Set<String> devices = new TreeSet<>();
     out.put("java", System.getProperty("java.vm.name") + " " + Runtime.version());
     out.set("roles", recipe.roles().node());
+    ObjectNode about = out.putObject("about");
+    recipe
+        .arms()
+        .forEach((name, arm) -> about.put(name, arm.transfer().path("about").asString("")));
     nativeLength(shop).ifPresent(n -> out.put("native_length", n));
     out.set("seeds", Json.of(recipe.seeds()));
     out.set("data", recipe.data().node());

@@ -86,6 +86,7 @@ class StudyReportTest {
         """
         {"commit": "abc1234", "command": "hydrahead study --recipe recipes/study.json",
          "hardware": {"gpu": "one GPU"}, "native_length": 4096,
+         "about": {"all-full": "all heads"},
          "teachers": [{"seed": 0, "tokens": 1}, {"seed": 1, "tokens": 1}],
          "roles": {"causal": "causal", "layer_3_1": "layer-3-1", "layer_5_1": "layer-5-1",
            "layer_11_1": "layer-11-1", "random": ["random-1", "random-2"], "vanilla": "vanilla",
@@ -153,6 +154,34 @@ class StudyReportTest {
     var summary = Json.read(out.resolve("study/summary.json"));
     assertThat(summary.get("tests")).hasSize(4 + 3);
     assertThat(summary.get("kept").get(0).get("answer").stringValue()).isNotEmpty();
+  }
+
+  @Test
+  void armsWithFewerSeedsOrLengthsOnSomeSeedsAreSaidAndKept() throws Exception {
+    List<CellResult> some = new ArrayList<>();
+    for (CellResult c : cells()) {
+      boolean onlyFirst = c.arm().equals("all-full") && c.seed() > 0;
+      boolean tooFar = c.arm().equals("random-1") && c.seed() > 0 && c.spec().length() > 20_000;
+      if (!onlyFirst && !tooFar) {
+        some.add(c);
+      }
+    }
+    study(some);
+    Path out = folder.resolve("out");
+    new StudyReport(folder).write(out, "x");
+    String text = Files.readString(out.resolve("RESULTS.md"));
+    assertThat(text)
+        .contains("mean over 3 seeds (the all-full: 1) and over", "| the all-full | all heads |")
+        .doesNotContain("over one seed")
+        .containsPattern("\\| the random-1 \\| -\\S+ \\[\\S+ \\S+\\] \\| -\\S+, -\\S+, -\\S+ \\|")
+        .containsPattern("\\| the all-full \\| \\+\\S+ \\[\\S+ \\S+\\] \\| \\+\\S+ \\|");
+  }
+
+  @Test
+  void oneSeedIsCalledOne() throws Exception {
+    study(cells().stream().filter(c -> c.seed() == 1).toList());
+    new StudyReport(folder).write(folder.resolve("out"), "x");
+    assertThat(folder.resolve("out/RESULTS.md")).content().contains("mean over one seed and over");
   }
 
   @Test
