@@ -156,6 +156,7 @@ public final class Checkpoint implements AutoCloseable {
     }
   }
 
+  /** The folder as it was given. */
   public Path folder() {
     return folder;
   }
@@ -170,11 +171,16 @@ public final class Checkpoint implements AutoCloseable {
     return byName.keySet();
   }
 
+  /** Whether there is a tensor of that name. */
   public boolean has(String name) {
     return byName.containsKey(name);
   }
 
-  /** Header entry of a tensor. */
+  /**
+   * Header entry of a tensor: type, shape and place in its file.
+   *
+   * @throws InputException if there is none of that name
+   */
   public TensorInfo info(String name) {
     return file(name).tensors().get(name);
   }
@@ -191,7 +197,7 @@ public final class Checkpoint implements AutoCloseable {
   /**
    * Like {@link #get(String)}, and checks the shape.
    *
-   * @throws InputException naming both shapes, if they differ
+   * @throws InputException naming both shapes, if they differ; as above, else
    */
   public Tensor get(String name, long... shape) {
     List<Long> stored = info(name).shape();

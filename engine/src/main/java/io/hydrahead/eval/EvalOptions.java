@@ -33,26 +33,32 @@ public record EvalOptions(
     return ruler().withStyle(TaskStyle.SHORT).withScoring(Scoring.TEACHER_FORCED);
   }
 
+  /** The same with prompts worded otherwise. */
   public EvalOptions withStyle(TaskStyle value) {
     return new EvalOptions(value, scoring, haystack, text, questions, digits);
   }
 
+  /** The same with answers scored otherwise. */
   public EvalOptions withScoring(Scoring value) {
     return new EvalOptions(style, value, haystack, text, questions, digits);
   }
 
+  /** The same with needles in another haystack. */
   public EvalOptions withHaystack(Haystack value) {
     return new EvalOptions(style, scoring, value, text, questions, digits);
   }
 
+  /** The same with perplexity of another text. */
   public EvalOptions withText(PlainText value) {
     return new EvalOptions(style, scoring, haystack, value, questions, digits);
   }
 
+  /** The same with another number of questions a list. */
   public EvalOptions withQuestions(int value) {
     return new EvalOptions(style, scoring, haystack, text, value, digits);
   }
 
+  /** The same with numbers of another length. */
   public EvalOptions withDigits(int value) {
     return new EvalOptions(style, scoring, haystack, text, questions, value);
   }

@@ -6,19 +6,36 @@ import io.hydrahead.tensor.Progress;
 import java.util.ArrayList;
 import java.util.List;
 
-/** Runs tasks at lengths on a model. */
+/**
+ * Runs tasks at lengths on a model: RULER's (Hsieh et al., arXiv:2404.06654), MQAR, a phone book,
+ * and perplexity.
+ *
+ * <ul>
+ *   <li>Recall: the share of an answer's parts that the model gives ({@link Scoring} says how that
+ *       is seen), averaged over an example's questions and then over the examples, in [0, 1], with
+ *       Wilson's 95% interval over the examples.
+ *   <li>Perplexity: mean next-token cross-entropy in nats over texts of the length; as accuracy
+ *       e^−loss, with the interval of the mean.
+ * </ul>
+ */
 public final class Evaluator {
   private final EvalOptions options;
 
+  /**
+   * @param options how examples are made and scored
+   */
   public Evaluator(EvalOptions options) {
     this.options = options;
   }
 
   /**
-   * One cell for each task and length, tasks outermost. Every model gets the same examples for the
-   * same seed and tokenizer.
+   * One cell for each task and length, tasks outermost; a cell is skipped, with the reason, where
+   * no example of the task fits the length. Every model gets the same examples for the same seed
+   * and tokenizer.
    *
+   * @param lengths in tokens, prompt and reply together
    * @param samples examples a cell, at least 1
+   * @throws InputException if {@code samples} is less, or the model's memory does not suffice
    * @throws java.util.concurrent.CancellationException if {@code progress} asks to stop
    */
   public List<Cell> run(

@@ -22,6 +22,7 @@ public final class HeadPlan {
     return new HeadPlan(f);
   }
 
+  /** From a matrix [L][H], which is copied: true where a head is full. */
   public static HeadPlan of(boolean[][] full) {
     boolean[][] copy = new boolean[full.length][];
     for (int l = 0; l < full.length; l++) {
@@ -63,14 +64,17 @@ public final class HeadPlan {
     return new HeadPlan(f);
   }
 
+  /** L. */
   public int layers() {
     return full.length;
   }
 
+  /** H, query heads a layer. */
   public int heads() {
     return full.length == 0 ? 0 : full[0].length;
   }
 
+  /** Whether a query head keeps full attention. */
   public boolean isFull(int layer, int head) {
     return full[layer][head];
   }
@@ -124,6 +128,7 @@ public final class HeadPlan {
     return n;
   }
 
+  /** Whether no head is linear, as in a Transformer. */
   public boolean isAllFull() {
     return fullCount() == layers() * heads();
   }

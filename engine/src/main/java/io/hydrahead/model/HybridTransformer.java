@@ -98,12 +98,20 @@ public final class HybridTransformer implements AutoCloseable {
     }
   }
 
-  /** {@link ModelFiles#load}. */
+  /**
+   * {@link ModelFiles#load}.
+   *
+   * @throws InputException naming the file and what is wrong with it
+   */
   public static HybridTransformer load(Path folder, Ops ops, ModelFiles.LoadOptions options) {
     return ModelFiles.load(folder, ops, options);
   }
 
-  /** {@link ModelFiles#save}. */
+  /**
+   * {@link ModelFiles#save}.
+   *
+   * @throws InputException if the folder exists and may not be replaced, or cannot be written
+   */
   public void save(Path folder, ModelFiles.SaveOptions options) {
     ModelFiles.save(this, folder, options);
   }
@@ -113,27 +121,38 @@ public final class HybridTransformer implements AutoCloseable {
     return label;
   }
 
+  /** Shape and constants. */
   public ModelConfig config() {
     return config;
   }
 
+  /** Which heads are full. */
   public HeadPlan plan() {
     return plan;
   }
 
+  /** How the two kinds of heads work. */
   public Style style() {
     return style;
   }
 
+  /** The parameters by name, in the operations' memory; after changes call {@link #refresh}. */
   public ParameterStore parameters() {
     return parameters;
   }
 
+  /** What the model computes with; stays open when the model is closed. */
   public Ops ops() {
     return ops;
   }
 
-  /** Caches and buffers to read up to {@code capacity} tokens of one sequence. */
+  /**
+   * Caches and buffers to read up to {@code capacity} tokens of one sequence, prompt and reply.
+   *
+   * @throws InputException if a device's memory does not suffice, with the largest capacity that
+   *     does
+   * @throws IllegalArgumentException if {@code capacity} is not positive
+   */
   public Session newSession(int capacity) {
     return new Session(this, capacity);
   }

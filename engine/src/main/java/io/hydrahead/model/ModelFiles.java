@@ -40,6 +40,7 @@ public final class ModelFiles {
     /** For inference in half the memory: what is stored in another type is rounded to bfloat16. */
     BFLOAT16;
 
+    /** Whether all parameters are float32. */
     public boolean float32() {
       return this == FLOAT32;
     }
@@ -63,9 +64,14 @@ public final class ModelFiles {
   public record SaveOptions(DType dtype, boolean force, Path companions, Map<String, ?> extras) {}
 
   /**
-   * Reads a folder.
+   * Reads a Hugging Face folder of a Qwen3 or Qwen3.5 Transformer, or of a hybrid. Parameters come
+   * to the memory of {@code ops}; on the processor, matrices that need no conversion stay mapped
+   * from their files, which must not change as long as the model is open.
    *
-   * @throws InputException naming the file and what is wrong with it
+   * @param options the type of matrices on the processor; on a device they have the type of {@code
+   *     ops}, or float32 if that is asked for
+   * @throws InputException naming the file or tensor and what is wrong with it: no such folder,
+   *     damaged, of an unknown model type, a tensor missing, of another shape or type, or too many
    */
   public static HybridTransformer load(Path folder, Ops ops, LoadOptions options) {
     Checkpoint checkpoint = Checkpoint.open(folder);
@@ -162,7 +168,12 @@ public final class ModelFiles {
     }
   }
 
-  /** Writes config, weights and tokenizer files into an output folder that the caller commits. */
+  /**
+   * Writes config, weights and tokenizer files into an output folder that the caller commits, in
+   * shards of 5 GiB where the model takes more.
+   *
+   * @throws InputException if the disk has no room for it, or it cannot be written
+   */
   public static void write(HybridTransformer model, OutputFolder out, SaveOptions options) {
     boolean plain = model.style().isVanilla() && model.plan().isAllFull();
     try (Workspace memory = new Workspace()) {

@@ -216,7 +216,12 @@ public final class Session implements AutoCloseable {
     read(ids, null, HeadTap.NONE);
   }
 
-  /** Reads {@code ids} and shows the logits of every one of them, some rows at a time. */
+  /**
+   * Reads {@code ids} and shows the logits of every one of them, some rows at a time; rows count
+   * from the first of {@code ids}.
+   *
+   * @throws IllegalArgumentException as for {@link #prefill(int[])}
+   */
   public void prefill(int[] ids, LogitsSink sink) {
     readAloud(ids, (from, logits) -> sink.accept(from, logits.onHost()));
   }
@@ -245,6 +250,8 @@ public final class Session implements AutoCloseable {
    * first from 0 on. Logits stay where they are made.
    *
    * @param ends ascending, the last at most {@code ids.length − 1}
+   * @throws IllegalArgumentException if {@code ends} are none such, else as for {@link
+   *     #prefill(int[])}
    */
   public double[] crossEntropy(int[] ids, int[] ends) {
     try (Workspace w = new Workspace(memory.memory())) {
@@ -318,7 +325,12 @@ public final class Session implements AutoCloseable {
     return c;
   }
 
-  /** Reads one token and returns the logits [V] after it, valid until the next call. */
+  /**
+   * Reads one token and returns the logits [V] after it, in the host's memory, valid until the next
+   * call.
+   *
+   * @throws IllegalArgumentException if it is outside the vocabulary, or the session is full
+   */
   public Tensor decode(int id) {
     DecodeEvent event = new DecodeEvent();
     event.begin();
@@ -339,7 +351,11 @@ public final class Session implements AutoCloseable {
     return head(decodeChain);
   }
 
-  /** Reads one token and returns the most likely next one; of equals the smallest. */
+  /**
+   * Reads one token and returns the most likely next one; of equals the smallest.
+   *
+   * @throws IllegalArgumentException as for {@link #decode}
+   */
   public int decodeGreedy(int id) {
     if (fused == null) {
       return greedy.next(decode(id));
@@ -391,7 +407,11 @@ public final class Session implements AutoCloseable {
     return m;
   }
 
-  /** Goes back to a mark of this session: what was read since is forgotten, exactly. */
+  /**
+   * Goes back to a mark of this session: what was read since is forgotten, exactly.
+   *
+   * @throws IllegalArgumentException if the session is not yet as far as the mark
+   */
   public void rewind(Mark m) {
     if (m.position > position) {
       throw new IllegalArgumentException(
@@ -409,6 +429,8 @@ public final class Session implements AutoCloseable {
   /**
    * Fills the caches with random values as if {@code tokens} had been read: for benchmarks of
    * decoding at a context that would take long to prefill.
+   *
+   * @throws IllegalArgumentException if they do not fit
    */
   public void pretend(int tokens) {
     reset();

@@ -70,7 +70,9 @@ public record Style(
   public static final Style VANILLA =
       new Style(true, false, false, false, true, LengthScale.NONE, 500, 0, 1f);
 
-  /** HydraHead as METHOD gives it. */
+  /**
+   * HydraHead (arXiv:2606.20097): full heads without rotary embedding, fusion norm, γ and gates.
+   */
   public static final Style HYDRAHEAD =
       new Style(false, true, true, true, true, LengthScale.NONE, 500, 0, 1f);
 

@@ -87,10 +87,12 @@ public final class TrainingPass implements AutoCloseable {
     head = new LossHead(model, memory, finalHidden, dHidden);
   }
 
+  /** B. */
   public int batch() {
     return spec.batch();
   }
 
+  /** T. */
   public int tokens() {
     return spec.tokens();
   }
@@ -123,6 +125,12 @@ public final class TrainingPass implements AutoCloseable {
     void layer(int layer, Tensor input, Tensor mixerOutput);
   }
 
+  /**
+   * {@link #load} and a forward pass over all layers, which {@code tap} and {@code observer} see.
+   *
+   * @param ids N token ids, sequence after sequence
+   * @throws IllegalArgumentException if there are not N ids, or one is outside the vocabulary
+   */
   public void forward(int[] ids, HeadTap tap, LayerObserver observer) {
     load(ids);
     embed();

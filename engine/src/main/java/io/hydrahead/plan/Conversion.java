@@ -15,8 +15,8 @@ import java.util.Map;
 import java.util.SplittableRandom;
 
 /**
- * Makes a hybrid's parameters from a Transformer's (METHOD section 2). D width, H heads, d head
- * dim.
+ * Makes a hybrid's parameters from a Transformer's (HydraHead, arXiv:2606.20097). D width, H heads,
+ * d head dim.
  *
  * <p>Reused: W_q by head, W_k and W_v of kept groups for full heads and a copy of their group's for
  * every linear head, q and k norms for both kinds, W_o in the original head order, all that is not

@@ -37,17 +37,20 @@ public record ConvertOptions(
     ONE
   }
 
-  /** METHOD's values. */
+  /**
+   * HypeNet's decays (arXiv:2601.22156), deviations 0.02, a full head's gate near 1, γ measured.
+   */
   public static final ConvertOptions DEFAULT =
       new ConvertOptions(0, Decay.DEFAULT, 0.02, 0.02, 4, Gamma.TEACHER_RMS);
 
+  /** The same with another seed. */
   public ConvertOptions withSeed(long s) {
     return new ConvertOptions(s, decay, projectionStd, gateStd, gateBias, gamma);
   }
 
   /**
    * Reads {@code seed, decay_min_a, decay_max_a, decay_min_dt, decay_max_dt, projection_std,
-   * gate_std, gate_bias, gamma} of a recipe; what is not there keeps METHOD's value.
+   * gate_std, gate_bias, gamma} of a recipe; what is not there is as in {@link #DEFAULT}.
    */
   public static ConvertOptions read(Fields f) {
     ConvertOptions d = DEFAULT;

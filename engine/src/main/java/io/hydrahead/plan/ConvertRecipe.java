@@ -7,14 +7,14 @@ import io.hydrahead.model.Style.LinearKind;
 import java.nio.file.Path;
 
 /**
- * A conversion's switches as a file: {@code {"style": {…}, "initialise": {…}}}. Everything has
- * METHOD's value where the file says nothing.
+ * A conversion's switches as a file: {@code {"style": {…}, "initialise": {…}}}. What the file does
+ * not say is as in {@link Style#HYDRAHEAD} and {@link ConvertOptions#DEFAULT}.
  *
  * @param style how full and linear heads work
  * @param options how new parameters start
  */
 public record ConvertRecipe(Style style, ConvertOptions options) {
-  /** METHOD's values. */
+  /** HydraHead, with Gated DeltaNet in the linear heads. */
   public static final ConvertRecipe DEFAULT =
       new ConvertRecipe(Style.HYDRAHEAD, ConvertOptions.DEFAULT);
 

@@ -191,10 +191,12 @@ public final class HeadScores {
     }
   }
 
+  /** L. */
   public int layers() {
     return layers;
   }
 
+  /** H, query heads a layer. */
   public int heads() {
     return heads;
   }
@@ -213,6 +215,7 @@ public final class HeadScores {
     return copy("scores", scores, layers, heads);
   }
 
+  /** Whether there is a further matrix of that name. */
   public boolean has(String matrix) {
     return matrices.containsKey(matrix);
   }

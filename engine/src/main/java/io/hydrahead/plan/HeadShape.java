@@ -17,6 +17,7 @@ public record HeadShape(int layers, int heads, int kvHeads) {
     }
   }
 
+  /** That of a model. */
   public static HeadShape of(ModelConfig config) {
     return new HeadShape(config.layers(), config.heads(), config.kvHeads());
   }

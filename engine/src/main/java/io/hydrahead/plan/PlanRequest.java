@@ -19,6 +19,7 @@ public record PlanRequest(
     return new PlanRequest(shape, ratio, choices, HeadScores.none(shape), seed);
   }
 
+  /** The same with other choices. */
   public PlanRequest with(PlanChoices c) {
     return new PlanRequest(shape, ratio, c, scores, seed);
   }

@@ -13,13 +13,16 @@ import java.util.stream.IntStream;
 
 /**
  * Selection rules: from scores and a budget to a head plan. K = round(L·H / (r + 1)) heads exactly;
- * layer-wise plans take n = ⌈L / (r + 1)⌉ whole rows.
+ * layer-wise plans take n = ⌈L / (r + 1)⌉ whole rows. L layers, H query heads a layer, r linear
+ * heads to a full one. The default, the highest scores of the whole model with at least one full
+ * head a layer, is Global-Interp-C of HydraHead (arXiv:2606.20097); that heads of KV groups which
+ * are kept already come first is our own.
  */
 public final class PlanRules {
   private PlanRules() {}
 
   /**
-   * Chooses the full heads.
+   * Chooses the full heads. The same request gives the same plan.
    *
    * @throws InputException if the floor needs more heads than the ratio leaves, if the rule needs
    *     scores that are not there, or if they belong to a model of another shape

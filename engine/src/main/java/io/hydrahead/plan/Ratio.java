@@ -74,10 +74,12 @@ public final class Ratio {
         : new BigDecimal(count).divide(linearPerFull.add(BigDecimal.ONE), 0, rounding).intValue();
   }
 
+  /** Whether no head is full. */
   public boolean isAllLinear() {
     return linearPerFull == null;
   }
 
+  /** Whether every head is full. */
   public boolean isFull() {
     return linearPerFull != null && linearPerFull.signum() == 0;
   }

@@ -10,9 +10,25 @@ import java.util.List;
 import java.util.Map;
 
 /**
- * Finds the retrieval-critical heads by causal intervention (METHOD: HydraHead's probe): receiver
- * effects with frozen downstream attention, sender effects by path patching, κ, and general
- * ability. L layers, H heads.
+ * Finds the retrieval-critical heads by causal intervention (HydraHead, arXiv:2606.20097). L
+ * layers, H heads; x a prompt, x′ the same with another value in its needle.
+ *
+ * <ul>
+ *   <li>Readout: m(x) = Σ_j λ^j (z_j[a⁺_j] − z_j[a⁻_j]) / Σ_j λ^j, λ = 0.9: logits of the true
+ *       answer's tokens minus those of the other value, the true answer read along.
+ *   <li>Receiver effect: IE(l,h) = [m(x) − m(x; o_{l,h} ← o_{l,h}(x′))] / [m(x) − m(x′)], attention
+ *       outputs of later layers frozen at their clean values.
+ *   <li>Sender effect, by path patching: the same for a head whose output is replaced, while only
+ *       heads with an effect of at least the threshold, in later layers, compute again; repeated
+ *       with the heads so found until there are no more, or the rounds are over.
+ *   <li>κ: share of sub-probes whose mean IE, as receiver or else as sender, is at least the
+ *       threshold, whatever its sign.
+ *   <li>General ability: rise in cross-entropy on plain text, nats a token, when a head's output is
+ *       replaced by its mean.
+ *   <li>Score: mean of the min–max normalised max(receiver, sender) · κ and general ability.
+ * </ul>
+ *
+ * Pairs that the model answers wrongly, or with m(x) − m(x′) below the minimum, are left out.
  */
 public final class HeadProbe {
   private final HybridTransformer model;
@@ -34,6 +50,9 @@ public final class HeadProbe {
     }
   }
 
+  /**
+   * @param model stays the caller's to close
+   */
   public HeadProbe(HybridTransformer model, ProbeOptions options, Progress progress) {
     this.model = model;
     this.config = model.config();
@@ -42,10 +61,15 @@ public final class HeadProbe {
   }
 
   /**
+   * Probes all heads. It takes two forward passes a pair, the later layers once more for each head
+   * on the answer's rows, and for each sender pair and round a forward pass of the later layers for
+   * each head.
+   *
    * @param pairs by sub-probe
    * @param plainTexts texts of equal length for the general-ability probe; may be empty when it is
    *     off
    * @throws InputException if no pair can be used: the model answers none of them
+   * @throws java.util.concurrent.CancellationException if {@code progress} asks to stop
    */
   public ProbeResult run(Map<String, List<CounterfactualPair>> pairs, List<int[]> plainTexts) {
     double[][] attention = zeros();

@@ -25,7 +25,7 @@ import java.util.Random;
  * @param pairs pairs a sub-probe
  */
 public record PairSource(TextCodec codec, TaskStyle style, int length, int pairs, long seed) {
-  /** METHOD's sub-probes. */
+  /** The five sub-probes: three with a single key, two with several. */
   public static final List<TaskFamily> SUB_PROBES =
       List.of(
           TaskFamily.NIAH_SINGLE_1,

@@ -14,6 +14,9 @@ package io.hydrahead.probe;
 public record ProbeOptions(
     double threshold, double minimumGap, int senderPairs, int rounds, boolean generalAbility) {
 
-  /** METHOD's values. */
+  /**
+   * |IE| from 0.01 on and a gap of 1, one sender pair, at most two rounds, general ability
+   * measured.
+   */
   public static final ProbeOptions DEFAULT = new ProbeOptions(0.01, 1.0, 1, 2, true);
 }

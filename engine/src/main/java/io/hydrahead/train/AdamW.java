@@ -23,7 +23,7 @@ public final class AdamW implements AutoCloseable {
    * @param clip largest global gradient norm; 0 is off
    */
   public record Settings(double beta1, double beta2, double eps, double weightDecay, double clip) {
-    /** METHOD section 4: β (0.9, 0.95), no decay, clip 1. */
+    /** β (0.9, 0.95), no decay, clip 1: what HypeNet (arXiv:2601.22156) trains hybrids with. */
     public static final Settings DEFAULT = new Settings(0.9, 0.95, 1e-8, 0, 1);
 
     /** Reads {@code {"beta1", "beta2", "eps", "weight_decay", "clip"}}; each has a default. */

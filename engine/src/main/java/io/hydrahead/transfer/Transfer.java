@@ -15,8 +15,19 @@ import java.util.List;
 import java.util.Map;
 
 /**
- * The three stages of the transfer (METHOD section 4) for one student or several at once: all
- * students see the same batches, and each forward pass of the teacher serves all of them.
+ * The three stages of the transfer (HydraHead, arXiv:2606.20097) for one student or several at
+ * once: all students see the same batches, and each forward pass of the teacher serves all of them.
+ * With a_T, a_S the outputs of a layer's attention blocks after W_o, and p_T, p_S next-token
+ * probabilities:
+ *
+ * <ol>
+ *   <li>align: mean over layers of ‖a_T − a_S‖² / ‖a_T‖², every layer given the teacher's input
+ *   <li>distil: kl_weight · KL(p_T ‖ p_S) + ce_weight · cross-entropy, both at temperature 1 and
+ *       with the same token weights
+ *   <li>next_token: cross-entropy, usually at a longer context
+ * </ol>
+ *
+ * A recipe may have any of them, in any order.
  */
 public final class Transfer implements TrainingJob {
   private final TransferRecipe recipe;

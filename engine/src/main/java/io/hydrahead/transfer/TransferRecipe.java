@@ -11,7 +11,7 @@ import java.util.List;
 
 /**
  * A transfer recipe: the stages that turn a converted model into one that behaves like its teacher
- * (METHOD section 4), each with an {@code objective}: {@code align}, {@code distil} or {@code
+ * ({@link Transfer}), each with an {@code objective}: {@code align}, {@code distil} or {@code
  * next_token}.
  *
  * @param name of the recipe
@@ -32,12 +32,20 @@ public record TransferRecipe(
     NEXT_TOKEN
   }
 
-  /** Reads and checks a recipe file, which may extend another, see {@link MergePatch}. */
+  /**
+   * Reads and checks a recipe file, which may extend another, see {@link MergePatch}.
+   *
+   * @throws io.hydrahead.tensor.InputException naming the file, the field and what it may be
+   */
   public static TransferRecipe read(Path file) {
     return read(MergePatch.fields(file));
   }
 
-  /** Reads and checks a recipe that is at hand as JSON. */
+  /**
+   * Reads and checks a recipe that is at hand as JSON.
+   *
+   * @throws io.hydrahead.tensor.InputException naming the field and what it may be
+   */
   public static TransferRecipe read(Fields f) {
     String name = f.text("name");
     String about = f.text("about", "A hybrid model made by hydrahead transfer.");

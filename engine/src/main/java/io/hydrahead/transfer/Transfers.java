@@ -42,16 +42,22 @@ public final class Transfers {
       Transfer.Evaluation evaluation,
       Map<String, String> producer) {}
 
+  /**
+   * @param ops of all models; stay the caller's to close
+   */
   public Transfers(Ops ops, Progress progress) {
     this.ops = ops;
     this.progress = progress;
   }
 
   /**
-   * Transfers {@code teacher} to the converted model {@code student}; the result lies in {@code
-   * target}.
+   * Transfers {@code teacher} to the converted model {@code student}. {@code target} gets the model
+   * in the recipe's type, the teacher's tokenizer files, {@code recipe.json}, the training log and
+   * a model card, all at once at the end; until then the run's states lie beside it.
    *
-   * @throws InputException if a folder, the recipe or the target is wrong
+   * @throws InputException naming the folder or field: a folder that is no checkpoint, a recipe
+   *     that is malformed, a student of another shape or style, a target that exists or is in use,
+   *     a run to resume that began with something else
    * @throws java.util.concurrent.CancellationException when the user stops it; it can be resumed
    */
   public TrainingRun.Outcome run(

@@ -22,7 +22,11 @@ import java.net.UnknownHostException;
 import java.nio.charset.StandardCharsets;
 import java.time.Duration;
 
-/** A running server. */
+/**
+ * A running server: OpenAI's API at {@code /v1}, a page to chat at {@code /}, and {@code /health},
+ * {@code /ready} and {@code /metrics} for who runs it. {@code server/API.md} has every field.
+ * Errors of requests are answers in OpenAI's form, with status 400 … 504, never exceptions here.
+ */
 public final class HydraServer implements AutoCloseable {
   private final Engine engine;
   private final ServerOptions options;
@@ -53,9 +57,11 @@ public final class HydraServer implements AutoCloseable {
   }
 
   /**
-   * Starts to serve {@code engine}, which stays the caller's to close, after the server.
+   * Starts to serve {@code engine}, which stays the caller's to close, after the server. Returns
+   * when requests are taken; they run on threads of the server's.
    *
-   * @throws InputException if the address cannot be had, or others could get in without a key
+   * @throws InputException if the address does not exist, its port is in use, or others than this
+   *     machine could get in without a key
    */
   public static HydraServer start(Engine engine, ServerOptions options) {
     HydraServer server = new HydraServer(engine, options);
@@ -169,12 +175,12 @@ public final class HydraServer implements AutoCloseable {
     return b.build();
   }
 
-  /** The port it listens at. */
+  /** The port it listens at, also where {@link ServerOptions#port} was 0. */
   public int port() {
     return web.port();
   }
 
-  /** Where clients find it. */
+  /** Where clients find it: {@code http://host:port}, without the {@code /v1}. */
   public URI uri() {
     String host = options.host().contains(":") ? "[" + options.host() + "]" : options.host();
     return URI.create("http://" + host + ":" + port());

@@ -81,38 +81,47 @@ public record ServerOptions(
         c.accessLog);
   }
 
+  /** The same at another address or name. */
   public ServerOptions host(String value) {
     return with(c -> c.host = value);
   }
 
+  /** The same at another port; 0 for any that is free. */
   public ServerOptions port(int value) {
     return with(c -> c.port = value);
   }
 
+  /** The same for clients that show this key as {@code Authorization: Bearer …}. */
   public ServerOptions apiKey(String value) {
     return with(c -> c.apiKey = Optional.of(value));
   }
 
+  /** The same with another largest body, in bytes; a larger one is answered with 413. */
   public ServerOptions maxBodyBytes(long value) {
     return with(c -> c.maxBodyBytes = value);
   }
 
+  /** The same with another time limit; who needs longer is answered with 504. */
   public ServerOptions timeLimit(Duration value) {
     return with(c -> c.timeLimit = value);
   }
 
+  /** The same with other heartbeats. */
   public ServerOptions heartbeat(Duration value) {
     return with(c -> c.heartbeat = value);
   }
 
+  /** The same with another time for requests to end when the server closes. */
   public ServerOptions drain(Duration value) {
     return with(c -> c.drain = value);
   }
 
+  /** The same with other limits of one request. */
   public ServerOptions limits(RequestLimits value) {
     return with(c -> c.limits = value);
   }
 
+  /** The same with a place for the lines of the access log, called on the requests' threads. */
   public ServerOptions accessLog(Consumer<String> value) {
     return with(c -> c.accessLog = value);
   }

@@ -3,9 +3,9 @@ package io.hydrahead.ops.fusion;
 import io.hydrahead.tensor.Tensor;
 
 /**
- * Scale-normalised fusion (METHOD: HydraHead): õ_h = γ_h · (RMSNorm(o_h) ⊙ σ(z_h)), written at the
- * head's place in the original order. N rows, h heads of one kind, H heads of the layer, d head
- * dim.
+ * Scale-normalised fusion (HydraHead, arXiv:2606.20097): õ_h = γ_h · (RMSNorm(o_h) ⊙ σ(z_h)),
+ * written at the head's place in the original order. N rows, h heads of one kind, H heads of the
+ * layer, d head dim.
  */
 public interface HeadFusion {
   /** Which parts are on; RMSNorm's eps. The gate is on when z is given. */

@@ -99,9 +99,12 @@ public final class Engine implements AutoCloseable {
   }
 
   /**
-   * Loads a checkpoint on the CPU, as it is stored.
+   * Loads a checkpoint on the CPU, as it is stored, with {@link Options#of}. For a GPU, or other
+   * options, load the model yourself and give it to {@link #of(Path, HybridTransformer, Options,
+   * AutoCloseable)}.
    *
-   * @throws InputException naming what is wrong with the folder
+   * @throws InputException naming what is wrong with the folder: no checkpoint, a damaged file, no
+   *     tokenizer
    */
   public static Engine open(Path checkpoint) {
     Ops ops = OpsFactory.cpu(OpsOptions.defaults());
@@ -131,7 +134,9 @@ public final class Engine implements AutoCloseable {
    * Serves a model that is loaded already.
    *
    * @param checkpoint where its tokenizer and chat template are
-   * @param owned what is closed with the engine
+   * @param owned what is closed with the engine, usually model and operations
+   * @throws InputException if the tokenizer or template is missing or wrong, or the memory does not
+   *     suffice for one text of the context
    */
   public static Engine of(
       Path checkpoint, HybridTransformer model, Options options, AutoCloseable owned) {
@@ -193,6 +198,7 @@ public final class Engine implements AutoCloseable {
     return loaded;
   }
 
+  /** Shape and constants of the model. */
   public ModelConfig config() {
     return config;
   }
@@ -218,6 +224,7 @@ public final class Engine implements AutoCloseable {
     return MemoryPlan.of(config, all, Style.VANILLA, cacheType, cacheType);
   }
 
+  /** Between text and ids. */
   public Tokenizer tokenizer() {
     return tokenizer;
   }
@@ -227,6 +234,7 @@ public final class Engine implements AutoCloseable {
     return template;
   }
 
+  /** What takes requests. */
   public Scheduler scheduler() {
     return scheduler;
   }

@@ -54,26 +54,33 @@ public record GenerationRequest(
         Optional.empty());
   }
 
+  /** The same with tokens chosen otherwise. */
   public GenerationRequest sampling(Sampler.Settings s) {
     return new GenerationRequest(
         prompt, maxTokens, s, edits, endIds, logprobs, promptLogprobs, constraint);
   }
 
+  /** The same with other penalties and bias. */
   public GenerationRequest edits(LogitEdits.Settings e) {
     return new GenerationRequest(
         prompt, maxTokens, sampling, e, endIds, logprobs, promptLogprobs, constraint);
   }
 
+  /** The same with other tokens that end the reply. */
   public GenerationRequest endIds(Set<Integer> ids) {
     return new GenerationRequest(
         prompt, maxTokens, sampling, edits, ids, logprobs, promptLogprobs, constraint);
   }
 
+  /**
+   * The same with log-probabilities of {@code top} tokens, of the prompt's too if {@code ofPrompt}.
+   */
   public GenerationRequest logprobs(int top, boolean ofPrompt) {
     return new GenerationRequest(
         prompt, maxTokens, sampling, edits, endIds, top, ofPrompt, constraint);
   }
 
+  /** The same for a reply that must fulfil a constraint. */
   public GenerationRequest constraint(Constraint.Maker maker) {
     return new GenerationRequest(
         prompt, maxTokens, sampling, edits, endIds, logprobs, promptLogprobs, Optional.of(maker));
