@@ -8,10 +8,12 @@ import io.hydrahead.study.stats.StudyCells;
 import io.hydrahead.study.stats.StudyCells.Place;
 import java.util.ArrayList;
 import java.util.Collection;
+import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
+import java.util.Optional;
+import java.util.TreeMap;
 import java.util.TreeSet;
-import java.util.stream.Collectors;
 
 /** Recall and loss of all arms: the headline, by length, by family, against the causal arm. */
 final class RecallSection {
@@ -54,7 +56,7 @@ final class RecallSection {
     StringBuilder out = new StringBuilder(table.toString());
     out.append(
         "Recall in percent: mean over "
-            + seeds(recall.arms())
+            + seeds(recall)
             + " and over the families that decide and that all rows have at that length (");
     for (int i = 0; i < lengths.size(); i++) {
       out.append(i == 0 ? "" : ", ")
@@ -67,15 +69,40 @@ final class RecallSection {
         .toString();
   }
 
-  /** How many seeds the arms have, and which of them have fewer. */
-  private String seeds(List<String> arms) {
-    int most = arms.stream().mapToInt(a -> cells.seeds(a).size()).max().orElse(0);
-    String fewer =
-        arms.stream()
-            .filter(a -> cells.seeds(a).size() < most)
-            .map(a -> folder.label(a) + ": " + cells.seeds(a).size())
-            .collect(Collectors.joining("; "));
-    return (most == 1 ? "one seed" : most + " seeds") + (fewer.isEmpty() ? "" : " (" + fewer + ")");
+  /** How many seeds the table's numbers are means of, and which are of fewer. */
+  private String seeds(PooledRecall recall) {
+    Map<String, Map<Integer, Integer>> counts = new LinkedHashMap<>();
+    int most = 0;
+    for (String arm : recall.arms()) {
+      Map<Integer, Integer> own = new TreeMap<>();
+      for (int length : recall.lengths()) {
+        recall.at(arm, length).ifPresent(e -> own.put(length, e.bySeed().size()));
+      }
+      most = Math.max(most, own.values().stream().mapToInt(n -> n).max().orElse(0));
+      counts.put(arm, own);
+    }
+    List<String> fewer = new ArrayList<>();
+    for (Map.Entry<String, Map<Integer, Integer>> c : counts.entrySet()) {
+      for (int n = 1; n < most; n++) {
+        fewer(c.getKey(), c.getValue(), n).ifPresent(fewer::add);
+      }
+    }
+    return (most == 1 ? "one seed" : most + " seeds")
+        + (fewer.isEmpty() ? "" : " (" + String.join("; ", fewer) + ")");
+  }
+
+  /** Where an arm's numbers are of {@code seeds} seeds, if anywhere. */
+  private Optional<String> fewer(String arm, Map<Integer, Integer> counts, int seeds) {
+    List<String> lengths =
+        counts.entrySet().stream()
+            .filter(c -> c.getValue() == seeds)
+            .map(c -> Lengths.format(c.getKey()))
+            .toList();
+    if (lengths.isEmpty()) {
+      return Optional.empty();
+    }
+    String where = lengths.size() == counts.size() ? "" : " at " + String.join(", ", lengths);
+    return Optional.of(folder.label(arm) + where + ": " + seeds);
   }
 
   private String fullHeads(String arm) {

@@ -76,7 +76,7 @@ final class ResultsFolder {
       arms.add(ReportedArm.read(facts, arm, seed));
     }
     Path speed = folder.resolve("speed.json");
-    if (Files.isRegularFile(speed) && !speeds.containsKey(arm)) {
+    if (Files.isRegularFile(speed)) { // that of the last seed counts: it was measured last
       speeds.put(arm, Json.read(speed));
     }
     for (Path cell : children(folder.resolve("cells"))) {
