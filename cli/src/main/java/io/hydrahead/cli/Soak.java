@@ -21,7 +21,7 @@ import tools.jackson.databind.node.ObjectNode;
  */
 final class Soak {
   /** Growth an hour, as a share, below which a quantity counts as flat. */
-  static final double TOLERANCE = 0.02;
+  static final double TOLERANCE = 0.05;
 
   /** Shorter than this, warming up and growing cannot be told apart. */
   private static final int SECONDS_TO_TELL = 300;
@@ -50,7 +50,7 @@ final class Soak {
       return 3600 * trend.relative();
     }
 
-    /** Growing beyond chance, and by more than may be. */
+    /** Not growing beyond chance and by more than may be. */
     boolean flat() {
       return trend.low() <= 0 || anHour() <= TOLERANCE;
     }
@@ -249,6 +249,7 @@ final class Soak {
       for (SoakSample.Quantity q : SoakSample.Quantity.values()) {
         o.put(q.name().toLowerCase(Locale.ROOT), (long) q.of(s));
       }
+      o.put("heap_committed", s.committed());
       o.put("waiting", s.waiting()).put("running", s.running());
     }
   }

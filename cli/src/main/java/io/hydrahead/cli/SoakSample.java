@@ -5,6 +5,9 @@ import io.hydrahead.server.engine.Scheduler;
 import io.hydrahead.tensor.Memory;
 import java.io.IOException;
 import java.lang.management.ManagementFactory;
+import java.lang.management.MemoryMXBean;
+import java.lang.management.MemoryPoolMXBean;
+import java.lang.management.MemoryType;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.function.ToDoubleFunction;
@@ -13,7 +16,9 @@ import java.util.function.ToDoubleFunction;
  * What a process that serves holds at a moment.
  *
  * @param seconds since the start
- * @param heap bytes of the Java heap that live, after a collection
+ * @param heap bytes of the Java heap that the last collection left
+ * @param committed bytes of the Java heap, used or not
+ * @param machine bytes of the JVM's own: compiled code and classes
  * @param resident bytes of the process in the machine's memory, −1 where the system does not say
  * @param buffers bytes that owners of native memory hold, weights, pools and buffers of steps; of a
  *     device's, too
@@ -27,6 +32,8 @@ import java.util.function.ToDoubleFunction;
 record SoakSample(
     double seconds,
     long heap,
+    long committed,
+    long machine,
     long resident,
     long buffers,
     long caches,
@@ -39,6 +46,7 @@ record SoakSample(
   /** A quantity that must not grow. */
   enum Quantity {
     HEAP("live heap", true, SoakSample::heap),
+    MACHINE("code and classes", true, SoakSample::machine),
     RESIDENT("resident memory", true, SoakSample::resident),
     BUFFERS("native buffers", true, SoakSample::buffers),
     CACHES("caches in use", true, SoakSample::caches),
@@ -66,15 +74,16 @@ record SoakSample(
    * @param device where the model's memory is
    */
   static SoakSample now(double seconds, Scheduler scheduler, Memory device) {
-    var memory = ManagementFactory.getMemoryMXBean();
+    MemoryMXBean memory = ManagementFactory.getMemoryMXBean();
     memory.gc();
-    long heap = memory.getHeapMemoryUsage().getUsed();
     long buffers = Memory.HOST.allocatedBytes();
     buffers += device.host() ? 0 : device.allocatedBytes();
     Scheduler.Status s = scheduler.status();
     return new SoakSample(
         seconds,
-        heap,
+        left(),
+        memory.getHeapMemoryUsage().getCommitted(),
+        memory.getNonHeapMemoryUsage().getUsed(),
         residentBytes(),
         buffers,
         s.caches().kvBytes() + s.caches().stateBytes(),
@@ -82,6 +91,17 @@ record SoakSample(
         openFiles(),
         s.waiting(),
         s.running());
+  }
+
+  /** Not what is used now: the others go on allocating. */
+  private static long left() {
+    long sum = 0;
+    for (MemoryPoolMXBean pool : ManagementFactory.getMemoryPoolMXBeans()) {
+      if (pool.getType() == MemoryType.HEAP && pool.getCollectionUsage() != null) {
+        sum += pool.getCollectionUsage().getUsed();
+      }
+    }
+    return sum;
   }
 
   private static long openFiles() {

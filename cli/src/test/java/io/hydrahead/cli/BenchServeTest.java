@@ -132,7 +132,7 @@ class BenchServeTest {
       done += kind.longValue();
     }
     assertThat(done).isPositive().isEqualTo(requests.path("done").longValue());
-    assertThat(report.path("growth").size()).isEqualTo(6);
+    assertThat(report.path("growth").size()).isEqualTo(7);
     assertThat(report.path("samples").size()).isGreaterThan(1);
     for (JsonNode s : report.path("samples")) {
       assertThat(s.path("heap").longValue()).isGreaterThan(1 << 20);
