@@ -152,7 +152,11 @@ final class Gate implements Filter {
     ApiException e = translate(why);
     if (!response.isSent()) {
       response.headers().clear();
-      new HttpAnswer(response, false).fail(e);
+      try {
+        new HttpAnswer(response, false).fail(e);
+      } catch (ClientGoneException nobody) {
+        LOG.log(Level.DEBUG, "an error that nobody waits for", nobody);
+      }
     }
   }
 

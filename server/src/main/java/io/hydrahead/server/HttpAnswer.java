@@ -22,6 +22,9 @@ final class HttpAnswer {
   private final boolean events;
   private OutputStream out;
 
+  /** Whether something was sent since the last heartbeat. */
+  private boolean lively;
+
   HttpAnswer(ServerResponse response, boolean events) {
     this.response = response;
     this.events = events;
@@ -31,11 +34,19 @@ final class HttpAnswer {
   void body(Object body) {
     byte[] bytes = Bodies.write(body).getBytes(StandardCharsets.UTF_8);
     if (out == null) {
-      response.header(HeaderNames.CONTENT_TYPE, JSON);
-      response.send(bytes);
+      send(bytes);
     } else {
       write(bytes);
       close();
+    }
+  }
+
+  private void send(byte[] whole) {
+    try {
+      response.header(HeaderNames.CONTENT_TYPE, JSON);
+      response.send(whole);
+    } catch (CloseConnectionException | UncheckedIOException e) {
+      throw new ClientGoneException(e);
     }
   }
 
@@ -51,12 +62,15 @@ final class HttpAnswer {
   }
 
   /**
-   * Sends a sign of life.
+   * Sends a sign of life, if nothing else was sent since the last time.
    *
    * @throws ClientGoneException if there is nobody any more
    */
   void heartbeat() {
-    write((events ? ": waiting\n\n" : " ").getBytes(StandardCharsets.UTF_8));
+    if (!lively) {
+      write((events ? ": waiting\n\n" : " ").getBytes(StandardCharsets.UTF_8));
+    }
+    lively = false;
   }
 
   /** Sends an error, as its status or, where the answer has begun, within it. */
@@ -67,8 +81,7 @@ final class HttpAnswer {
         response.header(HeaderNames.RETRY_AFTER, "1");
       }
       e.allowed().ifPresent(a -> response.header(HeaderNames.ALLOW, a));
-      response.header(HeaderNames.CONTENT_TYPE, JSON);
-      response.send(Bodies.write(e.body()).getBytes(StandardCharsets.UTF_8));
+      send(Bodies.write(e.body()).getBytes(StandardCharsets.UTF_8));
     } else if (events) {
       event(e.body());
       end();
@@ -91,6 +104,7 @@ final class HttpAnswer {
       }
       out.write(bytes);
       out.flush();
+      lively = true;
     } catch (IOException | CloseConnectionException | UncheckedIOException e) {
       throw new ClientGoneException(e);
     }

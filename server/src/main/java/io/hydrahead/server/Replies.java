@@ -97,7 +97,7 @@ abstract class Replies implements SequenceGroup.Watcher {
   }
 
   @Override
-  public void silence() {
+  public void heartbeat() {
     answer.heartbeat();
   }
 

@@ -30,8 +30,8 @@ final class SequenceGroup {
 
     void finished(int sequence, GenerationListener.Finish finish, GenerationListener.Usage usage);
 
-    /** Nothing has happened for a while. */
-    void silence();
+    /** The time of a heartbeat has passed, whatever has happened in it. */
+    void heartbeat();
   }
 
   private sealed interface News {
@@ -67,7 +67,7 @@ final class SequenceGroup {
   /**
    * Runs all sequences to their ends.
    *
-   * @param heartbeat after how long without news {@code watcher} hears of the silence
+   * @param heartbeat how often {@code watcher} hears that it goes on
    * @throws OverloadedException if not even one is taken
    * @throws ApiException 504 after {@code limit}
    * @throws RuntimeException what the watcher throws, or the engine; then all sequences are
@@ -93,17 +93,20 @@ final class SequenceGroup {
 
   private void run(Watcher watcher, Duration heartbeat, long deadline) {
     submit();
+    long beat = System.nanoTime() + heartbeat.toNanos();
     while (over < requests.size()) {
-      long left = deadline - System.nanoTime();
-      if (left <= 0) {
+      long now = System.nanoTime();
+      if (now >= deadline) {
         throw ApiException.of(
             504, "timeout_error", "The request took longer than this server allows.", "timeout");
       }
-      News n = next(Math.min(left, heartbeat.toNanos()));
+      if (now >= beat) {
+        watcher.heartbeat();
+        beat = now + heartbeat.toNanos();
+      }
+      News n = next(Math.min(deadline, beat) - now);
       if (n != null) {
         handle(n, watcher);
-      } else if (left > heartbeat.toNanos()) {
-        watcher.silence();
       }
     }
   }

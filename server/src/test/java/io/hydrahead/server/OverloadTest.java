@@ -10,17 +10,21 @@ import io.hydrahead.ops.OpsFactory;
 import io.hydrahead.ops.OpsOptions;
 import io.hydrahead.server.engine.Engine;
 import io.hydrahead.server.engine.Scheduler;
+import io.hydrahead.server.engine.Watched;
 import java.net.http.HttpClient;
 import java.net.http.HttpRequest;
 import java.net.http.HttpRequest.BodyPublishers;
 import java.net.http.HttpResponse;
 import java.net.http.HttpResponse.BodyHandlers;
+import java.nio.file.Path;
+import java.time.Duration;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.Map;
 import java.util.Random;
 import java.util.concurrent.Callable;
 import java.util.concurrent.ConcurrentHashMap;
+import java.util.concurrent.CountDownLatch;
 import java.util.concurrent.ExecutorService;
 import java.util.concurrent.Executors;
 import java.util.concurrent.Future;
@@ -75,6 +79,80 @@ class OverloadTest {
     }
   }
 
+  /**
+   * Ten times as many as can wait, each asking once: those that can wait have their whole answers,
+   * the others are told to come back; and then everything is free again.
+   */
+  @Test
+  @Timeout(value = 60, unit = TimeUnit.SECONDS)
+  void eachIsAnsweredOrToldToComeBack() throws Exception {
+    Path hybrid = Running.MODEL.resolveSibling("tiny-hybrid");
+    try (Watched watched = new Watched(hybrid, 2, WAITING);
+        HydraServer server = HydraServer.start(watched.engine(), ServerOptions.DEFAULT.port(0));
+        HttpClient client = HttpClient.newHttpClient()) {
+      watched.hold(true); // nothing is begun before all have come
+      CountDownLatch refused = new CountDownLatch(CLIENTS - WAITING);
+      assertThat(rush(client, server, refused, () -> watched.hold(false))).isEqualTo(WAITING);
+      watched.idle();
+      // Once more, as fast as it goes.
+      refused = new CountDownLatch(0);
+      assertThat(rush(client, server, refused, () -> {})).isBetween(WAITING, CLIENTS);
+      watched.idle();
+      HttpRequest health = HttpRequest.newBuilder(server.uri().resolve("/health")).build();
+      assertThat(client.send(health, BodyHandlers.ofString()).statusCode()).isEqualTo(200);
+    }
+  }
+
+  /**
+   * All clients at once; how many had their answers.
+   *
+   * @param refused counts those that were told to come back; when it is down, {@code then} is run
+   */
+  private static int rush(
+      HttpClient client, HydraServer server, CountDownLatch refused, Runnable then)
+      throws Exception {
+    AtomicInteger answered = new AtomicInteger();
+    try (ExecutorService threads = Executors.newVirtualThreadPerTaskExecutor()) {
+      List<Future<Void>> all = new ArrayList<>();
+      for (int i = 0; i < CLIENTS; i++) {
+        boolean stream = i % 2 == 0;
+        String body =
+            "{\"prompt\": \"Number %d\", \"max_tokens\": 20, \"ignore_eos\": true, \"stream\": %s}"
+                .formatted(i, stream);
+        all.add(
+            threads.submit(() -> {
+              HttpResponse<String> r =
+                  client.send(completion(server, body), BodyHandlers.ofString());
+              if (r.statusCode() == 429) {
+                assertThat(r.headers().firstValue("Retry-After")).isPresent();
+                assertThat(r.body()).contains("rate_limit_error");
+                refused.countDown();
+              } else {
+                assertThat(r.statusCode()).as(r.body()).isEqualTo(200);
+                assertThat(r.body()).contains("\"finish_reason\":\"length\"");
+                assertThat(r.body().endsWith("data: [DONE]\n\n")).isEqualTo(stream);
+                answered.incrementAndGet();
+              }
+              return null;
+            }));
+      }
+      assertThat(refused.await(30, TimeUnit.SECONDS)).isTrue();
+      then.run();
+      for (Future<Void> f : all) {
+        f.get(30, TimeUnit.SECONDS);
+      }
+    }
+    return answered.get();
+  }
+
+  private static HttpRequest completion(HydraServer server, String body) {
+    return HttpRequest.newBuilder(server.uri().resolve("/v1/completions"))
+        .header("Content-Type", "application/json")
+        .timeout(Duration.ofSeconds(30))
+        .POST(BodyPublishers.ofString(body))
+        .build();
+  }
+
   /** Asks until it is answered. */
   private static void ask(
       HttpClient client,
@@ -91,11 +169,7 @@ class OverloadTest {
             + " \"seed\": "
             + number
             + "}";
-    HttpRequest request =
-        HttpRequest.newBuilder(server.uri().resolve("/v1/completions"))
-            .header("Content-Type", "application/json")
-            .POST(BodyPublishers.ofString(body))
-            .build();
+    HttpRequest request = completion(server, body);
     while (true) {
       HttpResponse<String> r = client.send(request, BodyHandlers.ofString());
       if (r.statusCode() == 429) {

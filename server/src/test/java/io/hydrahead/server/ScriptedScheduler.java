@@ -11,13 +11,18 @@ import java.time.Duration;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.Optional;
+import java.util.concurrent.CountDownLatch;
+import java.util.concurrent.TimeUnit;
 import java.util.concurrent.atomic.AtomicBoolean;
+import java.util.concurrent.locks.LockSupport;
 
 /** Replies to every request with the same text, as a model would that had learnt to. */
 final class ScriptedScheduler implements Scheduler {
   private final Tokenizer tokenizer;
   private final List<String> prompts = new ArrayList<>();
+  private final CountDownLatch cancelled = new CountDownLatch(1);
   private volatile String reply = "";
+  private volatile long pause;
 
   ScriptedScheduler(Tokenizer tokenizer) {
     this.tokenizer = tokenizer;
@@ -28,6 +33,16 @@ final class ScriptedScheduler implements Scheduler {
     reply = text;
   }
 
+  /** From now on so many milliseconds pass between two tokens. */
+  void pause(long millis) {
+    pause = millis;
+  }
+
+  /** Whether a reply is cancelled before its end, sooner or later. */
+  boolean awaitCancelled() throws InterruptedException {
+    return cancelled.await(30, TimeUnit.SECONDS);
+  }
+
   /** The prompt of the last request. */
   synchronized String prompt() {
     return prompts.getLast();
@@ -36,20 +51,20 @@ final class ScriptedScheduler implements Scheduler {
   @Override
   public synchronized Generation submit(GenerationRequest request, GenerationListener listener) {
     prompts.add(tokenizer.decode(request.prompt()));
-    AtomicBoolean cancelled = new AtomicBoolean();
-    Thread.ofVirtual().start(() -> tell(request, listener, cancelled));
-    return () -> cancelled.set(true);
+    AtomicBoolean stop = new AtomicBoolean();
+    Thread.ofVirtual().start(() -> tell(request, listener, stop));
+    return () -> stop.set(true);
   }
 
-  private void tell(
-      GenerationRequest request, GenerationListener listener, AtomicBoolean cancelled) {
+  private void tell(GenerationRequest request, GenerationListener listener, AtomicBoolean stop) {
     listener.started(0);
     int count = 0;
     int[] ids = tokenizer.encode(reply);
     Finish finish = ids.length > request.maxTokens() ? Finish.LENGTH : Finish.STOP;
     for (int id : ids) {
-      if (cancelled.get()) {
+      if (stop.get()) {
         finish = Finish.CANCELLED;
+        cancelled.countDown();
         break;
       }
       if (count == request.maxTokens()) {
@@ -57,6 +72,7 @@ final class ScriptedScheduler implements Scheduler {
       }
       listener.token(id, Optional.empty());
       count++;
+      LockSupport.parkNanos(pause * 1_000_000);
     }
     listener.finished(finish, new Usage(request.promptTokens(), 0, count));
   }
