@@ -75,7 +75,7 @@ final class ConvertCommand implements Callable<Integer> {
   public Integer call() {
     Outputs.requireFreeFolder(common, output, folder, planFile, recipeFile, text);
     ModelConfig config = Sources.config(folder);
-    Sources.refuseQwen35(folder);
+    Conversion.refuseQwen35(folder);
     Sources.requireTransformer(folder);
     PlanFile plan = PlanFile.read(planFile, HeadShape.of(config));
     ConvertRecipe given =

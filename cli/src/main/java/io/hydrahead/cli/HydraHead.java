@@ -19,6 +19,7 @@ import picocli.CommandLine.Spec;
     description = {
       "Turns Transformer checkpoints into head-wise hybrids of full and linear",
       "attention, transfers the knowledge, and proves the result on long contexts.",
+      "Reads Qwen3 and its own hybrids; Qwen3.5 wherever no heads are chosen anew.",
       ""
     },
     versionProvider = HydraHead.Version.class,

@@ -9,6 +9,7 @@ import io.hydrahead.model.ModelConfig;
 import io.hydrahead.model.Style;
 import java.io.PrintWriter;
 import java.nio.file.Path;
+import java.util.List;
 import java.util.TreeSet;
 import java.util.concurrent.Callable;
 import picocli.CommandLine.Command;
@@ -55,11 +56,11 @@ final class InfoCommand implements Callable<Integer> {
     try (Checkpoint c = Checkpoint.open(folder)) {
       Path file = folder.resolve("config.json");
       ModelConfig config = ConfigJson.read(c.config(), file);
-      CheckpointContents.require(c, folder);
+      List<String> tensors = CheckpointContents.require(c, folder);
       long parameters = 0;
       long bytes = 0;
       TreeSet<String> dtypes = new TreeSet<>();
-      for (String name : c.names()) {
+      for (String name : tensors) {
         TensorInfo info = c.info(name);
         parameters += info.shape().stream().reduce(1L, Math::multiplyExact);
         bytes += info.bytes();

@@ -4,6 +4,7 @@ import io.hydrahead.checkpoint.AtomicFile;
 import io.hydrahead.model.HeadPlan;
 import io.hydrahead.model.ModelConfig;
 import io.hydrahead.model.Style;
+import io.hydrahead.plan.Conversion;
 import io.hydrahead.plan.HeadScores;
 import io.hydrahead.plan.HeadShape;
 import io.hydrahead.plan.PlanChoices;
@@ -109,7 +110,7 @@ final class PlanCommand implements Callable<Integer> {
     if (output != null) {
       Outputs.requireFree(common, output, "-o", folder, heads);
     }
-    Sources.refuseQwen35(folder);
+    Conversion.refuseQwen35(folder);
     ModelConfig config = Sources.config(folder);
     HeadShape shape = HeadShape.of(config);
     HeadScores scores = HeadScores.none(shape);

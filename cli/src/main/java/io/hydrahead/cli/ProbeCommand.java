@@ -4,6 +4,7 @@ import io.hydrahead.checkpoint.AtomicFile;
 import io.hydrahead.data.TaskStyle;
 import io.hydrahead.data.TextCodec;
 import io.hydrahead.model.ModelConfig;
+import io.hydrahead.plan.Conversion;
 import io.hydrahead.plan.HeadScores;
 import io.hydrahead.probe.CounterfactualPair;
 import io.hydrahead.probe.HeadProbe;
@@ -123,7 +124,7 @@ final class ProbeCommand implements Callable<Integer> {
     Sources.requireAtLeast("--pairs", pairs, 1);
     Sources.requireAtLeast("--sender-pairs", senderPairs, 0);
     Sources.requireAtLeast("--rounds", rounds, 1);
-    Sources.refuseQwen35(folder);
+    Conversion.refuseQwen35(folder);
     ModelConfig config = Sources.config(folder);
     int tokens =
         (int)

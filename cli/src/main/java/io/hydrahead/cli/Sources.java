@@ -32,21 +32,6 @@ final class Sources {
         folder.toString(), ConfigJson.plan(config, file), ConfigJson.style(config, file));
   }
 
-  /**
-   * What probe, plan, convert and transfer need: those that read a Transformer's heads.
-   *
-   * @throws InputException if the folder holds a Qwen3.5, whose layers are hybrid already
-   */
-  static void refuseQwen35(Path folder) {
-    Path file = folder.resolve("config.json");
-    if (ConfigJson.style(Checkpoint.config(folder), file).qwen35()) {
-      throw new InputException(
-          folder
-              + " is a Qwen3.5, a hybrid of its own whose linear layers stay what they are; give a"
-              + " Transformer of the Qwen3 family");
-    }
-  }
-
   /** The type that most of a checkpoint's weights are stored in: what a copy of it is saved as. */
   static DType storedType(Path folder) {
     try (Checkpoint c = Checkpoint.open(folder)) {

@@ -89,8 +89,6 @@ final class TransferCommand implements Callable<Integer> {
               + teacher
               + "; make the student with hydrahead convert");
     }
-    Sources.refuseQwen35(teacher);
-    Sources.refuseQwen35(student);
     List<EvalTask> chosen = EvalTask.parse(tasks);
     try (Ops ops = LoadedModel.ops(common)) {
       TrainingRun.Outcome outcome =

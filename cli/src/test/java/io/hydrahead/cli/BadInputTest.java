@@ -115,6 +115,28 @@ class BadInputTest {
   }
 
   @Test
+  void qwen35HasNoHeadsToChoose() throws IOException {
+    edit("config.json", "\"model_type\" : \"qwen3\"", "\"model_type\" : \"qwen3_5_text\"");
+    edit(
+        "config.json",
+        "\"hidden_act\"",
+        "\"linear_num_key_heads\" : 2, \"linear_num_value_heads\" : 2,"
+            + " \"linear_key_head_dim\" : 8, \"linear_value_head_dim\" : 8,"
+            + " \"linear_conv_kernel_dim\" : 4, \"hidden_act\"");
+    Path file = out.resolve("file");
+    List<List<Object>> all =
+        List.of(
+            List.of("probe", model, "-o", file),
+            List.of("plan", model, "--ratio", "7:1"),
+            List.of("convert", model, "--plan", out.resolve("plan"), "-o", file));
+    for (List<Object> command : all) {
+      assertThat(refused(command.toArray())).contains("is a Qwen3.5", "Transformer");
+    }
+    assertThat(refused("bench", "decode", "--shape", "qwen3.5-0.8b", "--plan", "head-7:1"))
+        .contains("head-7:1", "its plan is full");
+  }
+
+  @Test
   void brokenTokenizer() throws IOException {
     edit("tokenizer.json", "\"BPE\"", "\"Unigram\"");
     assertThat(refused("tokenize", model, "the")).contains("tokenizer.json", "Unigram");

@@ -149,10 +149,9 @@ public final class ModelFiles {
       LOG.log(
           Level.WARNING,
           folder
-              + ": "
+              + ": read for text only; "
               + leftOut
-              + " tensors for images (visual) or for guessing ahead (mtp) are left out: only text is"
-              + " read");
+              + " of its tensors, for images (visual) or for guessing ahead (mtp), stay unused");
     }
   }
 

@@ -1,5 +1,7 @@
 package io.hydrahead.plan;
 
+import io.hydrahead.checkpoint.Checkpoint;
+import io.hydrahead.model.ConfigJson;
 import io.hydrahead.model.HeadPlan;
 import io.hydrahead.model.HybridTransformer;
 import io.hydrahead.model.ModelConfig;
@@ -10,6 +12,7 @@ import io.hydrahead.plan.ConvertOptions.Gamma;
 import io.hydrahead.tensor.DType;
 import io.hydrahead.tensor.InputException;
 import io.hydrahead.tensor.Tensor;
+import java.nio.file.Path;
 import java.util.Arrays;
 import java.util.Map;
 import java.util.SplittableRandom;
@@ -90,6 +93,23 @@ public final class Conversion {
               + " heads full in "
               + (style.isVanilla() ? "a Transformer's" : "a hybrid's")
               + " style and is no plain Transformer; convert the Transformer that it came from");
+    }
+  }
+
+  /**
+   * What probing, planning, converting and transferring begin with: they are for heads that can be
+   * full or linear.
+   *
+   * @throws InputException if {@code folder} holds a Qwen3.5, whose layers are of either kind for
+   *     good
+   */
+  public static void refuseQwen35(Path folder) {
+    Path file = folder.resolve("config.json");
+    if (ConfigJson.style(Checkpoint.config(folder), file).qwen35()) {
+      throw new InputException(
+          folder
+              + " is a Qwen3.5, a hybrid of its own whose linear layers stay what they are; give a"
+              + " Transformer of the Qwen3 family");
     }
   }
 

@@ -6,6 +6,7 @@ import io.hydrahead.model.HybridTransformer;
 import io.hydrahead.model.ModelFiles;
 import io.hydrahead.ops.Environment;
 import io.hydrahead.ops.Ops;
+import io.hydrahead.plan.Conversion;
 import io.hydrahead.tensor.InputException;
 import io.hydrahead.tensor.Progress;
 import io.hydrahead.tokenizer.Tokenizer;
@@ -106,6 +107,7 @@ public final class Transfers {
   }
 
   private HybridTransformer load(Path folder) {
+    Conversion.refuseQwen35(folder);
     return HybridTransformer.load(folder, ops, ModelFiles.LoadOptions.FLOAT32);
   }
 
