@@ -8,7 +8,10 @@ import io.hydrahead.study.eval.CellResult;
 import io.hydrahead.study.stats.Roles;
 import io.hydrahead.study.stats.StudyCells;
 import io.hydrahead.tensor.InputException;
+import java.io.BufferedReader;
 import java.io.IOException;
+import java.io.InputStreamReader;
+import java.nio.charset.StandardCharsets;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.ArrayList;
@@ -20,17 +23,19 @@ import java.util.Set;
 import java.util.TreeMap;
 import java.util.TreeSet;
 import java.util.stream.Stream;
+import java.util.zip.GZIPInputStream;
+import java.util.zip.GZIPOutputStream;
 import tools.jackson.databind.JsonNode;
 
 /**
  * The folder of a study's results: {@code study.json} and, for each arm and seed, {@code
  * <arm>/seed-<n>/} with {@code arm.json}, perhaps {@code speed.json}, and the finished cells:
- * {@code cells/*.json} as the runs write them, or {@code cells.jsonl} with one a line, as they are
- * kept.
+ * {@code cells/*.json} as the runs write them, or {@code cells.jsonl.gz} with one a line, as they
+ * are kept ({@code zcat} shows them).
  */
 final class ResultsFolder {
   private static final String SEED = "seed-";
-  private static final String LINES = "cells.jsonl";
+  private static final String LINES = "cells.jsonl.gz";
 
   private final Path folder;
   private final JsonNode study;
@@ -92,8 +97,11 @@ final class ResultsFolder {
 
   private static void readLines(Path file, List<CellResult> found) {
     int n = 0;
-    try {
-      for (String line : Files.readAllLines(file)) {
+    try (BufferedReader in =
+        new BufferedReader(
+            new InputStreamReader(
+                new GZIPInputStream(Files.newInputStream(file)), StandardCharsets.UTF_8))) {
+      for (String line = in.readLine(); line != null; line = in.readLine()) {
         String place = file + " line " + ++n;
         found.add(CellResult.read(Fields.parse(line, place, file.getParent())));
       }
@@ -122,7 +130,13 @@ final class ResultsFolder {
           ReadableJson.text(a.json()));
     }
     lines.forEach((run, text) -> {
-      AtomicFile.write(to.resolve(run).resolve(LINES), text.toString());
+      AtomicFile.write(
+          to.resolve(run).resolve(LINES),
+          out -> {
+            GZIPOutputStream zip = new GZIPOutputStream(out); // whoever opened out closes it
+            zip.write(text.toString().getBytes(StandardCharsets.UTF_8));
+            zip.finish();
+          });
       Path speed = folder.resolve(run).resolve("speed.json");
       if (Files.isRegularFile(speed)) {
         AtomicFile.write(

@@ -18,6 +18,9 @@ import tools.jackson.databind.node.ObjectNode;
  * for programs, from the folder that the runs left. The same files give the same document.
  */
 public final class StudyReport {
+  /** Field of study.json: sentences for the end of the page. */
+  public static final String NOTES = "notes";
+
   private static final int REPLICATES = 10_000;
   private static final int TABLE_REPLICATES = 2_000;
   private static final long SEED = 4;
@@ -80,6 +83,7 @@ public final class StudyReport {
     out.append(arms());
     out.append(method());
     out.append(facts());
+    out.append(notes());
     return out.toString().strip() + "\n";
   }
 
@@ -162,7 +166,7 @@ public final class StudyReport {
     MarkdownTable table = new MarkdownTable(List.of("", "as the runs wrote it"), 2);
     Map<String, String> flat = new LinkedHashMap<>();
     for (String name : folder.study().propertyNames()) {
-      if (!name.equals("roles") && !name.equals(ABOUT)) {
+      if (!name.equals("roles") && !name.equals(ABOUT) && !name.equals(NOTES)) {
         flatten(name, folder.study().get(name), flat);
       }
     }
@@ -194,6 +198,15 @@ public final class StudyReport {
                 + " cells"
                 + shared));
     return "## Hardware, data, commands\n\n" + table;
+  }
+
+  /** What people had to say of these runs, kept in the field {@code notes} of study.json. */
+  private String notes() {
+    StringBuilder out = new StringBuilder();
+    for (JsonNode note : folder.study().path(NOTES)) {
+      out.append("- ").append(note.asString()).append('\n');
+    }
+    return out.isEmpty() ? "" : "\n## Notes on these runs\n\n" + out;
   }
 
   private static void flatten(String name, JsonNode value, Map<String, String> out) {

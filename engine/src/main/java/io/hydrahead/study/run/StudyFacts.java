@@ -4,6 +4,7 @@ import io.hydrahead.checkpoint.AtomicFile;
 import io.hydrahead.json.Json;
 import io.hydrahead.model.ConfigJson;
 import io.hydrahead.study.StudyRecipe;
+import io.hydrahead.study.results.StudyReport;
 import io.hydrahead.train.TrainingRun;
 import java.nio.file.Files;
 import java.nio.file.Path;
@@ -80,6 +81,10 @@ final class StudyFacts {
     devices.remove("");
     out.put("hardware", devices.isEmpty() ? shop.ops().description() : String.join("; ", devices));
     out.put("training_device_hours", Math.round(seconds / 3.6) / 1000.0);
+    JsonNode notes = before(shop).path(StudyReport.NOTES);
+    if (!notes.isMissingNode()) {
+      out.set(StudyReport.NOTES, notes);
+    }
     AtomicFile.write(file(shop), out, true);
   }
 

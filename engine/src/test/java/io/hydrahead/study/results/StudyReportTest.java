@@ -208,8 +208,8 @@ class StudyReportTest {
     new StudyReport(raw).write(folder.resolve("b"), "x");
     assertThat(folder.resolve("b/RESULTS.md"))
         .hasSameTextualContentAs(folder.resolve("a/RESULTS.md"));
-    assertThat(folder.resolve("b/study/raw/causal/seed-1/cells.jsonl"))
-        .hasSameTextualContentAs(raw.resolve("causal/seed-1/cells.jsonl"));
+    assertThat(folder.resolve("b/study/raw/causal/seed-1/cells.jsonl.gz"))
+        .hasSameBinaryContentAs(raw.resolve("causal/seed-1/cells.jsonl.gz"));
     new StudyReport(raw).write(folder.resolve("a"), "x");
   }
 
