@@ -2,7 +2,7 @@ package io.hydrahead.cli;
 
 import io.hydrahead.model.HybridTransformer;
 import io.hydrahead.model.TokenLogprobs;
-import io.hydrahead.serve.BatchEngine;
+import io.hydrahead.serve.BatchOptions;
 import io.hydrahead.server.engine.BatchScheduler;
 import io.hydrahead.server.engine.GenerationListener;
 import io.hydrahead.server.engine.GenerationRequest;
@@ -94,8 +94,7 @@ final class ServeBench {
    * @throws io.hydrahead.tensor.InputException if not even one fits into memory
    */
   Figure measure(Load load) throws InterruptedException {
-    BatchEngine.Options options =
-        BatchEngine.Options.of(model, load.clients, load.longest() + load.reply);
+    BatchOptions options = BatchOptions.of(model, load.clients, load.longest() + load.reply);
     try (Scheduler scheduler = new BatchScheduler(model, options, load.clients)) {
       Client warm = new Client(scheduler, load, load.clients);
       for (int n : load.lengths) {
@@ -138,7 +137,7 @@ final class ServeBench {
    * @throws io.hydrahead.tensor.InputException if they do not fit into memory
    */
   Fairness fairness(int prompt, int far) throws InterruptedException {
-    BatchEngine.Options options = BatchEngine.Options.of(model, 2, Math.max(prompt, far) + 1);
+    BatchOptions options = BatchOptions.of(model, 2, Math.max(prompt, far) + 1);
     Load near = new Load(1, new int[] {prompt}, 0, 1);
     AtomicBoolean enough = new AtomicBoolean();
     Client alone;

@@ -7,7 +7,9 @@ import io.hydrahead.model.ModelConfig;
 import io.hydrahead.model.SequenceCache;
 import io.hydrahead.plan.MemoryPlan;
 import io.hydrahead.serve.BatchEngine;
+import io.hydrahead.serve.BatchOptions;
 import io.hydrahead.serve.BatchSequence;
+import io.hydrahead.serve.BatchStats;
 import io.hydrahead.tensor.DType;
 import io.hydrahead.tensor.InputException;
 import io.hydrahead.tensor.Memory;
@@ -175,8 +177,7 @@ final class ServeCapacity {
     int n = room.run();
     CachePool.Size pools = new CachePool.Size(Math.multiplyExact(n, room.blocks), n);
     int piece = options.read() ? READ_PIECE : CachePool.BLOCK;
-    BatchEngine.Options how =
-        new BatchEngine.Options(n, length + reply, piece, pools, false, SNAPSHOTS);
+    BatchOptions how = new BatchOptions(n, length + reply, piece, pools, false, SNAPSHOTS);
     try (BatchEngine engine = new BatchEngine(model, how)) {
       List<BatchSequence> texts = new ArrayList<>();
       SplittableRandom random = new SplittableRandom(length);
@@ -206,7 +207,7 @@ final class ServeCapacity {
         advance((long) n + steps);
       }
       int timed = steps - WARM_STEPS;
-      BatchEngine.Stats stats = engine.stats();
+      BatchStats stats = engine.stats();
       return new Speed(
           stats.kvBytes(),
           stats.stateBytes(),

@@ -51,7 +51,7 @@ public final class VectorMath {
   }
 
   /**
-   * e^x. 0 for x < −86.99 (so e^-∞ is 0), above the float range +∞.
+   * e^x. 0 for x &lt; −86.99 (so e^-∞ is 0), above the float range +∞.
    *
    * <p>x = n ln 2 + r with |r| ≤ ln 2 / 2; e^r = 1 + r + r² P(r), P the minimax polynomial of
    * degree 4. All is doubled and then scaled by 2^(n−1), whose exponent field exists for n = 128

@@ -25,7 +25,7 @@ import java.util.Optional;
  */
 public final class BatchEngine implements AutoCloseable {
   private final HybridTransformer model;
-  private final Options options;
+  private final BatchOptions options;
   private final CachePool pool;
   private final BatchStep steps;
 
@@ -48,147 +48,34 @@ public final class BatchEngine implements AutoCloseable {
   private boolean noisy;
 
   /**
-   * How much of what.
-   *
-   * @param maxSequences most texts at a time
-   * @param maxContext most tokens of a text, prompt and reply
-   * @param piece most tokens of a prompt that a step reads, a multiple of {@link CachePool#BLOCK}
-   * @param pools memory of all texts and of the prefix cache
-   * @param prefixCache whether prompts that begin alike are read once
-   * @param snapshotEvery tokens from one snapshot of recurrent states to the next in a long prompt,
-   *     a multiple of {@link CachePool#BLOCK}
-   */
-  public record Options(
-      int maxSequences,
-      int maxContext,
-      int piece,
-      CachePool.Size pools,
-      boolean prefixCache,
-      int snapshotEvery) {
-    private static final int HOST_PIECE = 256;
-    private static final int DEVICE_PIECE = 2048;
-    private static final int EVERY = 4096;
-
-    /** Of what is free on a device: the rest is for the buffers of a step. */
-    private static final double SHARE = 0.8;
-
-    /** Most bytes of all keys and values in the host's memory, unless one text takes more. */
-    private static final long HOST_BYTES = 4L << 30;
-
-    public Options {
-      boolean onGrid = piece > 0 && piece % CachePool.BLOCK == 0;
-      onGrid &= snapshotEvery > 0 && snapshotEvery % CachePool.BLOCK == 0;
-      if (maxSequences < 1 || maxContext < 1 || !onGrid) {
-        throw new InputException(
-            "%d sequences of %d tokens, pieces of %d and a snapshot every %d: the last two must be multiples of %d"
-                .formatted(maxSequences, maxContext, piece, snapshotEvery, CachePool.BLOCK));
-      }
-    }
-
-    /**
-     * Room for {@code maxSequences} texts of {@code maxContext} tokens, or as many blocks as a
-     * device has memory for, or as fit into 4 GiB of the host's; and for snapshots of states.
-     *
-     * @throws InputException if not even one text of {@code maxContext} fits
-     */
-    public static Options of(HybridTransformer model, int maxSequences, int maxContext) {
-      boolean host = model.ops().memory().host();
-      int piece = host ? HOST_PIECE : DEVICE_PIECE;
-      long one = SequenceCache.blocksOf(maxContext);
-      long blocks = Math.min(Integer.MAX_VALUE / 2, maxSequences * one);
-      // Its own, one that trails behind it, and two for prefixes.
-      int slots = CachePool.recurrent(model) ? 4 * maxSequences : maxSequences;
-      long block = Math.max(1, CachePool.blockBytes(model));
-      long free = model.ops().memory().freeBytes();
-      if (host) {
-        blocks = Math.max(one, Math.min(blocks, HOST_BYTES / block));
-      } else if (free != Long.MAX_VALUE) {
-        long left = (long) (SHARE * free) - slots * CachePool.slotBytes(model);
-        blocks = Math.min(blocks, Math.max(0, left) / block);
-        if (blocks < one) {
-          throw new InputException(
-              "a text of %,d tokens does not fit beside %d recurrent states: the largest context is %,d, fewer sequences leave more"
-                  .formatted(maxContext, slots, blocks * CachePool.BLOCK));
-        }
-      }
-      CachePool.Size size = new CachePool.Size((int) blocks, slots);
-      return new Options(maxSequences, maxContext, piece, size, true, EVERY);
-    }
-
-    /** The same with other pools. */
-    public Options withPools(CachePool.Size size) {
-      return new Options(maxSequences, maxContext, piece, size, prefixCache, snapshotEvery);
-    }
-
-    /** The same with other pieces and snapshots. */
-    public Options withPiece(int tokens, int snapshots) {
-      return new Options(maxSequences, maxContext, tokens, pools, prefixCache, snapshots);
-    }
-
-    /** The same with or without a prefix cache. */
-    public Options withPrefixCache(boolean wanted) {
-      return new Options(maxSequences, maxContext, piece, pools, wanted, snapshotEvery);
-    }
-  }
-
-  /**
-   * Numbers of a moment.
-   *
-   * @param tokens that the blocks in use have room for; where texts share blocks, they count once
-   * @param kvBytes bytes of the blocks in use, by texts or the prefix cache
-   * @param kvBytesCached of these, what the prefix cache has (a text may have it, too)
-   * @param kvBytesTotal bytes of all blocks
-   * @param stateBytes bytes of the slots in use
-   * @param stateBytesCached of these, snapshots
-   * @param stateBytesTotal bytes of all slots
-   * @param lookups prompts that were looked up
-   * @param hits of these, with a prefix that was known
-   * @param cachedTokens tokens that were not read again
-   * @param restoredTokens of these, the ones that another engine had saved
-   * @param evictedBlocks blocks that made room
-   * @param evictedSnapshots snapshots that did
-   */
-  public record Stats(
-      int sequences,
-      long tokens,
-      long kvBytes,
-      long kvBytesCached,
-      long kvBytesTotal,
-      long stateBytes,
-      long stateBytesCached,
-      long stateBytesTotal,
-      long lookups,
-      long hits,
-      long cachedTokens,
-      long restoredTokens,
-      long evictedBlocks,
-      long evictedSnapshots) {}
-
-  /**
    * Takes the pools and the buffers of a step.
    *
    * @param model stays the caller's to close, afterwards
    * @throws InputException if the memory does not suffice, or the model's heads keep windows
    */
-  public BatchEngine(HybridTransformer model, Options options) {
+  public BatchEngine(HybridTransformer model, BatchOptions options) {
     this.model = model;
     this.options = options;
     deterministic = model.ops().deterministic();
-    if (options.pools.slots() < options.maxSequences) {
+    if (options.pools().slots() < options.maxSequences()) {
       throw new InputException(
-          options.pools.slots() + " slots for " + options.maxSequences + " sequences are too few");
+          options.pools().slots()
+              + " slots for "
+              + options.maxSequences()
+              + " sequences are too few");
     }
-    pool = new CachePool(model, options.pools);
-    int piece = Math.min(options.piece, options.maxContext);
+    pool = new CachePool(model, options.pools());
+    int piece = Math.min(options.piece(), options.maxContext());
     steps =
-        new BatchStep(pool, new BatchStep.Limits(options.maxSequences, options.maxContext, piece));
+        new BatchStep(
+            pool, new BatchStep.Limits(options.maxSequences(), options.maxContext(), piece));
     between =
-        options.maxSequences == 1
+        options.maxSequences() == 1
             ? null
-            : new BatchStep(pool, new BatchStep.Limits(1, options.maxContext, piece));
+            : new BatchStep(pool, new BatchStep.Limits(1, options.maxContext(), piece));
     boolean recurrent = CachePool.recurrent(model);
-    prefixes = new PrefixCache(pool, recurrent, options.pools.slots() - options.maxSequences);
-    keeper = new PrefixKeeper(pool, prefixes, recurrent, deterministic, options.snapshotEvery);
+    prefixes = new PrefixCache(pool, recurrent, options.pools().slots() - options.maxSequences());
+    keeper = new PrefixKeeper(pool, prefixes, recurrent, deterministic, options.snapshotEvery());
   }
 
   /** Whether a model can be served so: not one with windowed heads. */
@@ -198,7 +85,7 @@ public final class BatchEngine implements AutoCloseable {
 
   /** Most tokens of a text, prompt and reply. */
   public int largestContext() {
-    return (int) Math.min(options.maxContext, (long) pool.blocks() * CachePool.BLOCK);
+    return (int) Math.min(options.maxContext(), (long) pool.blocks() * CachePool.BLOCK);
   }
 
   /**
@@ -214,10 +101,10 @@ public final class BatchEngine implements AutoCloseable {
     requireIds(prompt);
     requireFits(prompt.length, maxNew);
     int length = prompt.length + maxNew;
-    if (open.size() == options.maxSequences) {
+    if (open.size() == options.maxSequences()) {
       return Optional.empty();
     }
-    boolean cached = reuse && options.prefixCache;
+    boolean cached = reuse && options.prefixCache();
     PrefixCache.Match match =
         cached ? prefixes.match(prompt, prompt.length) : PrefixCache.Match.NONE;
     int wanted = SequenceCache.blocksOf(length) - match.blocks().length;
@@ -295,7 +182,7 @@ public final class BatchEngine implements AutoCloseable {
     }
     int length = tokens + maxNew;
     boolean room = pool.freeBlocks() - reserved >= SequenceCache.blocksOf(length);
-    if (!room || open.size() == options.maxSequences || pool.freeSlots() == 0) {
+    if (!room || open.size() == options.maxSequences() || pool.freeSlots() == 0) {
       return Optional.empty();
     }
     SequenceCache cache = SequenceCache.unread(pool, tokens);
@@ -338,7 +225,7 @@ public final class BatchEngine implements AutoCloseable {
     }
     int wanted = SequenceCache.blocksOf(length) - position / CachePool.BLOCK;
     int missing = wanted - (pool.freeBlocks() - reserved);
-    boolean room = open.size() < options.maxSequences;
+    boolean room = open.size() < options.maxSequences();
     room = room && (missing <= 0 || prefixes.evictBlocks(missing) >= missing);
     if (!room || pool.freeSlots() == 0 && !keeper.freeSlot(open)) {
       throw new IllegalStateException("there is no room for another text now");
@@ -350,7 +237,7 @@ public final class BatchEngine implements AutoCloseable {
 
   /** A step with the largest piece, without a look at the logits of the prompt's tokens. */
   public void step(List<BatchSequence> decoding, BatchSequence reading) {
-    step(decoding, reading, options.piece, null, null);
+    step(decoding, reading, options.piece(), null, null);
   }
 
   /**
@@ -373,8 +260,9 @@ public final class BatchEngine implements AutoCloseable {
     if (paused) {
       throw new IllegalStateException("another step is under way");
     }
-    if (most < 1 || most > options.piece || most % CachePool.BLOCK != 0) {
-      throw new IllegalArgumentException("a piece of " + most + " of " + options.piece + " tokens");
+    if (most < 1 || most > options.piece() || most % CachePool.BLOCK != 0) {
+      throw new IllegalArgumentException(
+          "a piece of " + most + " of " + options.piece() + " tokens");
     }
     List<SequenceCache> caches = new ArrayList<>(decoding.size());
     int[] next = new int[decoding.size()];
@@ -449,7 +337,7 @@ public final class BatchEngine implements AutoCloseable {
     if (!paused) {
       throw new IllegalStateException("no step is under way");
     }
-    int[] piece = takePiece(s, options.piece);
+    int[] piece = takePiece(s, options.piece());
     stepBetween++;
     between.run(s.cache, piece, List.of(), new int[0], sink, null);
     s.took(-1, between, stepBetween);
@@ -458,7 +346,7 @@ public final class BatchEngine implements AutoCloseable {
 
   /** Most tokens of a prompt that a step reads. */
   public int piece() {
-    return options.piece;
+    return options.piece();
   }
 
   /** Tokens computed so far, of prompts and replies; of a step that pauses, what is done of it. */
@@ -506,8 +394,8 @@ public final class BatchEngine implements AutoCloseable {
   }
 
   /** How things stand. */
-  public Stats stats() {
-    return new Stats(
+  public BatchStats stats() {
+    return new BatchStats(
         open.size(),
         (long) (pool.blocks() - pool.freeBlocks()) * CachePool.BLOCK,
         pool.kvBytesInUse(),
@@ -526,7 +414,7 @@ public final class BatchEngine implements AutoCloseable {
 
   /**
    * Saves what is known of prefixes, for a later engine of the same model. Takes as much disk as
-   * {@link Stats#kvBytesCached} and {@link Stats#stateBytesCached} say.
+   * {@link BatchStats#kvBytesCached} and {@link BatchStats#stateBytesCached} say.
    *
    * @throws InputException naming the file and a fix, if it cannot be written; an earlier one stays
    */

@@ -124,8 +124,7 @@ class BatchEngineTest {
     try (Ops ops = ops(false);
         HybridTransformer m = TestModels.gentle(TestModels.headWise(), Style.HYDRAHEAD, ops, 7)) {
       Random random = new Random(5);
-      BatchEngine.Options options =
-          BatchModels.options(m, 4, 400).withPools(new CachePool.Size(20, 7));
+      BatchOptions options = BatchModels.options(m, 4, 400).withPools(new CachePool.Size(20, 7));
       try (BatchEngine engine = new BatchEngine(m, options)) {
         List<BatchSequence> open = new ArrayList<>();
         int opened = 0;
@@ -182,8 +181,7 @@ class BatchEngineTest {
   void admitsWhatFits() {
     try (Ops ops = ops(false);
         HybridTransformer m = TestModels.gentle(TestModels.headWise(), Style.HYDRAHEAD, ops, 7)) {
-      BatchEngine.Options options =
-          BatchModels.options(m, 3, 500).withPools(new CachePool.Size(6, 3));
+      BatchOptions options = BatchModels.options(m, 3, 500).withPools(new CachePool.Size(6, 3));
       try (BatchEngine engine = new BatchEngine(m, options)) {
         assertThat(engine.largestContext()).isEqualTo(384);
         assertThatThrownBy(() -> engine.open(new int[300], 85, true))

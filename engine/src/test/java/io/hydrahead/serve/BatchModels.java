@@ -30,9 +30,9 @@ final class BatchModels {
   }
 
   /** Pieces of 128 tokens and frequent snapshots. */
-  static BatchEngine.Options options(HybridTransformer m, int sequences, int context) {
+  static BatchOptions options(HybridTransformer m, int sequences, int context) {
     int blocks = sequences * Math.ceilDiv(context, CachePool.BLOCK);
-    return new BatchEngine.Options(
+    return new BatchOptions(
         sequences, context, 128, new CachePool.Size(blocks, 4 * sequences), true, 256);
   }
 

@@ -90,7 +90,7 @@ class EventsTest {
     Path file = folder.resolve("prefixes");
     List<RecordedEvent> events =
         recorded(m -> {
-          BatchEngine.Options options = BatchModels.options(m, 2, 300);
+          BatchOptions options = BatchModels.options(m, 2, 300);
           try (BatchEngine engine = new BatchEngine(m, options)) {
             int[] prompt = TestModels.ids(200, 97, 1);
             BatchSequence a = engine.open(prompt, 10, true).orElseThrow();

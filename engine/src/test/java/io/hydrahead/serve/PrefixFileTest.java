@@ -54,7 +54,7 @@ class PrefixFileTest {
     Path file = folder.resolve("a/prefixes");
     try (Ops ops = ops(2);
         HybridTransformer m = TestModels.gentle(plan, style, ops, 7)) {
-      BatchEngine.Options options = BatchModels.options(m, 3, 400);
+      BatchOptions options = BatchModels.options(m, 3, 400);
       try (BatchEngine engine = new BatchEngine(m, options)) {
         for (int i = 0; i < 3; i++) {
           read(engine, text(i));
@@ -82,7 +82,7 @@ class PrefixFileTest {
         assertThat(engine.stats().kvBytes() + engine.stats().stateBytes()).isZero();
       }
       // Where there is little room, the most recent comes first.
-      BatchEngine.Options small = options.withPools(new CachePool.Size(7, 12));
+      BatchOptions small = options.withPools(new CachePool.Size(7, 12));
       try (BatchEngine engine = new BatchEngine(m, small)) {
         assertThat(engine.restorePrefixes(file)).isEqualTo(7 * 64);
         assertThat(engine.open(text(2), 0, true).orElseThrow().cachedTokens()).isEqualTo(320);

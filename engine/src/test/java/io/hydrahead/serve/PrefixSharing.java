@@ -16,8 +16,7 @@ final class PrefixSharing {
 
   static void check(HybridTransformer m, long seed, int patterns, double tolerance) {
     Random random = new Random(seed);
-    BatchEngine.Options options =
-        BatchModels.options(m, 3, 600).withPools(new CachePool.Size(16, 8));
+    BatchOptions options = BatchModels.options(m, 3, 600).withPools(new CachePool.Size(16, 8));
     try (BatchEngine engine = new BatchEngine(m, options)) {
       List<int[]> seen = new ArrayList<>();
       seen.add(TestModels.ids(500, 97, 1));
@@ -44,7 +43,7 @@ final class PrefixSharing {
         s.close();
         seen.add(text);
       }
-      BatchEngine.Stats stats = engine.stats();
+      BatchStats stats = engine.stats();
       assertThat(stats.lookups()).isEqualTo(patterns);
       assertThat(stats.hits()).isGreaterThan(patterns / 5);
       assertThat(stats.cachedTokens()).isGreaterThan(64L * patterns / 4);

@@ -7,7 +7,7 @@ import io.hydrahead.model.ModelFiles;
 import io.hydrahead.ops.Ops;
 import io.hydrahead.ops.OpsFactory;
 import io.hydrahead.ops.OpsOptions;
-import io.hydrahead.serve.BatchEngine;
+import io.hydrahead.serve.BatchStats;
 import io.hydrahead.server.engine.Engine;
 import io.hydrahead.server.engine.Watched;
 import io.hydrahead.tokenizer.Tokenizer;
@@ -75,7 +75,7 @@ class DisconnectTest {
           f.get();
         }
       }
-      BatchEngine.Stats held = watched.idle();
+      BatchStats held = watched.idle();
       assertThat(heard).as("clients that saw a reply begin").hasValueGreaterThan(CLIENTS / 10);
       assertThat(held.lookups()).as("requests that were begun").isGreaterThan(CLIENTS / 10);
       assertThat(gone).as("clients that were missed").hasValueGreaterThan(CLIENTS / 4);

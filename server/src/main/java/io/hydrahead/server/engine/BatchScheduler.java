@@ -4,7 +4,9 @@ import io.hydrahead.model.HybridTransformer;
 import io.hydrahead.model.LogitsSink;
 import io.hydrahead.model.TokenLogprobs;
 import io.hydrahead.serve.BatchEngine;
+import io.hydrahead.serve.BatchOptions;
 import io.hydrahead.serve.BatchSequence;
+import io.hydrahead.serve.BatchStats;
 import io.hydrahead.server.engine.GenerationListener.Finish;
 import io.hydrahead.server.engine.GenerationListener.Usage;
 import io.hydrahead.tensor.Tensor;
@@ -139,7 +141,7 @@ public final class BatchScheduler implements Scheduler {
    * @param maxWaiting most requests that wait
    * @throws io.hydrahead.tensor.InputException if the memory does not suffice
    */
-  public BatchScheduler(HybridTransformer model, BatchEngine.Options options, int maxWaiting) {
+  public BatchScheduler(HybridTransformer model, BatchOptions options, int maxWaiting) {
     this(model, options, maxWaiting, Optional.empty(), engine -> {});
   }
 
@@ -151,7 +153,7 @@ public final class BatchScheduler implements Scheduler {
    */
   public BatchScheduler(
       HybridTransformer model,
-      BatchEngine.Options options,
+      BatchOptions options,
       int maxWaiting,
       Optional<PrefixStore> prefixes) {
     this(model, options, maxWaiting, prefixes, engine -> {});
@@ -160,7 +162,7 @@ public final class BatchScheduler implements Scheduler {
   /** With somebody who looks on, for instance to see what comes before what. */
   BatchScheduler(
       HybridTransformer model,
-      BatchEngine.Options options,
+      BatchOptions options,
       int maxWaiting,
       Optional<PrefixStore> prefixes,
       Consumer<BatchEngine> turns) {
@@ -248,7 +250,7 @@ public final class BatchScheduler implements Scheduler {
   }
 
   private void publish() {
-    BatchEngine.Stats s = engine.stats();
+    BatchStats s = engine.stats();
     caches =
         new Caches(
             s.tokens(),

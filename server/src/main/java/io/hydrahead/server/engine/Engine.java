@@ -10,6 +10,7 @@ import io.hydrahead.ops.OpsFactory;
 import io.hydrahead.ops.OpsOptions;
 import io.hydrahead.plan.MemoryPlan;
 import io.hydrahead.serve.BatchEngine;
+import io.hydrahead.serve.BatchOptions;
 import io.hydrahead.tensor.DType;
 import io.hydrahead.tensor.InputException;
 import io.hydrahead.tokenizer.ChatTemplate;
@@ -177,7 +178,7 @@ public final class Engine implements AutoCloseable {
     if (BatchEngine.supports(model)) {
       return new BatchScheduler(
           model,
-          BatchEngine.Options.of(model, options.maxSequences(), context),
+          BatchOptions.of(model, options.maxSequences(), context),
           options.maxWaiting(),
           options.prefixes());
     }

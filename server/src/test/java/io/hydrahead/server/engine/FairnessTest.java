@@ -9,6 +9,7 @@ import io.hydrahead.ops.Ops;
 import io.hydrahead.ops.OpsFactory;
 import io.hydrahead.ops.OpsOptions;
 import io.hydrahead.serve.BatchEngine;
+import io.hydrahead.serve.BatchOptions;
 import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.List;
@@ -60,8 +61,7 @@ class FairnessTest {
     volatile BatchEngine engine;
 
     Bench() {
-      BatchEngine.Options options =
-          BatchEngine.Options.of(model, 8, LONG + 100).withPiece(PIECE, 4096);
+      BatchOptions options = BatchOptions.of(model, 8, LONG + 100).withPiece(PIECE, 4096);
       scheduler =
           new BatchScheduler(
               model,

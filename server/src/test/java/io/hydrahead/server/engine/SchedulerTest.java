@@ -14,7 +14,7 @@ import io.hydrahead.ops.OpsFactory;
 import io.hydrahead.ops.OpsOptions;
 import io.hydrahead.plan.Conversion;
 import io.hydrahead.plan.ConvertRecipe;
-import io.hydrahead.serve.BatchEngine;
+import io.hydrahead.serve.BatchOptions;
 import io.hydrahead.tensor.InputException;
 import java.nio.file.Path;
 import java.time.Duration;
@@ -48,13 +48,13 @@ class SchedulerTest {
       @Override
       Scheduler of(int context, int waiting) {
         return new BatchScheduler(
-            model, BatchEngine.Options.of(model, 4, context).withPiece(64, 64), waiting);
+            model, BatchOptions.of(model, 4, context).withPiece(64, 64), waiting);
       }
     },
     ONE_AT_A_TIME {
       @Override
       Scheduler of(int context, int waiting) {
-        return new BatchScheduler(model, BatchEngine.Options.of(model, 1, context), waiting);
+        return new BatchScheduler(model, BatchOptions.of(model, 1, context), waiting);
       }
     };
 
@@ -221,8 +221,7 @@ class SchedulerTest {
       }
     }
     List<Notes> got = new ArrayList<>();
-    try (Scheduler s =
-        new BatchScheduler(m, BatchEngine.Options.of(m, 5, 256).withPiece(64, 128), 1000)) {
+    try (Scheduler s = new BatchScheduler(m, BatchOptions.of(m, 5, 256).withPiece(64, 128), 1000)) {
       for (GenerationRequest r : requests) {
         Notes n = new Notes();
         got.add(n);
@@ -257,7 +256,7 @@ class SchedulerTest {
 
   @Test
   void aShortPromptOvertakesALongOne() throws InterruptedException {
-    BatchEngine.Options options = BatchEngine.Options.of(model, 4, 8192).withPiece(64, 4096);
+    BatchOptions options = BatchOptions.of(model, 4, 8192).withPiece(64, 4096);
     try (Scheduler s = new BatchScheduler(model, options, 10)) {
       Notes far = new Notes();
       s.submit(GenerationRequest.of(ids(new Random(1), 6000), 2), far);

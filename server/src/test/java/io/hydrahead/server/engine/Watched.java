@@ -8,6 +8,8 @@ import io.hydrahead.ops.Ops;
 import io.hydrahead.ops.OpsFactory;
 import io.hydrahead.ops.OpsOptions;
 import io.hydrahead.serve.BatchEngine;
+import io.hydrahead.serve.BatchOptions;
+import io.hydrahead.serve.BatchStats;
 import java.nio.file.Path;
 import java.util.Optional;
 
@@ -22,8 +24,7 @@ public final class Watched implements AutoCloseable {
   public Watched(Path checkpoint, int maxSequences, int maxWaiting) {
     model = HybridTransformer.load(checkpoint, ops, ModelFiles.LoadOptions.STORED);
     int context = model.config().maxPositionEmbeddings();
-    BatchEngine.Options options =
-        BatchEngine.Options.of(model, maxSequences, context).withPiece(64, 64);
+    BatchOptions options = BatchOptions.of(model, maxSequences, context).withPiece(64, 64);
     BatchScheduler scheduler =
         new BatchScheduler(model, options, maxWaiting, Optional.empty(), this::turn);
     engine = Engine.of(checkpoint, model, "watched", scheduler, () -> {});
@@ -53,7 +54,7 @@ public final class Watched implements AutoCloseable {
   }
 
   /** Waits until all requests are over; then only the prefix cache has memory. */
-  public BatchEngine.Stats idle() throws InterruptedException {
+  public BatchStats idle() throws InterruptedException {
     Scheduler.Status s = engine.scheduler().status();
     for (int i = 0; i < 2000 && s.running() + s.waiting() > 0; i++) {
       Thread.sleep(10);
@@ -61,7 +62,7 @@ public final class Watched implements AutoCloseable {
     }
     assertThat(s.running() + s.waiting()).as("requests after the end").isZero();
     assertThat(s.alive()).isTrue();
-    BatchEngine.Stats held = batch.stats();
+    BatchStats held = batch.stats();
     assertThat(held.sequences()).isZero();
     assertThat(held.kvBytes()).isEqualTo(held.kvBytesCached());
     assertThat(held.stateBytes()).isEqualTo(held.stateBytesCached());
