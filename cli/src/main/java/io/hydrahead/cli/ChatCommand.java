@@ -112,12 +112,15 @@ final class ChatCommand implements Callable<Integer> {
               voice,
               Math.min(sampling.maxTokens(), room),
               common.progress(),
-              this::show);
+              common::show);
       dialogue.answer(reply);
       common.out().println();
       common.out().flush();
       if (common.terminal().interactive()) {
         common.notice(reply.speeds());
+      }
+      if (reply.unread()) {
+        return ExitCode.OK; // what became of the data is told at the end
       }
       if (reply.finish().equals("interrupted")) {
         return ExitCode.INTERRUPTED;
@@ -143,10 +146,5 @@ final class ChatCommand implements Callable<Integer> {
       common.terminal().err().print("> ");
       common.terminal().err().flush();
     }
-  }
-
-  private void show(String piece) {
-    common.out().print(piece);
-    common.out().flush();
   }
 }

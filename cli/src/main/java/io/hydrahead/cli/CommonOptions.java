@@ -165,6 +165,12 @@ final class CommonOptions {
     return terminal.out();
   }
 
+  /** Prints a piece of a text at once; false if nobody takes it any more. */
+  boolean show(String piece) {
+    out().print(piece);
+    return !out().checkError();
+  }
+
   Terminal terminal() {
     return terminal;
   }

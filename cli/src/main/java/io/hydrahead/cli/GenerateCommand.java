@@ -54,7 +54,8 @@ final class GenerateCommand implements Callable<Integer> {
       try (Session session = loaded.model().newSession(capacity(ids.length, limit))) {
         Reply.Voice voice = new Reply.Voice(config, tokenizer, sampler);
         Reply reply =
-            Reply.make(session, ids, voice, limit, common.progress(), json ? s -> {} : this::show);
+            Reply.make(
+                session, ids, voice, limit, common.progress(), json ? s -> true : common::show);
         return finish(reply);
       }
     }
@@ -75,11 +76,6 @@ final class GenerateCommand implements Callable<Integer> {
     }
     common.notice(reply.speeds());
     return reply.finish().equals("interrupted") ? ExitCode.INTERRUPTED : ExitCode.OK;
-  }
-
-  private void show(String piece) {
-    common.out().print(piece);
-    common.out().flush();
   }
 
   static int capacity(int prompt, int limit) {

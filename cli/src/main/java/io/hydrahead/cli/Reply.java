@@ -10,13 +10,14 @@ import io.hydrahead.tokenizer.Tokenizer;
 import java.util.Arrays;
 import java.util.Locale;
 import java.util.concurrent.CancellationException;
-import java.util.function.Consumer;
+import java.util.function.Predicate;
 
 /**
  * One reply of a model.
  *
  * @param ids tokens of the reply, without the one that ended it
- * @param finish {@code "stop"} at an end token, {@code "length"} at the limit
+ * @param finish {@code "stop"} at an end token, {@code "length"} at the limit, {@code "unread"}
+ *     where nobody takes the text any more
  */
 record Reply(
     String text,
@@ -35,7 +36,7 @@ record Reply(
    * Reads {@code prompt} into {@code session} and continues it.
    *
    * @param limit most tokens of the reply
-   * @param sink gets the text as it comes
+   * @param sink gets the text as it comes; false if it cannot pass it on
    * @throws CancellationException when the user interrupts before the first token
    */
   static Reply make(
@@ -44,7 +45,7 @@ record Reply(
       Voice voice,
       int limit,
       Progress progress,
-      Consumer<String> sink) {
+      Predicate<String> sink) {
     long start = System.nanoTime();
     Tensor logits = prefill(session, prompt, progress);
     long read = System.nanoTime();
@@ -62,7 +63,10 @@ record Reply(
           break;
         }
         ids[n++] = id;
-        emit(decoder.push(id), text, sink);
+        if (!emit(decoder.push(id), text, sink)) {
+          finish = "unread";
+          break;
+        }
         if (n < limit) {
           logits = session.decode(id);
         }
@@ -70,7 +74,9 @@ record Reply(
     } finally {
       Interrupts.pollingEnds();
     }
-    emit(decoder.finish(), text, sink);
+    if (!finish.equals("unread") && !emit(decoder.finish(), text, sink)) {
+      finish = "unread";
+    }
     return new Reply(
         text.toString(),
         Arrays.copyOf(ids, n),
@@ -80,11 +86,14 @@ record Reply(
         (System.nanoTime() - read) / 1e9);
   }
 
-  private static void emit(String piece, StringBuilder text, Consumer<String> sink) {
-    if (!piece.isEmpty()) {
-      text.append(piece);
-      sink.accept(piece);
-    }
+  private static boolean emit(String piece, StringBuilder text, Predicate<String> sink) {
+    text.append(piece);
+    return piece.isEmpty() || sink.test(piece);
+  }
+
+  /** Whether the text stopped because nobody takes it. */
+  boolean unread() {
+    return finish.equals("unread");
   }
 
   private static Tensor prefill(Session session, int[] prompt, Progress progress) {

@@ -1,6 +1,7 @@
 package io.hydrahead.cli;
 
 import io.hydrahead.checkpoint.AtomicFile;
+import io.hydrahead.checkpoint.OutputFolder;
 import io.hydrahead.data.JdkSources;
 import io.hydrahead.study.StudyFolder;
 import io.hydrahead.study.StudyRecipe;
@@ -123,6 +124,7 @@ final class StudyCommand implements Callable<Integer> {
       print(run.list(part));
       return ExitCode.OK;
     }
+    OutputFolder.requireUsable(output);
     Outputs.announceParent(common, output);
     StudyRun.Outcome outcome = run.run(part);
     common.out().printf("%d made in %s%n", outcome.done(), output);

@@ -1,6 +1,8 @@
 package io.hydrahead.cli;
 
 import static org.assertj.core.api.Assertions.assertThat;
+import static org.assertj.core.api.InstanceOfAssertFactories.STRING;
+import static org.junit.jupiter.api.Assumptions.assumeTrue;
 
 import io.hydrahead.json.Json;
 import java.io.IOException;
@@ -70,6 +72,30 @@ class StudyTest {
             }
             """
                 .formatted(Run.home().resolve("models/tiny-teacher")));
+  }
+
+  /**
+   * Nothing is computed for a folder that cannot be, and the line says which, why and what to do.
+   */
+  @Test
+  void aFolderThatCannotBeWrittenIsRefusedAtOnce() throws IOException {
+    Path file = Files.writeString(temporary.resolve("taken"), "x");
+    for (Path folder : List.of(file, file.resolve("study"))) {
+      Run r = Run.of("study", "--recipe", recipe, "-o", folder);
+      assertThat(r.code()).isEqualTo(ExitCode.BAD_INPUT);
+      assertThat(r.err().lines())
+          .singleElement(STRING)
+          .contains(folder.toString(), "is a file", "choose another -o");
+    }
+  }
+
+  @Test
+  void andOneThatMayNotBeWritten() throws IOException {
+    Path closed = Files.createDirectory(temporary.resolve("closed"));
+    assumeTrue(closed.toFile().setWritable(false) && !Files.isWritable(closed), "root may write");
+    Run r = Run.of("study", "--recipe", recipe, "-o", closed);
+    assertThat(r.code()).isEqualTo(ExitCode.BAD_INPUT);
+    assertThat(r.err()).contains(closed.toString(), "permission denied", "choose another -o");
   }
 
   private void arm(String name, String selection, String more) {

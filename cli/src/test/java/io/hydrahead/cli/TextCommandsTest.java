@@ -7,9 +7,13 @@ import io.hydrahead.tokenizer.Tokenizer;
 import java.io.ByteArrayInputStream;
 import java.io.IOException;
 import java.io.InputStream;
+import java.io.OutputStream;
+import java.io.PrintWriter;
+import java.io.StringWriter;
 import java.nio.charset.StandardCharsets;
 import java.nio.file.Files;
 import java.nio.file.Path;
+import java.util.Arrays;
 import org.junit.jupiter.api.AfterEach;
 import org.junit.jupiter.api.BeforeAll;
 import org.junit.jupiter.api.Test;
@@ -59,6 +63,31 @@ class TextCommandsTest {
     assertThat(o.path("text").stringValue()).isEqualTo("the lazy dog");
     assertThat(o.path("ids").size()).isEqualTo(want.strip().split(" ").length);
     assertThat(o.path("tokens").get(0).stringValue()).isEqualTo("the");
+  }
+
+  /** A full disk, or a reader that has seen enough: no further token is made. */
+  @Test
+  void whatNobodyTakesIsNotMade() {
+    OutputStream full =
+        new OutputStream() {
+          @Override
+          public void write(int b) throws IOException {
+            throw new IOException("No space left on device");
+          }
+        };
+    Object[] generate = {"generate", model, "the quick", "-n", "200", "--seed", "1"};
+    assertThat(Run.of(generate).err()).contains("reply 200 tokens");
+    assertThat(speeds(full, generate)).containsPattern("reply \\d tokens? .* unread");
+    stdin("hello\nand more\n");
+    assertThat(speeds(full, "chat", model, "-n", "200")).doesNotContain("internal");
+  }
+
+  private static String speeds(OutputStream out, Object... args) {
+    StringWriter err = new StringWriter();
+    String[] words = Arrays.stream(args).map(Object::toString).toArray(String[]::new);
+    Terminal terminal = new Terminal(new PrintWriter(out), new PrintWriter(err), 0, false);
+    assertThat(HydraHead.run(terminal, words)).isZero(); // Main tells of lost data
+    return err.toString();
   }
 
   @Test

@@ -49,14 +49,42 @@ public final class OutputFolder implements AutoCloseable {
   }
 
   /**
+   * What a command asks that adds to a folder, new or old: whether something could be put there.
+   *
+   * @throws InputException naming the folder and a fix
+   */
+  public static void requireUsable(Path folder) {
+    if (Files.isRegularFile(folder)) {
+      throw isFile(folder);
+    }
+    Storage.requireWritable(folder, folder, "-o");
+  }
+
+  /**
+   * Creates a folder to add to, unless it is there.
+   *
+   * @throws InputException naming the folder and a fix
+   */
+  public static void create(Path folder) {
+    try {
+      Files.createDirectories(folder);
+    } catch (IOException e) {
+      throw Storage.cannotWrite(folder, e);
+    }
+  }
+
+  private static InputException isFile(Path target) {
+    return new InputException(target + ": is a file, a folder is to be written; choose another -o");
+  }
+
+  /**
    * Refuses an existing {@code target} unless {@code force}; an empty folder counts as free.
    *
    * @throws InputException naming the folder and {@code --force}
    */
   public static void requireFree(Path target, boolean force) {
     if (Files.isRegularFile(target)) {
-      throw new InputException(
-          target + ": is a file, a folder is to be written; choose another -o");
+      throw isFile(target);
     }
     if (!Files.exists(target) || isEmpty(target)) {
       return;

@@ -91,7 +91,12 @@ final class Storage {
    * @throws InputException naming the folder that refuses
    */
   static void requireWritable(Path target, String option) {
-    Path folder = parent(target);
+    requireWritable(target, parent(target), option);
+  }
+
+  /** The same for what is put into {@code inside}, which need not exist. */
+  static void requireWritable(Path target, Path inside, String option) {
+    Path folder = inside.toAbsolutePath().normalize();
     while (!Files.exists(folder)) {
       folder = folder.getParent();
     }

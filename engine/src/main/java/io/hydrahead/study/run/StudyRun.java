@@ -1,14 +1,13 @@
 package io.hydrahead.study.run;
 
 import io.hydrahead.checkpoint.AtomicFile;
+import io.hydrahead.checkpoint.OutputFolder;
 import io.hydrahead.json.Json;
 import io.hydrahead.study.StudyFolder;
 import io.hydrahead.study.StudyRecipe;
 import io.hydrahead.study.StudyStage;
 import io.hydrahead.study.results.StudyReport;
 import io.hydrahead.tensor.InputException;
-import java.io.IOException;
-import java.io.UncheckedIOException;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.ArrayList;
@@ -244,11 +243,7 @@ public final class StudyRun {
                 + "; take another -o, or give the changed arms other names");
       }
     }
-    try {
-      Files.createDirectories(folder.root());
-    } catch (IOException e) {
-      throw new UncheckedIOException(folder.root() + ": cannot be created", e);
-    }
+    OutputFolder.create(folder.root());
     AtomicFile.write(file, whole, true);
   }
 }
