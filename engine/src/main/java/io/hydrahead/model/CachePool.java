@@ -52,13 +52,12 @@ public final class CachePool implements AutoCloseable {
   /**
    * Takes the memory of both pools.
    *
-   * @throws InputException if the caches of such models cannot be pooled, or there is not so much
-   *     memory
+   * @throws InputException if the model's linear heads keep windows, or there is not so much memory
    */
   public CachePool(HybridTransformer model, Size size) {
     if (!supports(model)) {
       throw new InputException(
-          "a model with windowed heads, or Qwen3.5, is read one text at a time");
+          "a model with windowed heads is read one text at a time: such heads are a control of experiments");
     }
     this.model = model;
     requireMemory(model, size);
@@ -96,9 +95,9 @@ public final class CachePool implements AutoCloseable {
     }
   }
 
-  /** Whether a model's caches can be pooled: not those of windowed heads, nor Qwen3.5's. */
+  /** Whether a model's caches can be pooled: not those of windowed heads. */
   public static boolean supports(HybridTransformer model) {
-    return !model.style().qwen35() && !(model.style().windowed() && recurrent(model));
+    return !(model.style().windowed() && recurrent(model));
   }
 
   /** Whether a model has heads that are not full, whose states a slot holds. */
@@ -136,19 +135,32 @@ public final class CachePool implements AutoCloseable {
   private static long slotFloats(HybridTransformer model) {
     long sum = 0;
     for (int l = 0; l < model.config().layers(); l++) {
-      sum += aligned(stateFloats(model, l)) + 3 * aligned(historyFloats(model, l));
+      sum += aligned(stateFloats(model, l));
+      for (PooledLayer.Line line : PooledLayer.Line.values()) {
+        sum += aligned(historyFloats(model, l, line));
+      }
     }
     return sum;
   }
 
   private static long stateFloats(HybridTransformer model, int layer) {
     long d = model.config().headDim();
-    return model.plan().linearHeads(layer).length * d * d;
+    int linear = model.plan().linearHeads(layer).length;
+    if (linear > 0 && model.style().qwen35()) {
+      DeltaNetConfig n = model.config().deltaNet();
+      return n.valueWidth() * n.keyDim();
+    }
+    return linear * d * d;
   }
 
   /** Of one convolution. */
-  private static long historyFloats(HybridTransformer model, int layer) {
-    long width = (long) model.plan().linearHeads(layer).length * model.config().headDim();
+  private static long historyFloats(HybridTransformer model, int layer, PooledLayer.Line line) {
+    int linear = model.plan().linearHeads(layer).length;
+    if (linear > 0 && model.style().qwen35()) {
+      DeltaNetConfig n = model.config().deltaNet();
+      return (n.convKernel() - 1) * (line == PooledLayer.Line.V ? n.valueWidth() : n.keyWidth());
+    }
+    long width = (long) linear * model.config().headDim();
     return Math.max(0, model.style().convKernel() - 1) * width;
   }
 
@@ -179,11 +191,14 @@ public final class CachePool implements AutoCloseable {
       long floats = stateFloats(model, l);
       Tensor states = floats > 0 ? slots.columns(slot, floats) : null;
       slot += aligned(floats);
-      long history = historyFloats(model, l);
-      Tensor[] histories = new Tensor[3];
-      for (int i = 0; i < 3 && history > 0; i++) {
-        histories[i] = slots.columns(slot, history);
-        slot += aligned(history);
+      PooledLayer.Line[] lines = PooledLayer.Line.values();
+      Tensor[] histories = new Tensor[lines.length];
+      for (PooledLayer.Line line : lines) {
+        long history = historyFloats(model, l, line);
+        if (history > 0) {
+          histories[line.ordinal()] = slots.columns(slot, history);
+          slot += aligned(history);
+        }
       }
       layers[l] = new PooledLayer(ops, pages, states, histories);
     }

@@ -1,6 +1,7 @@
 package io.hydrahead.model;
 
 import io.hydrahead.ops.Ops;
+import io.hydrahead.ops.conv.ShortConv.Activation;
 import io.hydrahead.ops.deltarule.GatedDeltaRule;
 import io.hydrahead.ops.headprep.HeadPrep;
 import io.hydrahead.tensor.Tensor;
@@ -112,9 +113,9 @@ final class GatedDeltaHeads extends LinearHeads {
       ks.forward(w.kConv(), cache == null ? null : cache.kHistory);
       vs.forward(w.vConv(), cache == null ? null : cache.vHistory);
     } else if (w.qConv() != null) {
-      pooled.convolve(PooledLayer.Line.Q, qs.in, w.qConv(), qs.out);
-      pooled.convolve(PooledLayer.Line.K, ks.in, w.kConv(), ks.out);
-      pooled.convolve(PooledLayer.Line.V, vs.in, w.vConv(), vs.out);
+      pooled.convolve(PooledLayer.Line.Q, qs.in, w.qConv(), Activation.NONE, qs.out);
+      pooled.convolve(PooledLayer.Line.K, ks.in, w.kConv(), Activation.NONE, ks.out);
+      pooled.convolve(PooledLayer.Line.V, vs.in, w.vConv(), Activation.NONE, vs.out);
     }
     ops.headPrep().forward(prep, qs.out, w.norms().q(), at.linear(), q, qRstd, qNorms);
     ops.headPrep().forward(prep, ks.out, w.norms().k(), at.linear(), k, kRstd, kNorms);

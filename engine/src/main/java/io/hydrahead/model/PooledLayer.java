@@ -80,16 +80,16 @@ final class PooledLayer {
   }
 
   /** The short convolution of q, k or v. */
-  void convolve(Line line, Tensor in, Tensor w, Tensor out) {
+  void convolve(Line line, Tensor in, Tensor w, Activation f, Tensor out) {
     Tensor history = histories[line.ordinal()];
     int p = rows.piece();
     int n = rows.decodes();
     if (p > 0) {
       Tensor own = history.rows(rows.pieceSlot(), 1).view(1, w.dim(1) - 1, w.dim(0));
-      ops.conv().forward(1, p, in.rows(0, p), w, own, out.rows(0, p));
+      ops.conv().forward(1, p, in.rows(0, p), w, f, own, out.rows(0, p));
     }
     if (n > 0) {
-      ops.conv().step(in.rows(p, n), w, Activation.NONE, rows.slots(), history, out.rows(p, n));
+      ops.conv().step(in.rows(p, n), w, f, rows.slots(), history, out.rows(p, n));
     }
   }
 

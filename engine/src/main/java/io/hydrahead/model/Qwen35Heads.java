@@ -115,16 +115,29 @@ final class Qwen35Heads extends LinearHeads {
 
   @Override
   void forward(Weights w, Position at, LayerCache cache) {
-    qs.forward(w.qConv(), cache == null ? null : cache.qHistory);
-    ks.forward(w.kConv(), cache == null ? null : cache.kHistory);
-    vs.forward(w.vConv(), cache == null ? null : cache.vHistory);
+    PooledLayer pooled = cache == null ? null : cache.pooled;
+    if (pooled == null) {
+      qs.forward(w.qConv(), cache == null ? null : cache.qHistory);
+      ks.forward(w.kConv(), cache == null ? null : cache.kHistory);
+      vs.forward(w.vConv(), cache == null ? null : cache.vHistory);
+    } else {
+      pooled.convolve(PooledLayer.Line.Q, qs.in, w.qConv(), Activation.SILU, qs.out);
+      pooled.convolve(PooledLayer.Line.K, ks.in, w.kConv(), Activation.SILU, ks.out);
+      pooled.convolve(PooledLayer.Line.V, vs.in, w.vConv(), Activation.SILU, vs.out);
+    }
     int d = shape.keyDim();
     ops.l2Norm().forward(each(qs.out, d), L2_EPS, each(q, d), qNorms);
     ops.l2Norm().forward(each(ks.out, d), L2_EPS, each(k, d), kNorms);
-    ops.decay().forward(in.a(), in.b(), w.aLog(), w.dtBias(), BETA_MAX, g, beta);
+    if (pooled == null) {
+      ops.decay().forward(in.a(), in.b(), w.aLog(), w.dtBias(), BETA_MAX, g, beta);
+    } else {
+      pooled.decay(in, w, BETA_MAX, g, beta);
+    }
     if (cache == null) {
       state.fill(0f);
       ops.deltaRule().forward(shape, mixed, 0, state, raw, saved);
+    } else if (pooled != null) {
+      pooled.advance(shape, mixed, raw);
     } else if (tokens == 1 && !ops.deterministic()) {
       ops.deltaRule().step(shape, mixed, cache.state, raw);
     } else {

@@ -26,7 +26,8 @@ final class BatchModels {
         Arguments.of("layer-wise", TestModels.layerWise(), Style.HYDRAHEAD),
         Arguments.of("head-wise", TestModels.headWise(), Style.HYDRAHEAD),
         Arguments.of("all linear", linear, Style.HYDRAHEAD),
-        Arguments.of("head-wise, conv, log scale", TestModels.headWise(), conv));
+        Arguments.of("head-wise, conv, log scale", TestModels.headWise(), conv),
+        Arguments.of("Qwen3.5", TestModels.layerWise(), Style.QWEN3_5));
   }
 
   /** Pieces of 128 tokens and frequent snapshots. */
