@@ -1,20 +1,15 @@
 package io.hydrahead.server.engine;
 
 import io.hydrahead.model.HybridTransformer;
-import io.hydrahead.model.LogitsSink;
-import io.hydrahead.model.TokenLogprobs;
 import io.hydrahead.serve.BatchEngine;
 import io.hydrahead.serve.BatchOptions;
 import io.hydrahead.serve.BatchSequence;
 import io.hydrahead.serve.BatchStats;
 import io.hydrahead.server.engine.GenerationListener.Finish;
-import io.hydrahead.server.engine.GenerationListener.Usage;
-import io.hydrahead.tensor.Tensor;
 import java.lang.System.Logger.Level;
 import java.time.Duration;
 import java.util.ArrayDeque;
 import java.util.ArrayList;
-import java.util.Arrays;
 import java.util.Comparator;
 import java.util.Deque;
 import java.util.List;
@@ -45,7 +40,7 @@ public final class BatchScheduler implements Scheduler {
   private final int maxContext;
   private final int maxWaiting;
   private final Thread worker;
-  private final Deque<Job> waiting = new ArrayDeque<>();
+  private final Deque<BatchJob> waiting = new ArrayDeque<>();
   private boolean closing;
 
   /** Taken from the queue and not over. */
@@ -55,10 +50,10 @@ public final class BatchScheduler implements Scheduler {
   private volatile Caches caches = Caches.NONE;
 
   /** Requests whose prompts are being read, by age; only the worker's. */
-  private final List<Job> reading = new ArrayList<>();
+  private final List<BatchJob> reading = new ArrayList<>();
 
   /** Requests that are being replied to; only the worker's. */
-  private final List<Job> replying = new ArrayList<>();
+  private final List<BatchJob> replying = new ArrayList<>();
 
   /** Tokens that others have read since the oldest prompt last read a piece. */
   private int overtaken;
@@ -68,70 +63,6 @@ public final class BatchScheduler implements Scheduler {
 
   /** Told whenever the worker could turn to another request; only the worker's. */
   private final Consumer<BatchEngine> turns;
-
-  /** A request on its way. */
-  private final class Job implements Generation {
-    private final GenerationRequest request;
-    private final GenerationListener listener;
-    private final int[] prompt;
-    private volatile boolean cancelled;
-    private BatchSequence sequence;
-    private ReplyTokens reply;
-    private int cached;
-    private boolean over;
-
-    Job(GenerationRequest request, GenerationListener listener) {
-      this.request = request;
-      this.listener = listener;
-      this.prompt = request.prompt();
-    }
-
-    @Override
-    public void cancel() {
-      cancelled = true;
-      if (dequeue(this)) {
-        listener.finished(Finish.CANCELLED, new Usage(prompt.length, 0, 0));
-      }
-    }
-
-    void begin(BatchSequence s, int cachedTokens) {
-      sequence = s;
-      cached = cachedTokens;
-      reply = new ReplyTokens(request, listener, model.config().vocabSize());
-      listener.started(cachedTokens);
-      if (request.promptLogprobs()) {
-        listener.prompt(prompt[0], Optional.empty());
-      }
-    }
-
-    /** Tokens of the prompt that are still to be read. */
-    int left() {
-      return prompt.length - sequence.position();
-    }
-
-    /** Whether another job's reading of the prompt would do for this one. */
-    boolean twin(Job other) {
-      return !request.promptLogprobs() && Arrays.equals(prompt, other.prompt);
-    }
-
-    void end(Finish finish) {
-      over = true;
-      sequence.close();
-      listener.finished(finish, new Usage(prompt.length, cached, reply.count()));
-    }
-
-    void fail(RuntimeException why) {
-      over = true;
-      if (sequence != null) {
-        sequence.close();
-      }
-      try {
-        listener.failed(why);
-      } catch (RuntimeException e) {
-        LOG.log(Level.WARNING, "a listener failed", e);
-      }
-    }
-  }
 
   /**
    * Begins to work for {@code model}, which from now on belongs to the scheduler's thread and stays
@@ -188,7 +119,7 @@ public final class BatchScheduler implements Scheduler {
   @Override
   public Generation submit(GenerationRequest request, GenerationListener listener) {
     Requests.check(request, maxContext, model.config().vocabSize());
-    Job job = new Job(request, listener);
+    BatchJob job = new BatchJob(request, listener, model.config().vocabSize(), this::dequeue);
     synchronized (this) {
       if (closing) {
         throw new OverloadedException("The server is shutting down.");
@@ -203,14 +134,14 @@ public final class BatchScheduler implements Scheduler {
     return job;
   }
 
-  private synchronized boolean dequeue(Job job) {
+  private synchronized boolean dequeue(BatchJob job) {
     boolean removed = waiting.remove(job);
     notifyAll();
     return removed;
   }
 
   /** Takes a request out of the queue to work on it; false if it was cancelled meanwhile. */
-  private synchronized boolean take(Job job) {
+  private synchronized boolean take(BatchJob job) {
     boolean there = waiting.remove(job);
     running += there ? 1 : 0;
     return there;
@@ -269,7 +200,7 @@ public final class BatchScheduler implements Scheduler {
 
   /** Begins what there is room for. */
   private void admit() {
-    for (Job job = first(); job != null; job = first()) {
+    for (BatchJob job = first(); job != null; job = first()) {
       try {
         Optional<BatchSequence> room =
             engine.open(job.prompt, job.request.maxTokens(), !job.request.promptLogprobs());
@@ -291,8 +222,8 @@ public final class BatchScheduler implements Scheduler {
   }
 
   /** The first that waits, but for those whose prompt is being read for another. */
-  private synchronized Job first() {
-    for (Job job : waiting) {
+  private synchronized BatchJob first() {
+    for (BatchJob job : waiting) {
       if (reading.stream().noneMatch(job::twin)) {
         return job;
       }
@@ -301,34 +232,25 @@ public final class BatchScheduler implements Scheduler {
   }
 
   private void dropCancelled() {
-    for (List<Job> jobs : List.of(reading, replying)) {
-      for (Job job : jobs) {
-        if (job.cancelled || abandoned) {
-          guarded(job, () -> job.end(Finish.CANCELLED));
+    for (List<BatchJob> jobs : List.of(reading, replying)) {
+      for (BatchJob job : jobs) {
+        if (job.cancelled() || abandoned) {
+          job.guarded(() -> job.end(Finish.CANCELLED));
         }
       }
-      jobs.removeIf(j -> j.over);
-    }
-  }
-
-  /** Runs {@code action}; a failure is that of the job alone. */
-  private static void guarded(Job job, Runnable action) {
-    try {
-      action.run();
-    } catch (RuntimeException e) {
-      job.fail(e);
+      jobs.removeIf(BatchJob::over);
     }
   }
 
   private void step() {
-    Job reader = nextReader();
-    List<Job> decoding = List.copyOf(replying);
+    BatchJob reader = nextReader();
+    List<BatchJob> decoding = List.copyOf(replying);
     try {
       engine.step(
           decoding.stream().map(j -> j.sequence).toList(),
           reader == null ? null : reader.sequence,
           engine.piece(),
-          listening(reader),
+          reader == null ? null : reader.listening(),
           () -> pause(reader));
     } catch (RuntimeException e) {
       failAll(e);
@@ -342,18 +264,18 @@ public final class BatchScheduler implements Scheduler {
       reading.remove(reader);
       beginReplies(reader);
     }
-    replying.removeIf(j -> j.over);
+    replying.removeIf(BatchJob::over);
   }
 
   /** Reads prompts that are short against that of {@code reader}, which a step is reading. */
-  private void pause(Job reader) {
-    for (Job job = nextInPause(reader); job != null; job = nextInPause(reader)) {
+  private void pause(BatchJob reader) {
+    for (BatchJob job = nextInPause(reader); job != null; job = nextInPause(reader)) {
       int left = job.left();
       pauseTokens -= left;
       overtaken += left;
       try {
         while (job.sequence.reading()) {
-          engine.readInPause(job.sequence, listening(job));
+          engine.readInPause(job.sequence, job.listening());
         }
         reading.remove(job);
         beginReplies(job);
@@ -365,25 +287,25 @@ public final class BatchScheduler implements Scheduler {
         job.fail(new IllegalStateException("out of memory", e));
       }
     }
-    replying.removeIf(j -> j.over);
+    replying.removeIf(BatchJob::over);
   }
 
   /** The shortest prompt that the pauses of the step may still read to its end, if any. */
-  private Job nextInPause(Job reader) {
+  private BatchJob nextInPause(BatchJob reader) {
     turns.accept(engine);
     admit();
     int most = Math.min(pauseTokens, reader.left() - 1);
     return reading.stream()
-        .filter(j -> j != reader && !j.cancelled && j.left() <= most)
-        .min(Comparator.comparingInt(Job::left))
+        .filter(j -> j != reader && !j.cancelled() && j.left() <= most)
+        .min(Comparator.comparingInt(BatchJob::left))
         .orElse(null);
   }
 
   /**
    * The next token of all that were decoded; those that need a sampler only are sampled together.
    */
-  private void replyToAll(List<Job> decoded) {
-    List<Job> sampled = decoded.stream().filter(j -> j.reply.sampled()).toList();
+  private void replyToAll(List<BatchJob> decoded) {
+    List<BatchJob> sampled = decoded.stream().filter(j -> j.reply.sampled()).toList();
     int[] ids = null;
     try {
       ids =
@@ -394,24 +316,24 @@ public final class BatchScheduler implements Scheduler {
       LOG.log(Level.DEBUG, "one of them has no next token; each is asked by itself", e);
     }
     int at = 0;
-    for (Job job : decoded) {
+    for (BatchJob job : decoded) {
       if (ids != null && job.reply.sampled()) {
         int id = ids[at++];
-        guarded(job, () -> goOn(job, job.reply.take(id)));
+        job.guarded(() -> job.goOn(job.reply.take(id)));
       } else {
-        guarded(job, () -> reply(job, job.sequence));
+        job.guarded(() -> job.reply(job.sequence));
       }
     }
   }
 
   /** Whose prompt the next step reads, null for nobody's; and what others may read meanwhile. */
-  private Job nextReader() {
+  private BatchJob nextReader() {
     pauseTokens = engine.piece();
     if (reading.isEmpty()) {
       return null;
     }
-    Job oldest = reading.getFirst();
-    Job shortest = reading.stream().min(Comparator.comparingInt(Job::left)).orElseThrow();
+    BatchJob oldest = reading.getFirst();
+    BatchJob shortest = reading.stream().min(Comparator.comparingInt(BatchJob::left)).orElseThrow();
     if (shortest == oldest || overtaken >= OVERTAKING * engine.piece()) {
       overtaken = 0;
       return oldest;
@@ -420,43 +342,11 @@ public final class BatchScheduler implements Scheduler {
     return shortest;
   }
 
-  /** Tells the log-probabilities of a prompt's tokens as they are read, to those who ask for it. */
-  private static LogitsSink listening(Job job) {
-    if (job == null || !job.request.promptLogprobs()) {
-      return null;
-    }
-    int from = job.sequence.position();
-    int top = Math.max(0, job.request.logprobs());
-    return (row, logits) -> {
-      for (int r = 0; r < logits.size(0); r++) {
-        int next = from + row + r + 1;
-        if (next < job.prompt.length) {
-          Tensor one = logits.rows(r, 1).view(logits.dim(1));
-          int id = job.prompt[next];
-          job.listener.prompt(id, Optional.of(TokenLogprobs.of(one, id, top)));
-        }
-      }
-    };
-  }
-
-  /** The next token of a reply, from the logits that the last step left in {@code read}. */
-  private static void reply(Job job, BatchSequence read) {
-    goOn(job, job.reply.plain() ? job.reply.take(read.best()) : job.reply.take(read.logits()));
-  }
-
-  private static void goOn(Job job, Optional<Finish> finish) {
-    if (finish.isPresent()) {
-      job.end(finish.get());
-    } else {
-      job.sequence.next(job.reply.last());
-    }
-  }
-
   /** The first tokens of a prompt's reply, and of those of others that wait for the same prompt. */
-  private void beginReplies(Job reader) {
-    List<Job> all = new ArrayList<>();
+  private void beginReplies(BatchJob reader) {
+    List<BatchJob> all = new ArrayList<>();
     all.add(reader);
-    for (Job twin : twins(reader)) {
+    for (BatchJob twin : twins(reader)) {
       BatchSequence copy;
       try {
         copy = reader.sequence.fork(twin.request.maxTokens());
@@ -467,33 +357,31 @@ public final class BatchScheduler implements Scheduler {
         copy.close();
         continue;
       }
-      guarded(twin, () -> twin.begin(copy, twin.prompt.length));
-      if (!twin.over) {
+      twin.guarded(() -> twin.begin(copy, twin.prompt.length));
+      if (!twin.over()) {
         all.add(twin);
       }
     }
     // The reader's logits serve all; it goes last, since they are void when it ends.
-    for (Job job : all.reversed()) {
-      guarded(
-          job,
-          () -> {
-            Optional<Finish> finish = job.reply.before();
-            if (finish.isPresent()) {
-              job.end(finish.get());
-              return;
-            }
-            replying.add(job);
-            reply(job, reader.sequence);
-          });
+    for (BatchJob job : all.reversed()) {
+      job.guarded(() -> {
+        Optional<Finish> finish = job.reply.before();
+        if (finish.isPresent()) {
+          job.end(finish.get());
+          return;
+        }
+        replying.add(job);
+        job.reply(reader.sequence);
+      });
     }
   }
 
-  private synchronized List<Job> twins(Job reader) {
+  private synchronized List<BatchJob> twins(BatchJob reader) {
     return waiting.stream().filter(j -> j.twin(reader)).toList();
   }
 
   private void failAll(RuntimeException why) {
-    List<Job> all = new ArrayList<>(reading);
+    List<BatchJob> all = new ArrayList<>(reading);
     all.addAll(replying);
     reading.clear();
     replying.clear();
@@ -524,14 +412,14 @@ public final class BatchScheduler implements Scheduler {
 
   @Override
   public void close() {
-    List<Job> left;
+    List<BatchJob> left;
     synchronized (this) {
       closing = true;
       abandoned = true;
       left = new ArrayList<>(waiting);
       notifyAll();
     }
-    left.forEach(Job::cancel);
+    left.forEach(BatchJob::cancel);
     Worker.join(worker);
   }
 }
