@@ -108,9 +108,11 @@ final class Api {
   private void run(
       List<GenerationRequest> sequences, Replies replies, HttpAnswer answer, Runnable close) {
     try {
-      SequenceGroup.run(
-          engine.scheduler(), sequences, replies, options.heartbeat(), options.timeLimit());
-      close.run();
+      gate.reply(() -> {
+        SequenceGroup.run(
+            engine.scheduler(), sequences, replies, options.heartbeat(), options.timeLimit());
+        close.run();
+      });
     } catch (ClientGoneException gone) {
       throw gone;
     } catch (RuntimeException e) {

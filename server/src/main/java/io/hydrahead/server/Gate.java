@@ -18,9 +18,13 @@ import java.lang.System.Logger.Level;
 import java.net.InetAddress;
 import java.nio.charset.StandardCharsets;
 import java.security.MessageDigest;
+import java.time.Duration;
 import java.time.Instant;
 import java.util.Locale;
 import java.util.Set;
+import java.util.concurrent.Phaser;
+import java.util.concurrent.TimeUnit;
+import java.util.concurrent.TimeoutException;
 import tools.jackson.databind.node.ObjectNode;
 
 /**
@@ -54,15 +58,46 @@ final class Gate implements Filter {
 
   private volatile boolean closing;
 
+  /** The server itself, and every request whose reply is being made. */
+  private final Phaser underWay = new Phaser(1);
+
   Gate(ServerOptions options, InetAddress address, ServerMetrics metrics) {
     this.options = options;
     this.metrics = metrics;
     this.local = address.isLoopbackAddress() && options.apiKey().isEmpty();
   }
 
-  /** From now on the server is not ready. */
-  void closing() {
+  /**
+   * From now on the server is not ready and begins no reply.
+   *
+   * @param patience how long to wait for those that were begun
+   */
+  void close(Duration patience) {
     closing = true;
+    try {
+      underWay.awaitAdvanceInterruptibly(
+          underWay.arriveAndDeregister(), patience.toNanos(), TimeUnit.NANOSECONDS);
+    } catch (TimeoutException late) {
+      LOG.log(Level.INFO, "replies that are not over are cut off");
+    } catch (InterruptedException e) {
+      Thread.currentThread().interrupt();
+    }
+  }
+
+  /**
+   * Makes a reply, all of its sequences, for which {@link #close} waits.
+   *
+   * @throws OverloadedException if the server is closing
+   */
+  void reply(Runnable work) {
+    if (closing || underWay.register() < 0) {
+      throw new OverloadedException("The server is shutting down.");
+    }
+    try {
+      work.run();
+    } finally {
+      underWay.arriveAndDeregister();
+    }
   }
 
   boolean isClosing() {

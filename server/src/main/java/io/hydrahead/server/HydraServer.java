@@ -192,8 +192,9 @@ public final class HydraServer implements AutoCloseable {
    */
   @Override
   public void close() {
-    gate.closing();
-    engine.scheduler().drain(options.drain());
+    long start = System.nanoTime();
+    gate.close(options.drain());
+    engine.scheduler().drain(options.drain().minusNanos(System.nanoTime() - start));
     web.stop();
     metrics.close();
   }

@@ -4,6 +4,12 @@ import static org.assertj.core.api.Assertions.assertThat;
 import static org.assertj.core.api.Assertions.assertThatThrownBy;
 
 import io.hydrahead.json.Json;
+import io.hydrahead.model.HybridTransformer;
+import io.hydrahead.model.ModelFiles;
+import io.hydrahead.ops.Ops;
+import io.hydrahead.ops.OpsFactory;
+import io.hydrahead.ops.OpsOptions;
+import io.hydrahead.server.engine.Engine;
 import io.hydrahead.tensor.InputException;
 import java.io.IOException;
 import java.io.InputStream;
@@ -15,6 +21,7 @@ import java.net.http.HttpRequest;
 import java.net.http.HttpResponse;
 import java.nio.charset.StandardCharsets;
 import java.time.Duration;
+import java.util.concurrent.CompletableFuture;
 import java.util.concurrent.TimeUnit;
 import java.util.function.BooleanSupplier;
 import org.junit.jupiter.api.Test;
@@ -156,6 +163,23 @@ class AccessTest {
     r.close();
     client.join();
     assertThat(failed[0]).isFalse();
+  }
+
+  /** Four replies to one request, of which only two fit into the queue and the pools at a time. */
+  @Test
+  void closingLetsRepliesBeginThatBelongToARequest() throws Exception {
+    try (Ops ops = OpsFactory.cpu(new OpsOptions(1, "auto", false));
+        HybridTransformer model =
+            HybridTransformer.load(Running.MODEL, ops, ModelFiles.LoadOptions.STORED)) {
+      Engine engine = Engine.of(Running.MODEL, model, new Engine.Options("m", 0, 1, 1), () -> {});
+      Running r = new Running(engine, ServerOptions.DEFAULT);
+      CompletableFuture<HttpResponse<String>> reply =
+          CompletableFuture.supplyAsync(() -> r.post("/v1/completions", LONG + ", \"n\": 4}"));
+      await(() -> engine.scheduler().status().running() > 0);
+      r.close();
+      assertThat(reply.join().statusCode()).isEqualTo(200);
+      assertThat(Json.parse(reply.join().body(), "reply").get("choices")).hasSize(4);
+    }
   }
 
   @Test
