@@ -154,7 +154,7 @@ final class ServeCapacity {
     static Room of(HybridTransformer model, long memory, int tokens) {
       int blocks = SequenceCache.blocksOf(tokens);
       long block = CachePool.blockBytes(model);
-      long slot = CachePool.slotBytes(model);
+      long slot = CachePool.slotBytes(model, tokens);
       long one = blocks * block + slot;
       long texts = Math.max(0, memory - block - slot) / one;
       return new Room((int) Math.min(texts, Integer.MAX_VALUE / blocks), blocks, one);
@@ -175,7 +175,8 @@ final class ServeCapacity {
   private Speed measure(HybridTransformer model, Room room, int length) {
     int reply = options.reply();
     int n = room.run();
-    CachePool.Size pools = new CachePool.Size(Math.multiplyExact(n, room.blocks), n);
+    CachePool.Size pools =
+        new CachePool.Size(Math.multiplyExact(n, room.blocks), n, length + reply);
     int piece = options.read() ? READ_PIECE : CachePool.BLOCK;
     BatchOptions how = new BatchOptions(n, length + reply, piece, pools, false, SNAPSHOTS);
     try (BatchEngine engine = new BatchEngine(model, how)) {

@@ -56,6 +56,9 @@ public final class BatchStep implements AutoCloseable {
   private final Tensor frequencies;
   private final boolean host;
 
+  /** Whether steps without a piece are recorded once and replayed. */
+  private final boolean recorded;
+
   /** Ids, positions and places of all rows, then slots of those that decode. */
   private final Tensor control;
 
@@ -224,6 +227,9 @@ public final class BatchStep implements AutoCloseable {
     pieceTable.fill(0f);
     known = new int[decodes + 1][0];
     pooled = pool.layers(pieceTable);
+    // Where a text stands in its window is known to the host only.
+    boolean windows = model.style().windowed() && CachePool.recurrent(model);
+    recorded = !host && !ops.deterministic() && !windows;
     caches = Arrays.stream(pooled).map(LayerCache::new).toArray(LayerCache[]::new);
     frequencies = Position.frequencies(model.config(), memory);
     controlValues = new int[3 * (limits.piece + decodes) + decodes];
@@ -297,7 +303,7 @@ public final class BatchStep implements AutoCloseable {
       sendTable(tables, i, i, decoding.get(i));
     }
     if (reading == null) {
-      if (host || model.ops().deterministic()) {
+      if (!recorded) {
         p.work();
       } else {
         long before = halves;

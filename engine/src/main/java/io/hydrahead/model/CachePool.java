@@ -10,8 +10,9 @@ import java.util.Arrays;
 
 /**
  * What several sequences remember, in two pools: blocks of {@link #BLOCK} tokens with the keys and
- * values of all layers' kept KV heads, and slots with the float32 recurrent states, and the last
- * inputs of the short convolutions, of all layers' linear heads.
+ * values of all layers' kept KV heads, and slots with what does not grow with the text: the float32
+ * recurrent states, and the last inputs of the short convolutions, of all layers' linear heads, or
+ * what the windows of windowed heads leave of their keys and values.
  *
  * <p>Blocks are shared and counted: whoever shares one gives it back. A block that is shared is
  * never written again, since sequences share whole blocks only. Slots belong to one at a time.
@@ -21,7 +22,7 @@ public final class CachePool implements AutoCloseable {
   /** Tokens a block. */
   public static final int BLOCK = KvPages.TOKENS;
 
-  /** Floats to whose multiples a layer's states are aligned. */
+  /** Elements to whose multiples a layer's part of a slot is aligned. */
   private static final long ALIGNMENT = 64;
 
   /**
@@ -29,8 +30,14 @@ public final class CachePool implements AutoCloseable {
    *
    * @param blocks of all sequences together, and of what is kept for later ones
    * @param slots likewise
+   * @param context most tokens of a sequence: what a window holds is no more
    */
-  public record Size(int blocks, int slots) {
+  public record Size(int blocks, int slots, int context) {
+    /** Of sequences that may have all blocks. */
+    public Size(int blocks, int slots) {
+      this(blocks, slots, (int) Math.min(Integer.MAX_VALUE, (long) blocks * BLOCK));
+    }
+
     public Size {
       if (blocks < 1 || slots < 1) {
         throw new IllegalArgumentException("pools need a block and a slot at least: " + blocks);
@@ -39,6 +46,7 @@ public final class CachePool implements AutoCloseable {
   }
 
   private final HybridTransformer model;
+  private final int context;
   private final Workspace memory;
   private final Tensor blocks;
   private final Tensor slots;
@@ -52,18 +60,15 @@ public final class CachePool implements AutoCloseable {
   /**
    * Takes the memory of both pools.
    *
-   * @throws InputException if the model's linear heads keep windows, or there is not so much memory
+   * @throws InputException if there is not so much memory
    */
   public CachePool(HybridTransformer model, Size size) {
-    if (!supports(model)) {
-      throw new InputException(
-          "a model with windowed heads is read one text at a time: such heads are a control of experiments");
-    }
     this.model = model;
+    context = size.context;
     requireMemory(model, size);
     memory = new Workspace(model.ops().memory());
     blocks = memory.allocate(model.ops().activations(), size.blocks + 1, blockElements(model));
-    slots = memory.allocate(DType.F32, size.slots + 1, slotFloats(model));
+    slots = memory.allocate(slotType(model), size.slots + 1, slotElements(model, context));
     blocks.rows(0, 1).fill(0f);
     slots.rows(0, 1).fill(0f);
     references = new int[size.blocks + 1];
@@ -82,7 +87,7 @@ public final class CachePool implements AutoCloseable {
 
   private static void requireMemory(HybridTransformer model, Size size) {
     long free = model.ops().memory().freeBytes();
-    long wanted = size.blocks * blockBytes(model) + size.slots * slotBytes(model);
+    long wanted = size.blocks * blockBytes(model) + size.slots * slotBytes(model, size.context);
     if (wanted > free) {
       throw new InputException(
           "%,d tokens and %d recurrent states take %.2f GB, %s has %.2f GB free: ask for fewer"
@@ -95,11 +100,6 @@ public final class CachePool implements AutoCloseable {
     }
   }
 
-  /** Whether a model's caches can be pooled: not those of windowed heads. */
-  public static boolean supports(HybridTransformer model) {
-    return !(model.style().windowed() && recurrent(model));
-  }
-
   /** Whether a model has heads that are not full, whose states a slot holds. */
   public static boolean recurrent(HybridTransformer model) {
     return model.plan().fullCount() < model.config().layers() * model.config().heads();
@@ -110,9 +110,18 @@ public final class CachePool implements AutoCloseable {
     return blockElements(model) * model.ops().activations().bytes();
   }
 
+  /** Bytes of a slot of texts of at most {@code context} tokens. */
+  public static long slotBytes(HybridTransformer model, int context) {
+    return slotElements(model, context) * slotType(model).bytes();
+  }
+
   /** Bytes of a slot. */
-  public static long slotBytes(HybridTransformer model) {
-    return slotFloats(model) * DType.F32.bytes();
+  public long slotBytes() {
+    return slotBytes(model, context);
+  }
+
+  private static DType slotType(HybridTransformer model) {
+    return model.style().windowed() ? model.ops().activations() : DType.F32;
   }
 
   private static long blockElements(HybridTransformer model) {
@@ -132,10 +141,10 @@ public final class CachePool implements AutoCloseable {
     return KvPages.elements(keptHeads(model, layer), model.config().headDim());
   }
 
-  private static long slotFloats(HybridTransformer model) {
+  private static long slotElements(HybridTransformer model, int context) {
     long sum = 0;
     for (int l = 0; l < model.config().layers(); l++) {
-      sum += aligned(stateFloats(model, l));
+      sum += aligned(stateFloats(model, l)) + 2 * aligned(windowElements(model, l, context));
       for (PooledLayer.Line line : PooledLayer.Line.values()) {
         sum += aligned(historyFloats(model, l, line));
       }
@@ -143,14 +152,24 @@ public final class CachePool implements AutoCloseable {
     return sum;
   }
 
+  /** Of one layer's keys in its windows. */
+  private static long windowElements(HybridTransformer model, int layer, int context) {
+    return model.style().windowed()
+        ? WindowCache.entries(model.style(), context) * linearWidth(model, layer)
+        : 0;
+  }
+
+  private static long linearWidth(HybridTransformer model, int layer) {
+    return (long) model.plan().linearHeads(layer).length * model.config().headDim();
+  }
+
   private static long stateFloats(HybridTransformer model, int layer) {
-    long d = model.config().headDim();
     int linear = model.plan().linearHeads(layer).length;
     if (linear > 0 && model.style().qwen35()) {
       DeltaNetConfig n = model.config().deltaNet();
       return n.valueWidth() * n.keyDim();
     }
-    return linear * d * d;
+    return model.style().windowed() ? 0 : linearWidth(model, layer) * model.config().headDim();
   }
 
   /** Of one convolution. */
@@ -160,12 +179,11 @@ public final class CachePool implements AutoCloseable {
       DeltaNetConfig n = model.config().deltaNet();
       return (n.convKernel() - 1) * (line == PooledLayer.Line.V ? n.valueWidth() : n.keyWidth());
     }
-    long width = (long) linear * model.config().headDim();
-    return Math.max(0, model.style().convKernel() - 1) * width;
+    return Math.max(0, model.style().convKernel() - 1) * linearWidth(model, layer);
   }
 
-  private static long aligned(long floats) {
-    return Math.ceilDiv(floats, ALIGNMENT) * ALIGNMENT;
+  private static long aligned(long elements) {
+    return Math.ceilDiv(elements, ALIGNMENT) * ALIGNMENT;
   }
 
   /**
@@ -200,7 +218,15 @@ public final class CachePool implements AutoCloseable {
           slot += aligned(history);
         }
       }
-      layers[l] = new PooledLayer(ops, pages, states, histories);
+      long window = windowElements(model, l, context);
+      PooledLayer.Windows windows = null;
+      if (window > 0) {
+        Tensor keys = slots.columns(slot, window);
+        Tensor values = slots.columns(slot + aligned(window), window);
+        slot += 2 * aligned(window);
+        windows = new PooledLayer.Windows(model.style(), linearWidth(model, l), keys, values);
+      }
+      layers[l] = new PooledLayer(ops, pages, states, histories, windows);
     }
     return layers;
   }
@@ -234,7 +260,7 @@ public final class CachePool implements AutoCloseable {
 
   /** Bytes of the slots that somebody has. */
   public long stateBytesInUse() {
-    return (slots() - freeSlotCount) * slotBytes(model);
+    return (slots() - freeSlotCount) * slotBytes();
   }
 
   /**
@@ -310,7 +336,7 @@ public final class CachePool implements AutoCloseable {
   /** For benchmarks: all blocks and slots hold noise, as if somebody had written there. */
   public void fillWithNoise() {
     blocks.repeat(Noise.of(blocks.dtype()));
-    slots.repeat(Noise.of(DType.F32));
+    slots.repeat(Noise.of(slots.dtype()));
   }
 
   /** The keys and values of a block, all layers', in the pool's memory: to be saved or restored. */

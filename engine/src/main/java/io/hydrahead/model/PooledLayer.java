@@ -33,9 +33,30 @@ final class PooledLayer {
   /** [slots, (k − 1)·h·d] by line, or null without convolutions. */
   private final Tensor[] histories;
 
+  /** Null without windowed heads. */
+  private final Windows windows;
+
   private BatchRows rows;
 
-  PooledLayer(Ops ops, KvPages pages, Tensor states, Tensor[] histories) {
+  /**
+   * What windows leave of the texts.
+   *
+   * @param width h·d
+   * @param keys [slots, entries·h·d]
+   * @param values likewise
+   */
+  record Windows(Style style, long width, Tensor keys, Tensor values) {
+    private WindowCache of(int slot) {
+      return new WindowCache(style, entries(keys, slot), entries(values, slot));
+    }
+
+    private Tensor entries(Tensor all, int slot) {
+      return all.rows(slot, 1).view(all.dim(1) / width, width);
+    }
+  }
+
+  PooledLayer(Ops ops, KvPages pages, Tensor states, Tensor[] histories, Windows windows) {
+    this.windows = windows;
     this.ops = ops;
     this.pages = pages;
     this.states = states;
@@ -71,6 +92,48 @@ final class PooledLayer {
           rows.positions(),
           in.q().rows(p, n),
           out.rows(p, n));
+    }
+  }
+
+  /**
+   * Attention of all rows over the windows of their texts, one text after the other; what they
+   * leave of the rows is kept.
+   *
+   * @param keys room for what a window leaves of the past and the piece itself, as of a single
+   *     text; null if no row needs it
+   * @param values likewise
+   */
+  void attendWindows(
+      SoftmaxHeads.Kind kind,
+      CausalAttention.Shape whole,
+      SoftmaxHeads.Inputs in,
+      Tensor out,
+      Tensor keys,
+      Tensor values) {
+    int p = rows.piece();
+    for (int r = 0, n; r < p + rows.decodes(); r += n) {
+      n = r < p ? p : 1;
+      int start = r < p ? rows.start() : rows.position(r - p);
+      WindowCache ring = windows.of(r < p ? rows.pieceSlot() : rows.slot(r - p));
+      Tensor q = in.q().rows(r, n);
+      Tensor k = in.k().rows(r, n);
+      Tensor v = in.v().rows(r, n);
+      Tensor o = out.rows(r, n);
+      if (n == 1 && !ops.deterministic()) { // as it lies in the ring
+        ring.append(k, v, start, 1);
+        int before = ring.filled(start + 1) - 1;
+        ops.attention()
+            .forward(shape(whole, 1, 1), kind.kvOf(), before, q, ring.keys, ring.values, o, null);
+        continue;
+      }
+      int before = ring.before(start, keys, values);
+      WindowCache.copy(k, 0, keys, before, n);
+      WindowCache.copy(v, 0, values, before, n);
+      CausalAttention.Shape windowed =
+          new CausalAttention.Shape(
+              1, n, whole.heads(), whole.kvHeads(), whole.headDim(), whole.scale(), kind.window());
+      ops.attention().forward(windowed, kind.kvOf(), before, q, keys, values, o, null);
+      ring.append(k, v, start, n);
     }
   }
 

@@ -104,6 +104,15 @@ final class SoftmaxHeads {
     cache.attend(kind, shape, new Inputs(q, k, in.v), out);
   }
 
+  /**
+   * Fills {@link #out} of rows of several sequences, each from its own window.
+   *
+   * @param keys room for the past that a window leaves and the piece; see {@link PooledLayer}
+   */
+  void attendWindows(PooledLayer cache, Tensor keys, Tensor values) {
+    cache.attendWindows(kind, shape, new Inputs(q, k, in.v), out, keys, values);
+  }
+
   /** Rows [T, …] of sequence {@code b}. */
   Tensor of(int b, Tensor rows) {
     return shape.batch() == 1 ? rows : rows.rows((long) b * shape.queries(), shape.queries());

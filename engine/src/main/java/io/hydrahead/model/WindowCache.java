@@ -30,6 +30,18 @@ final class WindowCache {
     values = memory.allocate(type, entries, width);
   }
 
+  /**
+   * In memory that is there.
+   *
+   * @param keys [min(capacity, S + W), h·d]
+   */
+  WindowCache(Style style, Tensor keys, Tensor values) {
+    window = style.window();
+    sinks = style.sinks();
+    this.keys = keys;
+    this.values = values;
+  }
+
   /** Positions that are kept of a text of {@code tokens}. */
   static long entries(Style style, long tokens) {
     return Math.min(tokens, (long) style.window() + style.sinks());

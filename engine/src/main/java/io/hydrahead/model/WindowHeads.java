@@ -60,6 +60,10 @@ final class WindowHeads extends LinearHeads {
       attention.attend();
       return;
     }
+    if (cache.pooled != null) {
+      attention.attendWindows(cache.pooled, keys, values);
+      return;
+    }
     WindowCache ring = cache.window;
     if (unordered) {
       ring.append(attention.k, attention.v(), at.start(), 1);

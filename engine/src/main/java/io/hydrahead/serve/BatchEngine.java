@@ -51,7 +51,7 @@ public final class BatchEngine implements AutoCloseable {
    * Takes the pools and the buffers of a step.
    *
    * @param model stays the caller's to close, afterwards
-   * @throws InputException if the memory does not suffice, or the model's heads keep windows
+   * @throws InputException if the memory does not suffice
    */
   public BatchEngine(HybridTransformer model, BatchOptions options) {
     this.model = model;
@@ -76,11 +76,6 @@ public final class BatchEngine implements AutoCloseable {
     boolean recurrent = CachePool.recurrent(model);
     prefixes = new PrefixCache(pool, recurrent, options.pools().slots() - options.maxSequences());
     keeper = new PrefixKeeper(pool, prefixes, recurrent, deterministic, options.snapshotEvery());
-  }
-
-  /** Whether a model can be served so: not one with windowed heads. */
-  public static boolean supports(HybridTransformer model) {
-    return CachePool.supports(model);
   }
 
   /** Most tokens of a text, prompt and reply. */
@@ -402,8 +397,8 @@ public final class BatchEngine implements AutoCloseable {
         prefixes.blocks() * CachePool.blockBytes(model),
         pool.blocks() * CachePool.blockBytes(model),
         pool.stateBytesInUse(),
-        prefixes.snapshots() * CachePool.slotBytes(model),
-        pool.slots() * CachePool.slotBytes(model),
+        prefixes.snapshots() * pool.slotBytes(),
+        pool.slots() * pool.slotBytes(),
         prefixes.lookups(),
         prefixes.hits(),
         prefixes.cachedTokens(),

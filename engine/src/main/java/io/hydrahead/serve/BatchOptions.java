@@ -45,7 +45,8 @@ public record BatchOptions(
 
   /**
    * Room for {@code maxSequences} texts of {@code maxContext} tokens, or as many blocks as a device
-   * has memory for, or as fit into 4 GiB of the host's; and for snapshots of states.
+   * has memory for, or as fit into 4 GiB of the host's; and for snapshots of states. Where 4 GiB of
+   * the host's do not hold the states of so many texts, there are fewer.
    *
    * @throws InputException if not even one text of {@code maxContext} fits
    */
@@ -53,15 +54,18 @@ public record BatchOptions(
     boolean host = model.ops().memory().host();
     int piece = host ? HOST_PIECE : DEVICE_PIECE;
     long one = SequenceCache.blocksOf(maxContext);
-    long blocks = Math.min(Integer.MAX_VALUE / 2, maxSequences * one);
+    long slot = Math.max(1, CachePool.slotBytes(model, maxContext));
+    int most = host ? (int) Math.clamp(HOST_BYTES / slot, 1, 1 << 24) : 1 << 24;
+    int sequences = Math.min(maxSequences, most);
+    long blocks = Math.min(Integer.MAX_VALUE / 2, sequences * one);
     // Its own, one that trails behind it, and two for prefixes.
-    int slots = CachePool.recurrent(model) ? 4 * maxSequences : maxSequences;
+    int slots = CachePool.recurrent(model) ? Math.min(4 * sequences, most) : sequences;
     long block = Math.max(1, CachePool.blockBytes(model));
     long free = model.ops().memory().freeBytes();
     if (host) {
       blocks = Math.max(one, Math.min(blocks, HOST_BYTES / block));
     } else if (free != Long.MAX_VALUE) {
-      long left = (long) (SHARE * free) - slots * CachePool.slotBytes(model);
+      long left = (long) (SHARE * free) - slots * slot;
       blocks = Math.min(blocks, Math.max(0, left) / block);
       if (blocks < one) {
         throw new InputException(
@@ -69,8 +73,8 @@ public record BatchOptions(
                 .formatted(maxContext, slots, blocks * CachePool.BLOCK));
       }
     }
-    CachePool.Size size = new CachePool.Size((int) blocks, slots);
-    return new BatchOptions(maxSequences, maxContext, piece, size, true, EVERY);
+    CachePool.Size size = new CachePool.Size((int) blocks, slots, maxContext);
+    return new BatchOptions(sequences, maxContext, piece, size, true, EVERY);
   }
 
   /** The same with other pools. */

@@ -302,8 +302,7 @@ final class PrefixCache {
       event.tokens = freedBlocks * CachePool.BLOCK;
       event.snapshots = freedSnapshots;
       event.bytes =
-          freedBlocks * CachePool.blockBytes(pool.model())
-              + freedSnapshots * CachePool.slotBytes(pool.model());
+          freedBlocks * CachePool.blockBytes(pool.model()) + freedSnapshots * pool.slotBytes();
       event.commit();
     }
   }

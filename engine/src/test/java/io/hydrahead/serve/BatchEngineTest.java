@@ -177,6 +177,23 @@ class BatchEngineTest {
     }
   }
 
+  /** Windows of 2²⁰ positions take a gigabyte a text: on the host there are fewer texts then. */
+  @Test
+  void onTheHostStatesAreBounded() {
+    Style style = Style.HYDRAHEAD.withWindow(1 << 20, 0);
+    try (Ops ops = ops(false);
+        HybridTransformer m = TestModels.gentle(TestModels.headWise(), style, ops, 7)) {
+      BatchOptions o = BatchOptions.of(m, 32, 1 << 20);
+      long all = o.pools().slots() * CachePool.slotBytes(m, 1 << 20);
+      assertThat(all).isBetween(2L << 30, 4L << 30);
+      assertThat(o.maxSequences()).isBetween(1, 31);
+      // A text of 4,096 tokens has no more in its window than those.
+      BatchOptions small = BatchOptions.of(m, 32, 4096);
+      assertThat(small.maxSequences()).isEqualTo(32);
+      assertThat(small.pools().slots()).isEqualTo(128);
+    }
+  }
+
   @Test
   void admitsWhatFits() {
     try (Ops ops = ops(false);

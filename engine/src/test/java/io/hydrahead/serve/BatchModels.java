@@ -27,7 +27,9 @@ final class BatchModels {
         Arguments.of("head-wise", TestModels.headWise(), Style.HYDRAHEAD),
         Arguments.of("all linear", linear, Style.HYDRAHEAD),
         Arguments.of("head-wise, conv, log scale", TestModels.headWise(), conv),
-        Arguments.of("Qwen3.5", TestModels.layerWise(), Style.QWEN3_5));
+        Arguments.of("Qwen3.5", TestModels.layerWise(), Style.QWEN3_5),
+        Arguments.of("windows", TestModels.headWise(), Style.HYDRAHEAD.withWindow(40, 3)),
+        Arguments.of("long windows", linear, Style.HYDRAHEAD.withWindow(150, 70)));
   }
 
   /** Pieces of 128 tokens and frequent snapshots. */

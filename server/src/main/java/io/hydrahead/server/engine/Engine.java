@@ -9,7 +9,6 @@ import io.hydrahead.ops.Ops;
 import io.hydrahead.ops.OpsFactory;
 import io.hydrahead.ops.OpsOptions;
 import io.hydrahead.plan.MemoryPlan;
-import io.hydrahead.serve.BatchEngine;
 import io.hydrahead.serve.BatchOptions;
 import io.hydrahead.tensor.DType;
 import io.hydrahead.tensor.InputException;
@@ -175,18 +174,11 @@ public final class Engine implements AutoCloseable {
   }
 
   private static Scheduler scheduler(HybridTransformer model, int context, Options options) {
-    if (BatchEngine.supports(model)) {
-      return new BatchScheduler(
-          model,
-          BatchOptions.of(model, options.maxSequences(), context),
-          options.maxWaiting(),
-          options.prefixes());
-    }
-    if (options.prefixes().isPresent()) {
-      throw new InputException(
-          "a model with windowed heads is read one text at a time, and nothing of it is saved: give no folder for prefixes");
-    }
-    return new SerialScheduler(model, context, options.maxWaiting());
+    return new BatchScheduler(
+        model,
+        BatchOptions.of(model, options.maxSequences(), context),
+        options.maxWaiting(),
+        options.prefixes());
   }
 
   /** What clients call the model. */

@@ -2,7 +2,7 @@ package io.hydrahead.server.engine;
 
 import java.util.function.BooleanSupplier;
 
-/** How the schedulers wait for the thread that does their work. */
+/** How a scheduler waits for the thread that does its work. */
 final class Worker {
   private Worker() {}
 

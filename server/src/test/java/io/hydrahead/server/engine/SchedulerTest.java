@@ -38,12 +38,6 @@ import org.junit.jupiter.params.provider.ValueSource;
 class SchedulerTest {
   /** Which scheduler is tested. */
   private enum Kind {
-    SERIAL {
-      @Override
-      Scheduler of(int context, int waiting) {
-        return new SerialScheduler(model, context, waiting);
-      }
-    },
     BATCH {
       @Override
       Scheduler of(int context, int waiting) {
@@ -182,9 +176,6 @@ class SchedulerTest {
         assertThat(got.usage.cachedTokens())
             .isEqualTo(got.cached)
             .isLessThanOrEqualTo(prompt.length);
-        if (!r.promptLogprobs() && kind == Kind.SERIAL) {
-          assertThat(again.cached).isEqualTo(prompt.length);
-        }
       }
       assertThat(cachedTokens).isPositive();
     }

@@ -12,8 +12,9 @@ import java.util.Optional;
 import java.util.function.BooleanSupplier;
 
 /**
- * Reads and continues one sequence at a time in one session, which keeps what it read. Used by one
- * thread; only {@link #caches} may be asked by others.
+ * What the replies of a {@link BatchScheduler} are compared with: reads and continues one sequence
+ * at a time in one session, which keeps what it read. Used by one thread; only {@link #caches} may
+ * be asked by others.
  */
 final class SequenceRunner implements AutoCloseable {
   /** Tokens between two looks at whether the request was cancelled. */
