@@ -14,6 +14,7 @@ import java.util.Map;
 import java.util.Set;
 import java.util.TreeSet;
 import tools.jackson.databind.JsonNode;
+import tools.jackson.databind.node.ObjectNode;
 
 /**
  * A Hugging Face checkpoint folder, memory-mapped: {@code config.json} and the tensors of {@code
@@ -21,6 +22,8 @@ import tools.jackson.databind.JsonNode;
  */
 public final class Checkpoint implements AutoCloseable {
   static final String CONFIG = "config.json";
+  private static final String GENERATION = "generation_config.json";
+  private static final String EOS = "eos_token_id";
   static final String SINGLE = "model.safetensors";
   static final String INDEX = "model.safetensors.index.json";
 
@@ -77,7 +80,8 @@ public final class Checkpoint implements AutoCloseable {
   }
 
   /**
-   * Reads {@code config.json} alone.
+   * Reads {@code config.json} alone; only the tokens that end a reply are those of {@code
+   * generation_config.json}, where it names some, as in Hugging Face transformers.
    *
    * @throws InputException if the folder or the file is missing or not a JSON object
    */
@@ -93,7 +97,22 @@ public final class Checkpoint implements AutoCloseable {
     if (!config.isObject()) {
       throw new InputException(folder.resolve(CONFIG) + ": should be a JSON object");
     }
+    Path generation = folder.resolve(GENERATION);
+    if (Files.isRegularFile(generation)) {
+      JsonNode ends = Json.read(generation).path(EOS);
+      if (!ends.isMissingNode() && !ends.isNull()) {
+        setEnds((ObjectNode) config, ends);
+      }
+    }
     return config;
+  }
+
+  /** In models of several parts, that for text has the field too. */
+  private static void setEnds(ObjectNode config, JsonNode ends) {
+    config.set(EOS, ends);
+    if (config.path("text_config") instanceof ObjectNode text) {
+      text.set(EOS, ends);
+    }
   }
 
   private static void openShards(

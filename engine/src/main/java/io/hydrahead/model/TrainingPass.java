@@ -2,6 +2,7 @@ package io.hydrahead.model;
 
 import io.hydrahead.ops.Ops;
 import io.hydrahead.tensor.DType;
+import io.hydrahead.tensor.InputException;
 import io.hydrahead.tensor.Tensor;
 import io.hydrahead.tensor.Workspace;
 
@@ -50,13 +51,28 @@ public final class TrainingPass implements AutoCloseable {
     this(model, batch, tokens, gradients ? Options.TRAINING : Options.FORWARD);
   }
 
-  /** For models in float32 if {@code options} ask for gradients. */
+  /**
+   * For models in float32 if {@code options} ask for gradients.
+   *
+   * @throws InputException if the operations have no gradients of heads of the model's size
+   */
   public TrainingPass(HybridTransformer model, int batch, int tokens, Options options) {
     this.model = model;
     this.options = options;
     ModelConfig c = model.config();
     Ops ops = model.ops();
     boolean training = options.gradients;
+    int most = training ? ops.attention().mostGradientDims() : c.headDim();
+    if (c.headDim() > most) {
+      throw new InputException(
+          "training on "
+              + ops.memory()
+              + " takes heads of up to "
+              + most
+              + " dims, the model's have "
+              + c.headDim()
+              + "; --device cpu takes any");
+    }
     PassSpec.Phase phase = training ? PassSpec.Phase.TRAINING : PassSpec.Phase.FORWARD;
     spec = PassSpec.of(model, batch, tokens, phase);
     memory = new Workspace(ops.memory());

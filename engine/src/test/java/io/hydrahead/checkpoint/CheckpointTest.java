@@ -17,6 +17,7 @@ import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.ValueSource;
+import tools.jackson.databind.JsonNode;
 
 class CheckpointTest {
   @TempDir Path dir;
@@ -48,6 +49,20 @@ class CheckpointTest {
           .hasMessageContaining("[4]");
       assertThatThrownBy(() -> c.get("nope")).isInstanceOf(InputException.class);
     }
+  }
+
+  @Test
+  void repliesEndWhereTheGenerationConfigSays() throws IOException {
+    Files.writeString(
+        dir.resolve("config.json"),
+        "{\"eos_token_id\": 1, \"text_config\": {\"eos_token_id\": 1, \"vocab_size\": 9}}");
+    Files.writeString(dir.resolve("generation_config.json"), "{\"temperature\": 0.6}");
+    assertThat(Checkpoint.config(dir).path("eos_token_id").asInt()).isEqualTo(1);
+    Files.writeString(dir.resolve("generation_config.json"), "{\"eos_token_id\": [3, 1]}");
+    JsonNode config = Checkpoint.config(dir);
+    assertThat(config.path("eos_token_id").toString()).isEqualTo("[3,1]");
+    assertThat(config.path("text_config").toString())
+        .isEqualTo("{\"eos_token_id\":[3,1],\"vocab_size\":9}");
   }
 
   @Test

@@ -102,6 +102,11 @@ public interface CausalAttention {
     }
   }
 
+  /** Most dims of a head that {@link #backward} takes. */
+  default int mostGradientDims() {
+    return Integer.MAX_VALUE;
+  }
+
   /**
    * Gradients at offset 0: assigns dq [B·T, h·d] and dk, dv (like k and v, [B·T, g·d] or slices).
    *

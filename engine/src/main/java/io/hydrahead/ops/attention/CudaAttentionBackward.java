@@ -25,7 +25,7 @@ import java.util.Map;
  * deterministic.
  */
 final class CudaAttentionBackward {
-  private static final int MOST_DIM = 128;
+  static final int MOST_DIM = 128;
 
   /** Rows of one head's statistics are padded to a multiple of this. */
   private static final int PADDING = 128;

@@ -66,6 +66,11 @@ public final class CudaCausalAttention implements CausalAttention, AutoCloseable
   }
 
   @Override
+  public int mostGradientDims() {
+    return CudaAttentionBackward.MOST_DIM;
+  }
+
+  @Override
   public void store(KvPages pages, Tensor places, Tensor k, Tensor v) {
     paged.store(pages, places, k, v);
   }
