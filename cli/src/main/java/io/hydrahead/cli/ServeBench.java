@@ -4,6 +4,7 @@ import io.hydrahead.model.HybridTransformer;
 import io.hydrahead.model.TokenLogprobs;
 import io.hydrahead.serve.BatchOptions;
 import io.hydrahead.server.engine.BatchScheduler;
+import io.hydrahead.server.engine.Generation;
 import io.hydrahead.server.engine.GenerationListener;
 import io.hydrahead.server.engine.GenerationRequest;
 import io.hydrahead.server.engine.Scheduler;
@@ -26,8 +27,11 @@ import java.util.stream.Stream;
  * prompts of one length or of several, of which a share begin alike.
  */
 final class ServeBench {
-  /** Requests of which a figure is made at least. */
-  private static final int LEAST = 5;
+  /** How often a short prompt is asked for alone, and then beside a long one. */
+  private static final int TURNS = 4;
+
+  /** Requests of a turn at least. */
+  private static final int LEAST = 2;
 
   private final HybridTransformer model;
   private final double seconds;
@@ -131,48 +135,41 @@ final class ServeBench {
   }
 
   /**
-   * Asks now and then with prompts of {@code prompt} tokens: alone, and while prompts of {@code
-   * far} tokens are read one after the other.
+   * Asks now and then with prompts of {@code prompt} tokens, by turns alone and while prompts of
+   * {@code far} tokens are read: what else the machine does is then the same for both.
    *
    * @throws io.hydrahead.tensor.InputException if they do not fit into memory
    */
   Fairness fairness(int prompt, int far) throws InterruptedException {
     BatchOptions options = BatchOptions.of(model, 2, Math.max(prompt, far) + 1);
-    Load near = new Load(1, new int[] {prompt}, 0, 1);
-    AtomicBoolean enough = new AtomicBoolean();
-    Client alone;
-    Client beside;
-    Client reader;
-    Thread reading;
     try (Scheduler scheduler = new BatchScheduler(model, options, 2)) {
+      Load near = new Load(1, new int[] {prompt}, 0, 1);
       new Client(scheduler, near, 0).ask(prompt, false); // kernels and caches get warm
-      alone = new Client(scheduler, near, 1);
-      alone.askNowAndThen(0);
-      beside = new Client(scheduler, near, 2);
-      reader = new Client(scheduler, new Load(1, new int[] {far}, 0, 1), 3);
-      reading = Thread.ofVirtual().start(() -> reader.askWhile(() -> !enough.get()));
-      reader.begun.await();
-      beside.askNowAndThen(2 * alone.firsts().median);
-      enough.set(true);
-    } // what is still read is cancelled
-    reading.join();
-    for (Client c : List.of(alone, beside, reader)) {
-      if (c.failure != null) {
-        throw c.failure;
+      Client alone = new Client(scheduler, near, 1);
+      Client beside = new Client(scheduler, near, 2);
+      for (int turn = 0; turn < TURNS; turn++) {
+        alone.askNowAndThen(0);
+        Client reader = new Client(scheduler, new Load(1, new int[] {far}, 0, 1), 3 + turn);
+        AtomicBoolean enough = new AtomicBoolean();
+        Thread reading = Thread.ofVirtual().start(() -> reader.askWhile(() -> !enough.get()));
+        reader.begun.await();
+        beside.askNowAndThen(2 * alone.firsts().median);
+        enough.set(true);
+        reader.cancel();
+        reading.join();
+        reader.check();
       }
+      alone.check();
+      beside.check();
+      return new Fairness(beside.answered.size(), alone.firsts(), beside.firsts());
     }
-    return new Fairness(beside.answered.size(), alone.firsts(), beside.firsts());
   }
 
   /** A request that was answered, with milliseconds to its first token. */
   private record Answered(int prompt, int cached, int reply, double first) {}
 
   private static Figure figure(List<Client> clients, double elapsed) {
-    for (Client c : clients) {
-      if (c.failure != null) {
-        throw c.failure;
-      }
-    }
+    clients.forEach(Client::check);
     List<Answered> all = clients.stream().flatMap(c -> c.answered.stream()).toList();
     double prompts = all.stream().mapToLong(Answered::prompt).sum();
     SortedMap<Integer, Spread> byLength = new TreeMap<>();
@@ -201,6 +198,7 @@ final class ServeBench {
     private final List<Double> between = new ArrayList<>();
     private final List<Answered> answered = new ArrayList<>();
     private final CountDownLatch begun = new CountDownLatch(1);
+    private volatile Generation asked;
     private RuntimeException failure;
 
     Client(Scheduler scheduler, Load load, int number) {
@@ -209,13 +207,24 @@ final class ServeBench {
       this.random = new SplittableRandom(number);
     }
 
+    void check() {
+      if (failure != null) {
+        throw failure;
+      }
+    }
+
+    /** Ends what it has asked for last. */
+    void cancel() {
+      asked.cancel();
+    }
+
     Spread firsts() {
       return Spread.of(answered.stream().map(Answered::first));
     }
 
     /** Asks at times that nothing else knows, up to {@code pause} milliseconds after a reply. */
     void askNowAndThen(double pause) throws InterruptedException {
-      long end = System.nanoTime() + (long) (seconds * 1e9);
+      long end = System.nanoTime() + (long) (seconds / TURNS * 1e9);
       for (int i = 0; failure == null && (i < LEAST || System.nanoTime() < end); i++) {
         ask(load.longest(), false);
         Thread.sleep(Duration.ofNanos((long) (random.nextDouble() * pause * 1e6)));
@@ -246,48 +255,49 @@ final class ServeBench {
     void ask(int tokens, boolean shared) throws InterruptedException {
       int[] ids = prompt(tokens, shared);
       CountDownLatch over = new CountDownLatch(1);
-      long asked = System.nanoTime();
-      scheduler.submit(
-          GenerationRequest.of(ids, load.reply),
-          new GenerationListener() {
-            private int cached;
-            private long last = asked;
-            private double first;
+      long start = System.nanoTime();
+      asked =
+          scheduler.submit(
+              GenerationRequest.of(ids, load.reply),
+              new GenerationListener() {
+                private int cached;
+                private long last = start;
+                private double first;
 
-            @Override
-            public void started(int cachedTokens) {
-              cached = cachedTokens;
-              begun.countDown();
-            }
+                @Override
+                public void started(int cachedTokens) {
+                  cached = cachedTokens;
+                  begun.countDown();
+                }
 
-            @Override
-            public void prompt(int id, Optional<TokenLogprobs> logprobs) {}
+                @Override
+                public void prompt(int id, Optional<TokenLogprobs> logprobs) {}
 
-            @Override
-            public void token(int id, Optional<TokenLogprobs> logprobs) {
-              long now = System.nanoTime();
-              double millis = (now - last) / 1e6;
-              if (last == asked) {
-                first = millis;
-              } else {
-                between.add(millis);
-              }
-              last = now;
-            }
+                @Override
+                public void token(int id, Optional<TokenLogprobs> logprobs) {
+                  long now = System.nanoTime();
+                  double millis = (now - last) / 1e6;
+                  if (last == start) {
+                    first = millis;
+                  } else {
+                    between.add(millis);
+                  }
+                  last = now;
+                }
 
-            @Override
-            public void finished(Finish finish, Usage usage) {
-              answered.add(new Answered(tokens, cached, usage.replyTokens(), first));
-              over.countDown();
-            }
+                @Override
+                public void finished(Finish finish, Usage usage) {
+                  answered.add(new Answered(tokens, cached, usage.replyTokens(), first));
+                  over.countDown();
+                }
 
-            @Override
-            public void failed(RuntimeException why) {
-              failure = why;
-              begun.countDown();
-              over.countDown();
-            }
-          });
+                @Override
+                public void failed(RuntimeException why) {
+                  failure = why;
+                  begun.countDown();
+                  over.countDown();
+                }
+              });
       over.await();
     }
   }
