@@ -49,13 +49,15 @@ class CudaShortConvTest extends CudaOpsTesting {
     final Tensor cudaW = upload(w, channels % 2 == 0 ? f.type() : DType.F32);
     Tensor cudaY = unwritten(f, rows, channels);
     cuda.forward(batch, tokens, cudaX, cudaW, a, cudaState, cudaY);
-    assertClose(what + " y", cudaY, y, f.stored(1e-6));
+    boolean silu = a == Activation.SILU;
+    assertClose(what + " y", cudaY, y, f.stored(silu ? 4e-6 : 1e-6));
     assertClose(what + " state", cudaState, state, 0);
     Tensor cudaDx = unwritten(f, rows, channels);
     cuda.backward(batch, tokens, cudaX, cudaW, a, matrix(f, dy), cudaDx, cudaDw);
-    assertClose(what + " dx", cudaDx, dx, f.stored(1e-6));
-    // The gradient of the sums, which dw adds up, is stored as an activation.
-    assertClose(what + " dw", cudaDw, dw, a == Activation.NONE ? 3e-6 : f.stored(6e-6));
+    // Behind SiLU the gradient of the sums, which dx and dw add up, is stored as an activation too.
+    double twice = silu ? 2.5 * f.stored(8e-6) : f.stored(1e-6);
+    assertClose(what + " dx", cudaDx, dx, twice);
+    assertClose(what + " dw", cudaDw, dw, silu ? twice : 3e-6);
     step(f, a, batch, channels, k);
   }
 
@@ -75,7 +77,7 @@ class CudaShortConvTest extends CudaOpsTesting {
     Tensor cudaW = upload(w, channels % 2 == 0 ? f.type() : DType.F32);
     new CudaShortConv(device(), scratch())
         .step(matrix(f, x), cudaW, a, upload(slots), cudaStates, cudaY);
-    assertClose(f + ", " + a + " step", cudaY, y, f.stored(1e-6));
+    assertClose(f + ", " + a + " step", cudaY, y, f.stored(4e-6));
     assertClose(f + ", " + a + " states", cudaStates, states, 0);
   }
 }
