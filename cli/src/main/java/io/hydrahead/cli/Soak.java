@@ -197,8 +197,8 @@ final class Soak {
           amount(g.what, g.first),
           amount(g.what, g.last),
           amount(g.what, t.level()),
-          Table.percent(g.anHour()),
-          range(t),
+          told ? Table.percent(g.anHour()) : "–",
+          told ? range(t) : "–",
           !told ? "–" : g.flat() ? "yes" : "no");
     }
     table.print(common.out());
