@@ -1,5 +1,6 @@
 package io.hydrahead.model;
 
+import io.hydrahead.tensor.DType;
 import io.hydrahead.tensor.InputException;
 import io.hydrahead.tensor.Tensor;
 import java.util.ArrayList;
@@ -64,6 +65,34 @@ public final class GoldenCheck {
               + " use --op)");
     }
     return check.found;
+  }
+
+  /**
+   * {@link #run} with each deviation beside the one of {@code exact}, whose parameters alone are
+   * rounded to {@code type} here: how much of it the numbers themselves bring about, and not the
+   * operations. A model of random weights can multiply a rounding a hundredfold.
+   *
+   * @param exact the same checkpoint in float32 on the CPU; its parameters are changed
+   */
+  public static List<Deviation> beside(
+      List<Deviation> found,
+      HybridTransformer exact,
+      DType type,
+      Set<String> names,
+      Function<String, Tensor> golden) {
+    for (String name : exact.parameters().names()) {
+      Tensor p = exact.parameters().get(name);
+      for (long i = 0; i < p.size(); i++) {
+        p.set(i, type.widen(type.narrow(p.get(i))));
+      }
+    }
+    List<Deviation> rounded = run(exact, names, golden);
+    List<Deviation> both = new ArrayList<>();
+    for (int i = 0; i < found.size(); i++) {
+      Deviation d = found.get(i);
+      both.add(new Deviation(d.tensor(), d.relativeL2(), rounded.get(i).relativeL2()));
+    }
+    return both;
   }
 
   /** ‖got − want‖ / ‖want‖ in float64; the plain norm of {@code got} where {@code want} is zero. */
