@@ -59,7 +59,10 @@ public final class ModelShapes {
         List.of());
   }
 
-  /** The text model of Qwen/Qwen3.5-0.8B, after its config.json and model card. */
+  /**
+   * The text model of Qwen/Qwen3.5-0.8B, after public model cards (sizes) and the family's code
+   * (kernel 4, rotary on a quarter).
+   */
   private static ModelConfig qwen35() {
     return new ModelConfig(
         248_320,
