@@ -2,11 +2,16 @@ package io.hydrahead.model;
 
 import io.hydrahead.tensor.DType;
 import io.hydrahead.tensor.InputException;
+import io.hydrahead.tensor.Progress;
 import io.hydrahead.tensor.Tensor;
 import java.util.ArrayList;
 import java.util.Arrays;
+import java.util.HashMap;
+import java.util.HashSet;
 import java.util.List;
+import java.util.Map;
 import java.util.Set;
+import java.util.SplittableRandom;
 import java.util.function.Function;
 
 /**
@@ -20,8 +25,8 @@ public final class GoldenCheck {
   /**
    * One compared tensor; NaN anywhere makes {@code relativeL2} NaN, which no tolerance admits.
    *
-   * @param rounding what rounding the inputs to the element type makes of it, everything else being
-   *     exact; 0 where it is not known
+   * @param rounding what rounding the inputs or parameters to the element type makes of it,
+   *     everything else being exact; 0 where it is not known
    */
   public record Deviation(String tensor, double relativeL2, double rounding) {
     public Deviation(String tensor, double relativeL2) {
@@ -32,6 +37,8 @@ public final class GoldenCheck {
       return relativeL2 <= tolerance;
     }
   }
+
+  private static final int DRAWS = 8;
 
   private final HybridTransformer model;
   private final Set<String> names;
@@ -68,9 +75,16 @@ public final class GoldenCheck {
   }
 
   /**
-   * {@link #run} with each deviation beside the one of {@code exact}, whose parameters alone are
-   * rounded to {@code type} here: how much of it the numbers themselves bring about, and not the
-   * operations. A model of random weights can multiply a rounding a hundredfold.
+   * {@link #run} with each deviation beside what rounding the parameters of {@code exact} to {@code
+   * type} here makes: how much of it the numbers themselves bring about, and not the operations. A
+   * model of random weights can multiply a rounding a hundredfold.
+   *
+   * <p>Of a gradient, one rounding tells too little: where a head's output nearly cancels, the norm
+   * behind it divides by almost nothing, and a single token can move the gradients of everything
+   * before it by their own size with one choice of neighbours and not with another. They are drawn
+   * {@value #DRAWS} times, each parameter one of its two neighbours, as often as it is near; half
+   * of the largest deviation counts if that is more, since a drawn neighbour lies up to twice as
+   * far as the nearest.
    *
    * @param exact the same checkpoint in float32 on the CPU; its parameters are changed
    */
@@ -79,20 +93,78 @@ public final class GoldenCheck {
       HybridTransformer exact,
       DType type,
       Set<String> names,
-      Function<String, Tensor> golden) {
-    for (String name : exact.parameters().names()) {
-      Tensor p = exact.parameters().get(name);
+      Function<String, Tensor> golden,
+      Progress progress) {
+    Set<String> gradients = new HashSet<>(names);
+    gradients.removeIf(n -> !n.startsWith("grad."));
+    int draws = gradients.isEmpty() || !names.contains("input_ids") ? 0 : DRAWS;
+    Map<String, float[]> originals = draws > 0 ? originals(exact) : Map.of();
+    Map<String, Double> rounding = new HashMap<>();
+    progress.begin("rounded parameters", 1L + draws, "passes");
+    try {
+      round(exact, originals, (name, value) -> type.widen(type.narrow(value)));
+      run(exact, names, golden).forEach(d -> rounding.put(d.tensor(), d.relativeL2()));
+      progress.advance(1, "");
+      gradients.add("input_ids");
+      for (int i = 1; i <= draws; i++) {
+        progress.throwIfCancelled();
+        drawNeighbours(exact, originals, type, i);
+        run(exact, gradients, golden)
+            .forEach(d -> rounding.merge(d.tensor(), d.relativeL2() / 2, Math::max));
+        progress.advance(1L + i, "");
+      }
+    } finally {
+      progress.end();
+    }
+    return found.stream()
+        .map(d -> new Deviation(d.tensor(), d.relativeL2(), rounding.get(d.tensor())))
+        .toList();
+  }
+
+  /** All parameters, to draw their neighbours from again and again. */
+  static Map<String, float[]> originals(HybridTransformer model) {
+    Map<String, float[]> all = new HashMap<>();
+    for (String name : model.parameters().names()) {
+      all.put(name, model.parameters().get(name).toFloats());
+    }
+    return all;
+  }
+
+  /**
+   * Replaces every parameter by one of the two neighbours that its original has in {@code type}.
+   */
+  static void drawNeighbours(
+      HybridTransformer model, Map<String, float[]> originals, DType type, int seed) {
+    Map<String, SplittableRandom> random = new HashMap<>();
+    round(
+        model,
+        originals,
+        (name, value) -> {
+          short bits = type.narrow(value);
+          float near = type.widen(bits);
+          // Bit patterns of one sign are ordered by size.
+          float far = type.widen((short) (Math.abs(near) < Math.abs(value) ? bits + 1 : bits - 1));
+          double share = near == value ? 0 : (value - near) / (double) (far - near);
+          SplittableRandom r =
+              random.computeIfAbsent(name, n -> new SplittableRandom(31L * n.hashCode() + seed));
+          return r.nextDouble() < share ? far : near;
+        });
+  }
+
+  private interface Rounding {
+    float of(String name, float value);
+  }
+
+  /** Rounds the originals, or the parameters as they are where there is no original. */
+  private static void round(
+      HybridTransformer model, Map<String, float[]> originals, Rounding rounding) {
+    for (String name : model.parameters().names()) {
+      Tensor p = model.parameters().get(name);
+      float[] original = originals.get(name);
       for (long i = 0; i < p.size(); i++) {
-        p.set(i, type.widen(type.narrow(p.get(i))));
+        p.set(i, rounding.of(name, original == null ? p.get(i) : original[(int) i]));
       }
     }
-    List<Deviation> rounded = run(exact, names, golden);
-    List<Deviation> both = new ArrayList<>();
-    for (int i = 0; i < found.size(); i++) {
-      Deviation d = found.get(i);
-      both.add(new Deviation(d.tensor(), d.relativeL2(), rounded.get(i).relativeL2()));
-    }
-    return both;
   }
 
   /** ‖got − want‖ / ‖want‖ in float64; the plain norm of {@code got} where {@code want} is zero. */

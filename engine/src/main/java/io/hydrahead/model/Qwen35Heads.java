@@ -10,6 +10,15 @@ import io.hydrahead.tensor.Tensor;
  * W_o takes: short convolution with SiLU of q, k and v, L2 norm of q and k, which are then those of
  * all value heads that share them, decay and write strength, delta rule, RMSNorm · w of each head's
  * output, times SiLU of the gate. N = B·T rows, h value heads, K key dim, V value dim.
+ *
+ * <p>In bf16 the gradients of q, k and v, and so of all before them, can be far from float32's. The
+ * RMSNorm divides by the size of a head's output. Where that nearly cancels (a head that has just
+ * forgotten holds little but k vᵀ, and reads nothing where k·q is close to 0), the last bits of
+ * what q and k are made from decide what it is and, many times enlarged, what gradient goes back.
+ * In the small golden model, rounding nothing but the parameters so moves the gradient of one
+ * token's q by several times its size, while rounding all gradients that pass from operation to
+ * operation moves no parameter's gradient by more than 1.2e-2: keeping those in float32 would not
+ * help.
  */
 final class Qwen35Heads extends LinearHeads {
   private static final float L2_EPS = 1e-6f;
