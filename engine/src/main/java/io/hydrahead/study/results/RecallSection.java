@@ -8,6 +8,7 @@ import io.hydrahead.study.stats.StudyCells;
 import io.hydrahead.study.stats.StudyCells.Place;
 import java.util.ArrayList;
 import java.util.Collection;
+import java.util.Comparator;
 import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
@@ -112,12 +113,22 @@ final class RecallSection {
         .orElse(Numbers.NONE);
   }
 
+  /**
+   * Share of the Transformer's KV cache: one number, or from the least to the most of the seeds.
+   */
   private String kvShare(String arm) {
-    return folder
-        .facts(arm)
-        .map(f ->
-            Numbers.percent(f.number("kv_share")) + (Double.isNaN(f.number("kv_share")) ? "" : "%"))
-        .orElse(Numbers.NONE);
+    List<String> shares =
+        folder.arms().stream()
+            .filter(f -> f.arm().equals(arm) && !Double.isNaN(f.number("kv_share")))
+            .sorted(Comparator.comparingDouble(f -> f.number("kv_share")))
+            .map(f -> Numbers.percent(f.number("kv_share")))
+            .distinct()
+            .toList();
+    if (shares.isEmpty()) {
+      return Numbers.NONE;
+    }
+    String least = shares.getFirst();
+    return shares.size() == 1 ? least + "%" : least + "–" + shares.getLast() + "%";
   }
 
   /** Mean loss at the longest length that all core arms with losses have. */

@@ -16,6 +16,10 @@ final class StatementsSection {
   private final List<Family> families;
   private final List<Test> tests;
   private final List<Test> pooled;
+
+  /** Native recall below which what is kept of it says nothing. */
+  private static final double ABLE = 0.2;
+
   private final List<Kept> kept;
 
   StatementsSection(ResultsFolder folder, Statements statements) {
@@ -23,7 +27,8 @@ final class StatementsSection {
     families = statements.families();
     tests = statements.tests();
     pooled = statements.pooledA().stream().toList();
-    kept = statements.kept();
+    List<Kept> all = statements.kept();
+    kept = all.stream().filter(k -> able(all, k.arm(), k.group())).toList();
   }
 
   private String label(String arm) {
@@ -155,6 +160,8 @@ final class StatementsSection {
     out.append("### B: causal 7:1 above random heads with equal cache, and above 5:1 and 11:1\n\n")
         .append(tests("B"));
     out.append("### C: what is kept of the native recall beyond the native length\n\n")
+        .append(
+            "Left out: arms that find less than a fifth of the needles at the native length.\n\n")
         .append(keptTable());
     out.append("### Families that decide nothing\n\n").append(familyTable());
     return out.toString();
@@ -187,6 +194,13 @@ final class StatementsSection {
         Numbers.p(t.p()),
         holm,
         answer);
+  }
+
+  /** Whether an arm finds needles at the native length at all: of nothing, nothing is kept. */
+  private static boolean able(List<Kept> all, String arm, String group) {
+    return all.stream()
+        .filter(k -> k.arm().equals(arm) && k.group().equals(group) && k.kept().value() > 0)
+        .anyMatch(k -> k.recall().value() / k.kept().value() >= ABLE);
   }
 
   private String keptTable() {

@@ -21,6 +21,8 @@ public final class StudyReport {
   /** Field of study.json: sentences for the end of the page. */
   public static final String NOTES = "notes";
 
+  private static final String TRIALS = "learning_rate_trials";
+
   private static final int REPLICATES = 10_000;
   private static final int TABLE_REPLICATES = 2_000;
   private static final long SEED = 4;
@@ -166,11 +168,17 @@ public final class StudyReport {
     MarkdownTable table = new MarkdownTable(List.of("", "as the runs wrote it"), 2);
     Map<String, String> flat = new LinkedHashMap<>();
     for (String name : folder.study().propertyNames()) {
-      if (!name.equals("roles") && !name.equals(ABOUT) && !name.equals(NOTES)) {
+      if (!name.equals("roles")
+          && !name.equals(ABOUT)
+          && !name.equals(NOTES)
+          && !name.equals(TRIALS)) {
         flatten(name, folder.study().get(name), flat);
       }
     }
     flat.forEach((name, value) -> table.row(List.of(name, value)));
+    trials()
+        .forEach((family, losses) ->
+            table.row(List.of("held-out loss by factor of the rates, " + family, losses)));
     double tokens = 0;
     double seconds = 0;
     int workers = 1;
@@ -198,6 +206,21 @@ public final class StudyReport {
                 + " cells"
                 + shared));
     return "## Hardware, data, commands\n\n" + table;
+  }
+
+  /** By family, what trials of learning rates came to. */
+  private Map<String, String> trials() {
+    Map<String, String> out = new LinkedHashMap<>();
+    for (JsonNode t : folder.study().path(TRIALS)) {
+      out.merge(
+          t.path("family").asString(""),
+          "×"
+              + t.path("factor").asDouble()
+              + ": "
+              + Numbers.format("%.3f", t.path("held_out_loss").asDouble(Double.NaN)),
+          (a, b) -> a + ", " + b);
+    }
+    return out;
   }
 
   /** What people had to say of these runs, kept in the field {@code notes} of study.json. */
