@@ -43,6 +43,7 @@ final class ResultsFolder {
   private final StudyCells cells;
   private final List<ReportedArm> arms = new ArrayList<>();
   private final TreeMap<String, JsonNode> speeds = new TreeMap<>();
+  private final TreeMap<Path, JsonNode> timed = new TreeMap<>();
 
   /**
    * @throws InputException if the folder is none, or a file in it is damaged
@@ -83,6 +84,7 @@ final class ResultsFolder {
     Path speed = folder.resolve("speed.json");
     if (Files.isRegularFile(speed)) { // that of the last seed counts: it was measured last
       speeds.put(arm, Json.read(speed));
+      timed.put(Path.of(arm, SEED + seed), speeds.get(arm));
     }
     for (Path cell : children(folder.resolve("cells"))) {
       if (cell.toString().endsWith(".json")) {
@@ -137,12 +139,9 @@ final class ResultsFolder {
             zip.write(text.toString().getBytes(StandardCharsets.UTF_8));
             zip.finish();
           });
-      Path speed = folder.resolve(run).resolve("speed.json");
-      if (Files.isRegularFile(speed)) {
-        AtomicFile.write(
-            to.resolve(run).resolve("speed.json"), ReadableJson.text(Json.read(speed)));
-      }
     });
+    timed.forEach((run, speed) ->
+        AtomicFile.write(to.resolve(run).resolve("speed.json"), ReadableJson.text(speed)));
   }
 
   private static List<Path> children(Path folder) {
