@@ -306,8 +306,7 @@ final class Api {
   /** {@code GET /ready}: whether it takes requests. */
   void ready(ServerRequest request, ServerResponse response) {
     if (gate.isClosing() || !engine.scheduler().status().alive()) {
-      throw ApiException.of(
-          503, "server_error", "The server is shutting down.", "service_unavailable");
+      throw ApiException.shuttingDown();
     }
     new HttpAnswer(response, false).body(Map.of("status", "ready"));
   }

@@ -11,6 +11,7 @@ import io.helidon.webserver.http.ServerRequest;
 import io.helidon.webserver.http.ServerResponse;
 import io.hydrahead.json.Json;
 import io.hydrahead.server.api.ApiException;
+import io.hydrahead.server.engine.Scheduler.ClosedException;
 import io.hydrahead.server.engine.Scheduler.ContextException;
 import io.hydrahead.server.engine.Scheduler.OverloadedException;
 import io.hydrahead.tensor.InputException;
@@ -87,11 +88,11 @@ final class Gate implements Filter {
   /**
    * Makes a reply, all of its sequences, for which {@link #close} waits.
    *
-   * @throws OverloadedException if the server is closing
+   * @throws ApiException 503 if the server is closing
    */
   void reply(Runnable work) {
     if (closing || underWay.register() < 0) {
-      throw new OverloadedException("The server is shutting down.");
+      throw ApiException.shuttingDown();
     }
     try {
       work.run();
@@ -203,6 +204,7 @@ final class Gate implements Filter {
           ApiException.invalid("", e.getMessage(), "context_length_exceeded");
       case OverloadedException e ->
           ApiException.of(429, "rate_limit_error", e.getMessage(), "overloaded");
+      case ClosedException e -> ApiException.shuttingDown();
       case InputException e -> ApiException.invalid("", e.getMessage());
       case HttpException e when e.status().code() < 500 -> http(e.status());
       default -> {

@@ -55,7 +55,7 @@ final class HttpAnswer {
     write(("data: " + Bodies.write(data) + "\n\n").getBytes(StandardCharsets.UTF_8));
   }
 
-  /** Ends a stream of events. */
+  /** Ends a stream of events whose replies are whole. */
   void end() {
     write("data: [DONE]\n\n".getBytes(StandardCharsets.UTF_8));
     close();
@@ -73,7 +73,7 @@ final class HttpAnswer {
     lively = false;
   }
 
-  /** Sends an error, as its status or, where the answer has begun, within it. */
+  /** Sends an error, as its status or, where the answer has begun, as the last of it. */
   void fail(ApiException e) {
     if (out == null) {
       response.status(e.status());
@@ -84,7 +84,7 @@ final class HttpAnswer {
       send(Bodies.write(e.body()).getBytes(StandardCharsets.UTF_8));
     } else if (events) {
       event(e.body());
-      end();
+      close();
     } else {
       body(e.body());
     }

@@ -6,6 +6,7 @@ import io.hydrahead.server.engine.Generation;
 import io.hydrahead.server.engine.GenerationListener;
 import io.hydrahead.server.engine.GenerationRequest;
 import io.hydrahead.server.engine.Scheduler;
+import io.hydrahead.server.engine.Scheduler.ClosedException;
 import io.hydrahead.server.engine.Scheduler.OverloadedException;
 import java.time.Duration;
 import java.util.List;
@@ -69,7 +70,8 @@ final class SequenceGroup {
    *
    * @param heartbeat how often {@code watcher} hears that it goes on
    * @throws OverloadedException if not even one is taken
-   * @throws ApiException 504 after {@code limit}
+   * @throws ClosedException if the scheduler takes no more before all are taken
+   * @throws ApiException 504 after {@code limit}; 503 if the scheduler cuts a sequence off
    * @throws RuntimeException what the watcher throws, or the engine; then all sequences are
    *     cancelled
    */
@@ -116,8 +118,7 @@ final class SequenceGroup {
       return news.poll(nanos, TimeUnit.NANOSECONDS);
     } catch (InterruptedException e) {
       Thread.currentThread().interrupt();
-      throw ApiException.of(
-          503, "server_error", "The server is shutting down.", "service_unavailable");
+      throw ApiException.shuttingDown();
     }
   }
 
@@ -133,6 +134,9 @@ final class SequenceGroup {
         }
       }
       case News.Finished f -> {
+        if (f.finish() == GenerationListener.Finish.CANCELLED && !ended[s]) {
+          throw ApiException.shuttingDown(); // it was not cancelled here
+        }
         over++;
         watcher.finished(s, f.finish(), f.usage());
         submit();

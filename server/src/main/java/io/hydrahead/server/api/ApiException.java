@@ -56,6 +56,13 @@ public final class ApiException extends RuntimeException {
   }
 
   /**
+   * 503: the server is shutting down; it begins no reply, and cuts off those that take too long.
+   */
+  public static ApiException shuttingDown() {
+    return of(503, "server_error", "The server is shutting down.", "shutting_down");
+  }
+
+  /**
    * 405: the path exists, for another method.
    *
    * @param allowed such as {@code POST}

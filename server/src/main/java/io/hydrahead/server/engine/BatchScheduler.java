@@ -122,7 +122,7 @@ public final class BatchScheduler implements Scheduler {
     BatchJob job = new BatchJob(request, listener, model.config().vocabSize(), this::dequeue);
     synchronized (this) {
       if (closing) {
-        throw new OverloadedException("The server is shutting down.");
+        throw new ClosedException();
       }
       if (waiting.size() >= maxWaiting) {
         throw new OverloadedException(

@@ -43,7 +43,7 @@ public interface GenerationListener {
     STOP,
     /** At its limit. */
     LENGTH,
-    /** By {@link Generation#cancel}. */
+    /** By {@link Generation#cancel}, or cut off when the scheduler closes. */
     CANCELLED
   }
 

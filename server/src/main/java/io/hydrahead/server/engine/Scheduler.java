@@ -11,6 +11,7 @@ public interface Scheduler extends AutoCloseable {
    * Takes a request. Returns at once; the listener hears the rest.
    *
    * @throws OverloadedException if too many wait
+   * @throws ClosedException after {@link #drain} or {@link #close} has begun
    * @throws ContextException if prompt and reply do not fit
    * @throws io.hydrahead.tensor.InputException if the request is wrong in another way
    */
@@ -84,6 +85,15 @@ public interface Scheduler extends AutoCloseable {
 
     public OverloadedException(String message) {
       super(message);
+    }
+  }
+
+  /** No more requests are taken. */
+  final class ClosedException extends RuntimeException {
+    private static final long serialVersionUID = 1L;
+
+    public ClosedException() {
+      super("The scheduler takes no more requests.");
     }
   }
 

@@ -400,7 +400,7 @@ class SchedulerTest {
       assertThat(n.await().finish).isEqualTo(GenerationListener.Finish.LENGTH);
     }
     assertThatThrownBy(() -> s.submit(GenerationRequest.of(new int[] {5}, 1), new Notes()))
-        .isInstanceOf(Scheduler.OverloadedException.class);
+        .isInstanceOf(Scheduler.ClosedException.class);
     assertThat(s.status().alive()).isFalse();
     s.close();
   }

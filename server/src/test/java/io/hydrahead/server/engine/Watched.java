@@ -19,7 +19,11 @@ public final class Watched implements AutoCloseable {
   private final HybridTransformer model;
   private final Engine engine;
   private volatile BatchEngine batch;
-  private boolean held;
+
+  /** Turns until the work is held up. */
+  private int turns = Integer.MAX_VALUE;
+
+  private boolean waits;
 
   public Watched(Path checkpoint, int maxSequences, int maxWaiting) {
     model = HybridTransformer.load(checkpoint, ops, ModelFiles.LoadOptions.STORED);
@@ -33,13 +37,16 @@ public final class Watched implements AutoCloseable {
   private void turn(BatchEngine e) {
     batch = e;
     synchronized (this) {
-      while (held) {
+      while (turns == 0) {
+        waits = true;
+        notifyAll();
         try {
           wait();
         } catch (InterruptedException stop) {
           throw new IllegalStateException(stop);
         }
       }
+      turns--;
     }
   }
 
@@ -48,9 +55,22 @@ public final class Watched implements AutoCloseable {
   }
 
   /** From now on nothing is begun, or all goes on. */
-  public synchronized void hold(boolean value) {
-    held = value;
+  public void hold(boolean value) {
+    allow(value ? 0 : Integer.MAX_VALUE);
+  }
+
+  /** Lets the work go on for so many turns, of which a step takes one or a few. */
+  public synchronized void allow(int value) {
+    turns = value;
+    waits = false;
     notifyAll();
+  }
+
+  /** Waits until the work is held up, all turns taken. */
+  public synchronized void awaitHeld() throws InterruptedException {
+    while (!waits) {
+      wait();
+    }
   }
 
   /** Waits until all requests are over; then only the prefix cache has memory. */
