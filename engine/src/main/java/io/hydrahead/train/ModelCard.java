@@ -42,8 +42,8 @@ public final class ModelCard {
     card.evaluations(lines);
     card.line("## How to make it again\n");
     card.line(
-        "Recipe, tokens and seeds are in the training log's folder; the same recipe gives the same "
-            + "bits on: "
+        "Recipe, tokens and seeds are in the training log's folder; with --deterministic the same "
+            + "recipe gives the same bits on the machine that made it: "
             + environment.machine()
             + ", "
             + environment.threads()
