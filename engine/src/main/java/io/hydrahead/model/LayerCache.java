@@ -158,6 +158,15 @@ final class LayerCache {
     }
   }
 
+  /** What a short convolution remembers; null without one. */
+  Tensor history(PooledLayer.Line line) {
+    return switch (line) {
+      case Q -> qHistory;
+      case K -> kHistory;
+      case V -> vHistory;
+    };
+  }
+
   /** State and convolution inputs, those that exist. */
   Tensor[] recurrent() {
     if (state == null) {

@@ -1,6 +1,5 @@
 package io.hydrahead.model;
 
-import io.hydrahead.ops.Ops;
 import io.hydrahead.ops.conv.ShortConv.Activation;
 import io.hydrahead.ops.deltarule.GatedDeltaRule;
 import io.hydrahead.tensor.Tensor;
@@ -20,58 +19,10 @@ import io.hydrahead.tensor.Tensor;
  * operation moves no parameter's gradient by more than 1.2e-2: keeping those in float32 would not
  * help.
  */
-final class Qwen35Heads extends LinearHeads {
-  private static final float L2_EPS = 1e-6f;
+final class Qwen35Heads extends DeltaHeads {
   private static final float BETA_MAX = 1f;
 
-  /** A projection behind its short convolution. */
-  private final class Convolution {
-    final Tensor in;
-    final Tensor out;
-    private final Tensor zeroHistory;
-
-    Convolution(PassSpec spec, Buffers buffers, Tensor projected) {
-      in = projected;
-      long width = in.dim(1);
-      int taps = spec.config().deltaNet().convKernel();
-      out = buffers.elements(spec.rows(), width);
-      zeroHistory = spec.cached() ? null : buffers.f32(batch, taps - 1, width);
-    }
-
-    void forward(Tensor w, Tensor history) {
-      Tensor past = history;
-      if (past == null) {
-        zeroHistory.fill(0f);
-        past = zeroHistory;
-      }
-      ops.conv().forward(batch, tokens, in, w, Activation.SILU, past, out);
-    }
-
-    void backward(Tensor w, Tensor dOut, Tensor dIn, Tensor dw) {
-      ops.conv().backward(batch, tokens, in, w, Activation.SILU, dOut, dIn, dw);
-    }
-  }
-
-  private final Ops ops;
   private final float eps;
-  private final int batch;
-  private final int tokens;
-  private final GatedDeltaRule.Shape shape;
-  private final Convolution qs;
-  private final Convolution ks;
-  private final Convolution vs;
-  private final Tensor q;
-  private final Tensor k;
-  private final Tensor qNorms;
-  private final Tensor kNorms;
-  private final Tensor g;
-  private final Tensor beta;
-  private final Tensor saved;
-
-  /** Of a pass without caches: [B, h, K, V]. */
-  private final Tensor state;
-
-  private final GatedDeltaRule.Inputs mixed;
 
   /** Outputs of the delta rule, [N, h·V]. */
   private final Tensor raw;
@@ -84,32 +35,29 @@ final class Qwen35Heads extends LinearHeads {
    * @param concatenation where the outputs go, [N, h·V]
    */
   Qwen35Heads(PassSpec spec, int layer, Buffers buffers, Inputs in, Tensor concatenation) {
-    super(spec.plan().linearHeads(layer), in);
-    ops = spec.ops();
+    super(
+        spec,
+        layer,
+        buffers,
+        in,
+        shape(spec),
+        spec.config().deltaNet().convKernel(),
+        Activation.SILU,
+        spec.config().deltaNet().keyHeads(),
+        BETA_MAX);
     eps = spec.config().rmsNormEps();
-    batch = spec.batch();
-    tokens = spec.tokens();
-    DeltaNetConfig c = spec.config().deltaNet();
-    int n = spec.rows();
-    int h = c.valueHeads();
-    boolean training = spec.training();
-    shape = new GatedDeltaRule.Shape(batch, tokens, h, c.keyDim(), c.valueDim());
-    qs = new Convolution(spec, buffers, in.q());
-    ks = new Convolution(spec, buffers, in.k());
-    vs = new Convolution(spec, buffers, in.v());
-    q = buffers.elements(n, (long) h * c.keyDim());
-    k = buffers.elements(n, (long) h * c.keyDim());
-    qNorms = training ? buffers.f32((long) n * c.keyHeads()) : null;
-    kNorms = training ? buffers.f32((long) n * c.keyHeads()) : null;
-    g = buffers.f32(n, h);
-    beta = buffers.f32(n, h);
-    saved = training ? buffers.f32(ops.deltaRule().savedFloats(shape)) : null;
-    state = spec.cached() ? null : buffers.f32(batch, h, c.keyDim(), c.valueDim());
-    raw = buffers.elements(n, c.valueWidth());
-    rawRstd = training ? buffers.f32((long) n * h) : null;
-    normed = buffers.elements(n, c.valueWidth());
+    long n = spec.rows();
+    long width = spec.config().deltaNet().valueWidth();
+    raw = buffers.elements(n, width);
+    rawRstd = spec.training() ? buffers.f32(n * shape.heads()) : null;
+    normed = buffers.elements(n, width);
     outputs = concatenation;
-    mixed = new GatedDeltaRule.Inputs(q, k, vs.out, g, beta);
+  }
+
+  private static GatedDeltaRule.Shape shape(PassSpec spec) {
+    DeltaNetConfig c = spec.config().deltaNet();
+    return new GatedDeltaRule.Shape(
+        spec.batch(), spec.tokens(), c.valueHeads(), c.keyDim(), c.valueDim());
   }
 
   @Override
@@ -124,34 +72,11 @@ final class Qwen35Heads extends LinearHeads {
 
   @Override
   void forward(Weights w, Position at, LayerCache cache) {
-    PooledLayer pooled = cache == null ? null : cache.pooled;
-    if (pooled == null) {
-      qs.forward(w.qConv(), cache == null ? null : cache.qHistory);
-      ks.forward(w.kConv(), cache == null ? null : cache.kHistory);
-      vs.forward(w.vConv(), cache == null ? null : cache.vHistory);
-    } else {
-      pooled.convolve(PooledLayer.Line.Q, qs.in, w.qConv(), Activation.SILU, qs.out);
-      pooled.convolve(PooledLayer.Line.K, ks.in, w.kConv(), Activation.SILU, ks.out);
-      pooled.convolve(PooledLayer.Line.V, vs.in, w.vConv(), Activation.SILU, vs.out);
-    }
+    convolve(w, cache);
     int d = shape.keyDim();
     ops.l2Norm().forward(each(qs.out, d), L2_EPS, each(q, d), qNorms);
     ops.l2Norm().forward(each(ks.out, d), L2_EPS, each(k, d), kNorms);
-    if (pooled == null) {
-      ops.decay().forward(in.a(), in.b(), w.aLog(), w.dtBias(), BETA_MAX, g, beta);
-    } else {
-      pooled.decay(in, w, BETA_MAX, g, beta);
-    }
-    if (cache == null) {
-      state.fill(0f);
-      ops.deltaRule().forward(shape, mixed, 0, state, raw, saved);
-    } else if (pooled != null) {
-      pooled.advance(shape, mixed, raw);
-    } else if (tokens == 1 && !ops.deterministic()) {
-      ops.deltaRule().step(shape, mixed, cache.state, raw);
-    } else {
-      ops.deltaRule().forward(shape, mixed, at.start(), cache.state, raw, null);
-    }
+    mix(w, at, cache, raw);
     int v = shape.valueDim();
     ops.rmsNorm().forward(each(raw, v), w.outNorm(), eps, each(normed, v), rawRstd);
     ops.swiGlu().forward(in.z(), normed, outputs);
@@ -162,28 +87,25 @@ final class Qwen35Heads extends LinearHeads {
     return new Gradients(this, b, in, dConcatenation);
   }
 
-  private static final class Gradients extends LinearHeads.Gradients {
+  private static final class Gradients extends DeltaHeads.Gradients {
     private final Tensor dNormed;
     private final Tensor dRaw;
-    private final Tensor dState;
     private final Tensor dq;
     private final Tensor dk;
-    private final GatedDeltaRule.Inputs mixed;
 
     Gradients(Qwen35Heads l, Buffers b, Inputs in, Tensor dConcatenation) {
-      super(dConcatenation, in);
+      super(
+          l,
+          b,
+          dConcatenation,
+          in,
+          b.elements(l.q.shape()),
+          b.elements(l.k.shape()),
+          b.elements(l.vs.out.shape()));
       dNormed = b.elements(l.normed.shape());
       dRaw = b.elements(l.raw.shape());
-      dState = b.f32(l.state.shape());
       dq = b.elements(l.qs.out.shape());
       dk = b.elements(l.ks.out.shape());
-      mixed =
-          new GatedDeltaRule.Inputs(
-              b.elements(l.q.shape()),
-              b.elements(l.k.shape()),
-              b.elements(l.vs.out.shape()),
-              b.f32(l.g.shape()),
-              b.f32(l.g.shape()));
     }
   }
 
@@ -201,26 +123,11 @@ final class Qwen35Heads extends LinearHeads {
             each(g.dRaw, v),
             false,
             dw.outNorm());
-    g.dState.fill(0f);
-    ops.deltaRule().backward(shape, mixed, saved, g.dRaw, g.dState, g.mixed);
+    mixBackward(g, g.dRaw);
     int d = shape.keyDim();
     ops.l2Norm().backward(each(q, d), qNorms, each(g.mixed.q(), d), each(g.dq, d));
     ops.l2Norm().backward(each(k, d), kNorms, each(g.mixed.k(), d), each(g.dk, d));
-    qs.backward(w.qConv(), g.dq, g.in.q(), dw.qConv());
-    ks.backward(w.kConv(), g.dk, g.in.k(), dw.kConv());
-    vs.backward(w.vConv(), g.mixed.v(), g.in.v(), dw.vConv());
-    ops.decay()
-        .backward(
-            in.a(),
-            in.b(),
-            w.aLog(),
-            w.dtBias(),
-            BETA_MAX,
-            g.mixed.g(),
-            g.mixed.beta(),
-            g.in.a(),
-            g.in.b(),
-            dw.aLog(),
-            dw.dtBias());
+    convolveBackward(w, dw, g, g.dq, g.dk, g.mixed.v());
+    decayBackward(w, dw, g);
   }
 }

@@ -42,8 +42,9 @@ final class ResultsFolder {
   private final Roles roles;
   private final StudyCells cells;
   private final List<ReportedArm> arms = new ArrayList<>();
-  private final TreeMap<String, JsonNode> speeds = new TreeMap<>();
-  private final TreeMap<Path, JsonNode> timed = new TreeMap<>();
+
+  /** By arm and seed. */
+  private final TreeMap<String, TreeMap<Integer, JsonNode>> speeds = new TreeMap<>();
 
   /**
    * @throws InputException if the folder is none, or a file in it is damaged
@@ -82,9 +83,8 @@ final class ResultsFolder {
       arms.add(ReportedArm.read(facts, arm, seed));
     }
     Path speed = folder.resolve("speed.json");
-    if (Files.isRegularFile(speed)) { // that of the last seed counts: it was measured last
-      speeds.put(arm, Json.read(speed));
-      timed.put(Path.of(arm, SEED + seed), speeds.get(arm));
+    if (Files.isRegularFile(speed)) {
+      speeds.computeIfAbsent(arm, a -> new TreeMap<>()).put(seed, Json.read(speed));
     }
     for (Path cell : children(folder.resolve("cells"))) {
       if (cell.toString().endsWith(".json")) {
@@ -140,8 +140,11 @@ final class ResultsFolder {
             zip.finish();
           });
     });
-    timed.forEach((run, speed) ->
-        AtomicFile.write(to.resolve(run).resolve("speed.json"), ReadableJson.text(speed)));
+    speeds.forEach((arm, seeds) ->
+        seeds.forEach((seed, speed) ->
+            AtomicFile.write(
+                to.resolve(arm).resolve(SEED + seed).resolve("speed.json"),
+                ReadableJson.text(speed))));
   }
 
   private static List<Path> children(Path folder) {
@@ -191,9 +194,9 @@ final class ResultsFolder {
     return facts(arm).map(ReportedArm::label).orElse(arm);
   }
 
-  /** An arm's speeds, where they were measured. */
+  /** An arm's speeds, where they were measured: the last seed's, which were measured last. */
   Optional<JsonNode> speed(String arm) {
-    return Optional.ofNullable(speeds.get(arm));
+    return Optional.ofNullable(speeds.get(arm)).map(seeds -> seeds.lastEntry().getValue());
   }
 
   /** Arms with speeds. */

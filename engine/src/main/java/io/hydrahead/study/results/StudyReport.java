@@ -21,7 +21,8 @@ public final class StudyReport {
   /** Field of study.json: sentences for the end of the page. */
   public static final String NOTES = "notes";
 
-  private static final String TRIALS = "learning_rate_trials";
+  /** Field of study.json: what trials of learning rates came to. */
+  public static final String TRIALS = "learning_rate_trials";
 
   private static final int REPLICATES = 10_000;
   private static final int TABLE_REPLICATES = 2_000;

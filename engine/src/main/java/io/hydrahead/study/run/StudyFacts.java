@@ -63,7 +63,7 @@ final class StudyFacts {
       teachers.add(t);
       seconds += t.path("seconds").asDouble(0);
     }
-    ArrayNode trials = out.putArray(Trials.KEPT);
+    ArrayNode trials = out.putArray(StudyReport.TRIALS);
     for (JsonNode trial : new Trials(shop).all()) {
       trials.add(trial);
       seconds += seconds(trial);

@@ -2,6 +2,7 @@ package io.hydrahead.study.run;
 
 import io.hydrahead.json.Json;
 import io.hydrahead.study.StudyRecipe;
+import io.hydrahead.study.results.StudyReport;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.ArrayList;
@@ -14,9 +15,6 @@ import tools.jackson.databind.JsonNode;
  * results were kept, in their {@code study.json}.
  */
 final class Trials {
-  /** Field of {@code study.json}. */
-  static final String KEPT = "learning_rate_trials";
-
   private final Workshop shop;
 
   Trials(Workshop shop) {
@@ -30,7 +28,7 @@ final class Trials {
       return Optional.of(Json.read(file));
     }
     StudyRecipe.Sweep sweep = shop.recipe().sweep();
-    for (JsonNode t : StudyFacts.before(shop).path(KEPT)) {
+    for (JsonNode t : StudyFacts.before(shop).path(StudyReport.TRIALS)) {
       if (t.path("family").asString("").equals(family)
           && t.path("factor").asDouble(0) == factor
           && t.path("arm").asString("").equals(sweep.families().get(family))
