@@ -252,6 +252,7 @@ final class LineChart {
         Label best =
             places.stream()
                 .filter(l -> l.x >= LEFT && l.end() <= WIDTH)
+                .filter(l -> l.y <= height - BOTTOM + 4) // below are the ticks' own words
                 .filter(l -> taken.stream().noneMatch(l::meets))
                 .findFirst()
                 .orElse(places.getFirst());
