@@ -17,9 +17,10 @@ final class CommonWords implements TaskGenerator {
     common = options.ruler() || options.longContext() ? 10 : 3;
   }
 
+  /** In varied style enough other words that they, too, fill most of the list. */
   @Override
   public int smallest() {
-    return common + 1;
+    return common + (options.varied() ? 5 * common : 1);
   }
 
   @Override

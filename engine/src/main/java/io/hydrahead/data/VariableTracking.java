@@ -8,11 +8,13 @@ import java.util.Map;
 
 /**
  * Variable tracking: a chain of assignments hidden in noise lines; every variable with the value is
- * asked for. Size = noise lines. RULER's wording begins with a solved example of its own; varied
- * style hides as many chains as there are questions.
+ * asked for. Size = noise lines. RULER's wording begins with a solved example of its own, and its
+ * variables are random letters; in varied style they are words, and there are as many chains as
+ * questions, but never so few that naming every variable would be an answer.
  */
 final class VariableTracking implements TaskGenerator {
   private static final int EXAMPLE_LINES = 10;
+  private static final int FEWEST_CHAINS = 3;
 
   private final TaskOptions options;
   private final int hops;
@@ -67,11 +69,12 @@ final class VariableTracking implements TaskGenerator {
   }
 
   private TaskText varied(int lines, Dice dice) {
-    int chains = Math.max(1, options.asks());
+    int chains = Math.max(FEWEST_CHAINS, options.asks());
     String assignment = Wordings.assignment(options.split(), dice.fork(9));
     String question = Wordings.variables(options.split(), dice.fork(10));
     String keyword = assignment.substring(0, assignment.indexOf(' '));
-    List<String> vars = options.words().letters(chains * (hops + 1), 3, 'A', dice.fork(1));
+    List<String> vars =
+        options.words().single(chains * (hops + 1), options.invented(), dice.fork(1));
     List<String> values = options.words().numbers(chains, 5, dice.fork(2));
     List<Integer> turns = new ArrayList<>();
     List<Deque<String>> told = new ArrayList<>();
@@ -96,7 +99,7 @@ final class VariableTracking implements TaskGenerator {
     List<String> hidden = turns.stream().map(c -> told.get(c).remove()).toList();
     List<String> noise = Haystack.NOISE.units(lines, dice.fork(3));
     String context = Needles.hide(hidden, noise, "\n", dice.fork(4));
-    return new TaskText(context, Part.FILLER, asks);
+    return new TaskText(context, Part.FILLER, asks.subList(0, Math.max(1, options.asks())));
   }
 
   private TaskText chain(int lines, int letters, String template, Dice dice) {

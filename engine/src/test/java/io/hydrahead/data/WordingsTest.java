@@ -129,6 +129,26 @@ class WordingsTest {
   }
 
   @Test
+  void oneQuestionAboutVariablesHasOtherChainsAroundIt() {
+    TaskText t = text(TaskFamily.VT, Split.TRAIN, 1, 30, 4);
+    assertThat(t.asks()).hasSize(1);
+    assertThat(t.context().lines().filter(l -> l.matches(".*\\d{5}.*"))).hasSize(3);
+    assertThat(t.context()).contains(t.asks().getFirst().references());
+  }
+
+  @Test
+  void theListOfCommonWordsIsMostlyOtherWords() {
+    TaskOptions o = TaskOptions.of(TaskStyle.VARIED, Split.TRAIN).withLongContext(true);
+    TaskGenerator g = TaskFamily.CWE.generator(o);
+    TaskText t = g.build(g.smallest(), new Dice(2));
+    Set<String> common = Set.copyOf(t.asks().getFirst().references());
+    Set<String> all = words(t.context().replaceAll("\\d+\\. ", ""));
+    all.removeAll(common);
+    assertThat(common).hasSize(10);
+    assertThat(all).hasSizeGreaterThanOrEqualTo(50);
+  }
+
+  @Test
   void recipesThatDoNotAskForItDoNotGetIt() {
     assertThat(
             DataRecipe.defaults()
