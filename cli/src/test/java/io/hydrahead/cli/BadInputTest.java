@@ -229,6 +229,17 @@ class BadInputTest {
           .contains("cannot be written: " + file + " is a file; choose another");
     }
     assertThat(refused(commands[0])).contains("another --json");
+    for (Object[] words : commands) { // where root has every permission, and still cannot write
+      words[words.length - 1] = "/proc/hydrahead-none/x";
+      assertThat(refused(words))
+          .as(words[0].toString())
+          .contains("/proc/hydrahead-none/x: cannot be written: ", "; choose another ")
+          .doesNotContain("will be created");
+      words[words.length - 1] = "/dev/null";
+      assertThat(Run.of(Stream.concat(Stream.of(words), Stream.of("--force")).toArray()).err())
+          .as(words[0].toString())
+          .containsAnyOf("is not replaced; choose another -", "is a file, a folder is to be");
+    }
   }
 
   @Test
@@ -385,6 +396,10 @@ class BadInputTest {
     assertThat(refused("pretrain", "--recipe", recipe, "-o", target, "--seed", "2"))
         .contains("--seed");
     assertThat(refused("pretrain", "--recipe", recipe, "-o", model)).contains("--force");
+    Files.createFile(out.resolve("trained.run"));
+    assertThat(refused("pretrain", "--recipe", recipe, "-o", target))
+        .contains("trained.run: is a file", "choose another -o");
+    Files.delete(out.resolve("trained.run"));
     Path transfer = Recipes.transfer(temporary);
     assertThat(refused("transfer", model, model, "--recipe", transfer, "-o", target))
         .contains("same folder");

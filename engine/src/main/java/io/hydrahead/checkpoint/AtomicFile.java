@@ -71,6 +71,10 @@ public final class AtomicFile {
       throw new InputException(
           target + ": is a folder, a file is to be written; choose another " + option);
     }
+    if (Files.exists(target) && !Files.isRegularFile(target)) {
+      throw new InputException(
+          target + ": is a device or a pipe and is not replaced; choose another " + option);
+    }
     if (!force && Files.exists(target)) {
       throw new InputException(
           target + ": exists already; choose another " + option + " or pass --force");
@@ -141,9 +145,7 @@ public final class AtomicFile {
   }
 
   private static void writeChannel(Path target, ChannelBody body, boolean ownerOnly) {
-    if (Files.isDirectory(target)) {
-      requireFree(target, true);
-    }
+    requireFree(target, true);
     Path temporary = null;
     List<Path> created = List.of();
     boolean done = false;

@@ -54,10 +54,10 @@ public final class OutputFolder implements AutoCloseable {
    * @throws InputException naming the folder and a fix
    */
   public static void requireUsable(Path folder) {
-    if (Files.isRegularFile(folder)) {
+    if (Files.exists(folder) && !Files.isDirectory(folder)) {
       throw isFile(folder);
     }
-    Storage.requireWritable(folder, folder, "-o");
+    Storage.requireWritableInside(folder, "-o");
   }
 
   /**
@@ -83,10 +83,13 @@ public final class OutputFolder implements AutoCloseable {
    * @throws InputException naming the folder and {@code --force}
    */
   public static void requireFree(Path target, boolean force) {
-    if (Files.isRegularFile(target)) {
+    if (!Files.exists(target)) {
+      return;
+    }
+    if (!Files.isDirectory(target)) {
       throw isFile(target);
     }
-    if (!Files.exists(target) || isEmpty(target)) {
+    if (isEmpty(target)) {
       return;
     }
     if (!force) {

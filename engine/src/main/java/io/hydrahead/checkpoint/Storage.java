@@ -37,27 +37,33 @@ final class Storage {
 
   /** The error of a failed write; a cancellation if the process is going down. */
   static RuntimeException cannotWrite(Path path, IOException e) {
+    return cannotWrite(path, e, "place");
+  }
+
+  /** The same, with what the user can choose another of: an option, or a place. */
+  private static RuntimeException cannotWrite(Path path, IOException e, String choice) {
     if (Unfinished.ending()) {
       return new CancellationException("interrupted");
     }
     String reason = reason(e);
+    String another = "choose another " + choice;
     String fix =
         switch (e) {
-          case AccessDeniedException _ -> "choose another place or change its permissions";
-          case NotDirectoryException _ -> "a parent of it is a file; choose another place";
-          case FileAlreadyExistsException _ -> "a parent of it is a file; choose another place";
+          case AccessDeniedException _ -> another + " or change its permissions";
+          case NotDirectoryException _ -> "a parent of it is a file; " + another;
+          case FileAlreadyExistsException _ -> "a parent of it is a file; " + another;
           default -> {
             String r = reason.toLowerCase(Locale.ROOT);
             if (r.contains("no space") || r.contains("quota")) {
-              yield "free some space or choose another place";
+              yield "free some space or " + another;
             }
             if (r.contains("read-only")) {
-              yield "the file system is read-only; choose another place";
+              yield "the file system is read-only; " + another;
             }
             if (r.contains("not a directory")) {
-              yield "a parent of it is a file; choose another place";
+              yield "a parent of it is a file; " + another;
             }
-            yield "choose another place";
+            yield another;
           }
         };
     return new InputException(path + ": cannot be written: " + reason + "; " + fix);
@@ -85,43 +91,42 @@ final class Storage {
 
   /**
    * Checks that something can be put at {@code target}: the nearest folder above it that exists is
-   * one and can be written to.
+   * one, and takes a file beside the target's name, which is removed again. Permissions alone say
+   * little: nobody may write to a file system of the kernel's, and root's permissions say he may.
    *
    * @param option that names the target
-   * @throws InputException naming the folder that refuses
+   * @throws InputException naming the target, what refuses and the option
    */
   static void requireWritable(Path target, String option) {
-    requireWritable(target, parent(target), option);
+    parent(target);
+    requireRoom(target, target.toAbsolutePath().normalize(), option);
   }
 
-  /** The same for what is put into {@code inside}, which need not exist. */
-  static void requireWritable(Path target, Path inside, String option) {
-    Path folder = inside.toAbsolutePath().normalize();
-    while (!Files.exists(folder)) {
-      folder = folder.getParent();
-    }
-    String refusal = null;
-    if (!Files.isDirectory(folder)) {
-      refusal = folder + " is a file; choose another " + option;
-    } else if (!Files.isWritable(folder) || !Files.isExecutable(folder)) {
-      refusal =
-          readOnly(folder)
-              ? "its file system is read-only; choose another " + option
-              : folder
-                  + ": permission denied; choose another "
-                  + option
-                  + " or change its permissions";
-    }
-    if (refusal != null) {
-      throw new InputException(target + ": cannot be written: " + refusal);
-    }
+  /** The same for what is put into {@code folder}, which need not exist. */
+  static void requireWritableInside(Path folder, String option) {
+    requireRoom(folder, folder.toAbsolutePath().normalize().resolve("trial"), option);
   }
 
-  private static boolean readOnly(Path folder) {
+  private static void requireRoom(Path named, Path target, String option) {
+    Path missing = target; // or what is there and would be replaced
+    while (!Files.exists(missing.getParent())) {
+      missing = missing.getParent();
+    }
+    if (!Files.isDirectory(missing.getParent())) {
+      throw new InputException(
+          named
+              + ": cannot be written: "
+              + missing.getParent()
+              + " is a file; choose another "
+              + option);
+    }
+    Path trial = Unfinished.sibling(missing);
     try {
-      return Files.getFileStore(folder).isReadOnly();
+      Files.write(trial, new byte[] {1}, StandardOpenOption.CREATE_NEW);
     } catch (IOException e) {
-      return false;
+      throw cannotWrite(named, e, option);
+    } finally {
+      Unfinished.discard(trial);
     }
   }
 
@@ -131,7 +136,15 @@ final class Storage {
     for (Path p = folder; p != null && !Files.exists(p); p = p.getParent()) {
       missing.addFirst(p);
     }
-    Files.createDirectories(folder, attributes);
+    boolean done = false;
+    try {
+      Files.createDirectories(folder, attributes);
+      done = true;
+    } finally {
+      if (!done) {
+        removeFolders(missing);
+      }
+    }
     return missing;
   }
 
@@ -141,7 +154,7 @@ final class Storage {
       try {
         Files.deleteIfExists(p);
       } catch (IOException e) {
-        return; // somebody put something there
+        // somebody put something there, or it could never be made
       }
     }
   }

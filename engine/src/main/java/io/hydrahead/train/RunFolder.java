@@ -40,6 +40,12 @@ public final class RunFolder implements AutoCloseable {
 
   private static void requireRun(Path target, boolean resume, boolean force) {
     Path work = work(target);
+    if (Files.exists(work) && !Files.isDirectory(work)) {
+      throw new InputException(
+          work
+              + ": is a file, and the folder of the run's states is to be there; choose another -o or"
+              + " move it");
+    }
     if (resume && !Files.isDirectory(work)) {
       throw new InputException(
           target

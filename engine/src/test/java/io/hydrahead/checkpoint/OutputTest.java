@@ -153,7 +153,45 @@ class OutputTest {
           .hasMessageContaining("permission denied; choose another --json");
     }
     Files.delete(shut);
+    String endless = "x".repeat(300);
+    assertThatThrownBy(() -> AtomicFile.requireReady(dir.resolve(endless), true, "--json"))
+        .isInstanceOf(InputException.class)
+        .hasMessageContaining("too long; choose another --json");
+    assertThatThrownBy(() -> AtomicFile.write(dir.resolve("new/" + endless + "/x"), "a"))
+        .isInstanceOf(InputException.class);
     assertThat(names()).containsExactly("file");
+  }
+
+  /** There root has every permission, and still nobody can write. */
+  @Test
+  void whatOnlyATrialShowsIsKnownBeforehand() {
+    assumeTrue(Files.isDirectory(Path.of("/proc/self")), "needs /proc");
+    for (String place : new String[] {"/proc/x.json", "/proc/x/y/z.json"}) {
+      assertThatThrownBy(() -> AtomicFile.requireReady(Path.of(place), false, "--json"))
+          .isInstanceOf(InputException.class)
+          .hasMessageStartingWith(place + ": cannot be written: ")
+          .hasMessageContaining("choose another --json");
+      assertThatThrownBy(() -> OutputFolder.requireReady(Path.of(place), false))
+          .isInstanceOf(InputException.class)
+          .hasMessageStartingWith(place + ": cannot be written: ");
+    }
+    for (String place : new String[] {"/proc", "/proc/x"}) {
+      assertThatThrownBy(() -> OutputFolder.requireUsable(Path.of(place)))
+          .isInstanceOf(InputException.class)
+          .hasMessageStartingWith(place + ": cannot be written: ");
+    }
+  }
+
+  @Test
+  void devicesAreNotReplaced() {
+    Path none = Path.of("/dev/null");
+    assumeTrue(Files.exists(none), "needs " + none);
+    assertThatThrownBy(() -> AtomicFile.requireReady(none, true, "--json"))
+        .isInstanceOf(InputException.class)
+        .hasMessageContaining("is a device or a pipe and is not replaced; choose another --json");
+    assertThatThrownBy(() -> OutputFolder.requireReady(none, true))
+        .isInstanceOf(InputException.class)
+        .hasMessageContaining("is a file, a folder is to be written");
   }
 
   @Test
