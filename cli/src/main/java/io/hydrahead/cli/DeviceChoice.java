@@ -47,13 +47,23 @@ final class DeviceChoice {
     return new DeviceChoice(true, m.group(1) == null ? 0 : Integer.parseInt(m.group(1)));
   }
 
+  /** Whether the option was given. */
+  boolean named() {
+    return named;
+  }
+
+  /** Whether the option named a GPU. */
+  boolean namesGpu() {
+    return named && ordinal >= 0;
+  }
+
   /**
    * Opens the GPU if one was named.
    *
    * @throws InputException if it cannot be used
    */
   void openNamed() {
-    if (named && ordinal >= 0) {
+    if (namesGpu()) {
       device = CudaDevice.open(ordinal);
     }
   }

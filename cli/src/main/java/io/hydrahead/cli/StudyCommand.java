@@ -30,7 +30,8 @@ import picocli.CommandLine.Option;
       "Makes what is missing in the output folder; the same command goes on after an",
       "interruption.",
       "Several processes, each with its own --device, may share one folder; --workers",
-      "has one process make several units at once on one device."
+      "has one process make several units at once on one device.",
+      "What takes a processor more than an hour has to be asked for with --device cpu."
     })
 @Without(refused = "--dtype")
 final class StudyCommand implements Callable<Integer> {
@@ -125,6 +126,7 @@ final class StudyCommand implements Callable<Integer> {
       return ExitCode.OK;
     }
     OutputFolder.requireUsable(output);
+    StudyForecast.say(run.list(part), common);
     Outputs.announceParent(common, output);
     StudyRun.Outcome outcome = run.run(part);
     common.out().printf("%d made in %s%n", outcome.done(), output);
@@ -166,15 +168,15 @@ final class StudyCommand implements Callable<Integer> {
     Table t = new Table("unit", "state", "size", "device time");
     Map<StudyStage, Double> missing = new EnumMap<>(StudyStage.class);
     for (StudyRun.Planned u : units) {
-      t.row(u.unit(), u.done() ? "done" : "", u.about(), seconds(u.seconds()));
-      missing.merge(u.stage(), u.done() ? 0 : u.seconds(), Double::sum);
+      t.row(u.unit(), u.done() ? "done" : "", u.about(), seconds(u.size().seconds()));
+      missing.merge(u.stage(), u.done() ? 0 : u.size().seconds(), Double::sum);
     }
     t.print(common.out());
     common.out().println();
     double all = missing.values().stream().mapToDouble(x -> x).sum();
     missing.forEach((stage, s) ->
         common.out().printf("%s: %s to go%n", stage.name().toLowerCase(Locale.ROOT), seconds(s)));
-    common.out().printf("in all: %s of one device%n", seconds(all));
+    common.out().printf("in all: %s of one device, by the recipe's rates%n", seconds(all));
     common.out().flush();
   }
 

@@ -1,10 +1,13 @@
 package io.hydrahead.cli;
 
 import static org.assertj.core.api.Assertions.assertThat;
+import static org.assertj.core.api.Assertions.assertThatCode;
+import static org.assertj.core.api.Assertions.assertThatThrownBy;
 import static org.assertj.core.api.InstanceOfAssertFactories.STRING;
 import static org.junit.jupiter.api.Assumptions.assumeTrue;
 
 import io.hydrahead.json.Json;
+import io.hydrahead.tensor.InputException;
 import java.io.IOException;
 import java.nio.file.Files;
 import java.nio.file.Path;
@@ -12,6 +15,7 @@ import java.util.Arrays;
 import java.util.List;
 import java.util.concurrent.CompletableFuture;
 import java.util.function.BooleanSupplier;
+import java.util.stream.Stream;
 import org.junit.jupiter.api.AfterEach;
 import org.junit.jupiter.api.BeforeEach;
 import org.junit.jupiter.api.Test;
@@ -96,6 +100,43 @@ class StudyTest {
     Run r = Run.of("study", "--recipe", recipe, "-o", closed);
     assertThat(r.code()).isEqualTo(ExitCode.BAD_INPUT);
     assertThat(r.err()).contains(closed.toString(), "permission denied", "choose another -o");
+  }
+
+  /** Days of a processor begin only if they were asked for; --blas keeps the test off a GPU. */
+  @Test
+  void whatTakesAProcessorLongIsRefusedUnlessAskedFor() {
+    Path folder = temporary.resolve("days");
+    Object[] words = {
+      "study", "--recipe", Run.home().resolve("recipes/study.json"), "-o", folder, "--blas", "java"
+    };
+    Run r = Run.of(words);
+    assertThat(r.code()).isEqualTo(ExitCode.BAD_INPUT);
+    assertThat(r.out()).isEmpty();
+    assertThat(r.err())
+        .containsPattern("to do: train on [1-9],\\d{3}M tokens, evaluate [1-9],\\d{3}M")
+        .containsPattern("processor, which takes about \\d+ days")
+        .contains("--device cuda", "--arm", "--plan-only", "--device cpu");
+    assertThat(folder).doesNotExist();
+    Run report = Run.of(Stream.concat(Stream.of(words), Stream.of("--stage", "report")).toArray());
+    assertThat(report.err()).contains("nothing has been measured yet").doesNotContain("to do");
+
+    assertThatCode(() -> StudyForecast.requireAsked(1e6, true)).doesNotThrowAnyException();
+    assertThatCode(() -> StudyForecast.requireAsked(3000, false)).doesNotThrowAnyException();
+    assertThatThrownBy(() -> StudyForecast.requireAsked(1e6, false))
+        .isInstanceOf(InputException.class)
+        .hasMessageContaining("about 12 days");
+    assertThat(StudyForecast.time(100)).isEqualTo("100 s");
+    assertThat(StudyForecast.time(7000)).isEqualTo("117 min");
+    assertThat(StudyForecast.time(7300)).isEqualTo("2 hours");
+  }
+
+  @Test
+  void whatIsShortIsSaidAndDone() {
+    String[] words = {"--arm", "layers", "--stage", "probe,train"};
+    Run r = study("short", words);
+    assertThat(r.code()).as(r.err()).isZero();
+    assertThat(r.err()).contains("to do: train on 3,584 tokens, evaluate none");
+    assertThat(study("short", words).err()).doesNotContain("to do");
   }
 
   private void arm(String name, String selection, String more) {

@@ -216,13 +216,9 @@ final class EvaluationWork implements AutoCloseable {
     }
   }
 
-  /** Seconds that a grid should take one device. */
-  double seconds(String grid) {
-    double tokens = 0;
-    for (CellSpec c : cells(grid)) {
-      tokens += (double) c.haystacks() * c.length();
-    }
-    return tokens / shop.recipe().rates().evaluate();
+  /** Tokens that a model reads for a grid. */
+  long tokens(String grid) {
+    return cells(grid).stream().mapToLong(c -> (long) c.haystacks() * c.length()).sum();
   }
 
   @Override

@@ -87,16 +87,15 @@ public final class StudyRun {
     this.around = around;
   }
 
-  /** A line of a listing: a unit, whether it is done, and the seconds it should take. */
-  public record Planned(
-      String unit, StudyStage stage, boolean done, String about, double seconds) {}
+  /** A line of a listing: a unit, whether it is done, and what it should take. */
+  public record Planned(String unit, StudyStage stage, boolean done, String about, Size size) {}
 
   /** What {@link #run} would look at, in order, without doing it. */
   public List<Planned> list(Part part) {
     Ledger ledger = new Ledger();
     try (Workshop shop = new Workshop(recipe, folder, around, new Texts())) {
       return part.of(new Units(shop).all(), ledger::done).stream()
-          .map(u -> new Planned(u.name(), u.stage(), ledger.done(u), u.about(), u.seconds()))
+          .map(u -> new Planned(u.name(), u.stage(), ledger.done(u), u.about(), u.size()))
           .toList();
     }
   }

@@ -13,7 +13,7 @@ import java.util.function.BooleanSupplier;
  * @param seed of the teacher; −1 for what all seeds share
  * @param needs names of the units that must be done before
  * @param about for a listing: sizes of the work
- * @param seconds that it should take one device; 0 where that is nothing to speak of
+ * @param size tokens, and the time they should take one device
  * @param done whether its output is there
  * @param work makes the output
  * @param alone whether no other worker may use the device meanwhile
@@ -25,7 +25,7 @@ record Unit(
     int seed,
     List<String> needs,
     String about,
-    double seconds,
+    Size size,
     BooleanSupplier done,
     Runnable work,
     boolean alone) {
@@ -46,9 +46,9 @@ record Unit(
       int seed,
       List<String> needs,
       String about,
-      double seconds,
+      Size size,
       BooleanSupplier done,
       Runnable work) {
-    this(name, stage, arm, seed, needs, about, seconds, done, work, false);
+    this(name, stage, arm, seed, needs, about, size, done, work, false);
   }
 }

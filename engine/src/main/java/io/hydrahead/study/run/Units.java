@@ -1,10 +1,17 @@
 package io.hydrahead.study.run;
 
+import io.hydrahead.checkpoint.Checkpoint;
+import io.hydrahead.model.ConfigJson;
+import io.hydrahead.model.ModelConfig;
+import io.hydrahead.model.ModelShapes;
+import io.hydrahead.model.Style;
 import io.hydrahead.study.ArmRecipe;
+import io.hydrahead.study.Flops;
 import io.hydrahead.study.StudyRecipe;
 import io.hydrahead.study.StudyStage;
 import io.hydrahead.train.PretrainRecipe;
 import io.hydrahead.train.Stage;
+import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.LinkedHashMap;
 import java.util.List;
@@ -23,6 +30,7 @@ final class Units {
   private final SweepWork sweep;
   private final ArmFacts facts;
   private final EvaluationWork evaluation;
+  private final double forward;
   private final Map<String, Unit> units = new LinkedHashMap<>();
 
   Units(Workshop shop) {
@@ -34,6 +42,24 @@ final class Units {
     sweep = new SweepWork(shop, arms);
     facts = new ArmFacts(shop);
     evaluation = shop.own(new EvaluationWork(shop, facts));
+    forward = forward();
+  }
+
+  /** Operations of a token in a forward pass of the Transformer. */
+  private double forward() {
+    ModelConfig c;
+    if (recipe.pretrains()) {
+      PretrainRecipe r = teachers.recipe(recipe.seeds().getFirst());
+      c =
+          r.tokenizer() instanceof PretrainRecipe.Trained t
+              ? r.shape().withVocabulary(t.vocabulary(), List.of())
+              : r.shape();
+    } else {
+      Path config = recipe.teacher().resolve("config.json");
+      c = ConfigJson.read(Checkpoint.config(recipe.teacher()), config);
+    }
+    Style style = ModelShapes.qwen35(c) ? Style.QWEN3_5 : Style.VANILLA;
+    return Flops.perToken(c, ModelShapes.plan(c), style, c.maxPositionEmbeddings());
   }
 
   Map<String, Unit> all() {
@@ -51,7 +77,7 @@ final class Units {
               seed,
               teacherOf(seed),
               recipe.probe().pairs() + " pairs a sub-probe",
-              0,
+              Size.NONE,
               () -> probe.done(seed),
               () -> probe.run(seed)));
     }
@@ -92,7 +118,7 @@ final class Units {
               -1,
               List.of(),
               "",
-              0,
+              Size.NONE,
               teachers::tokenizerDone,
               teachers::tokenizer));
     }
@@ -105,7 +131,7 @@ final class Units {
             seed,
             tokenizer ? List.of(TOKENIZER) : List.of(),
             millions(tokens),
-            tokens / recipe.rates().pretrain(),
+            Size.pretraining(tokens, recipe.rates().pretrain(), forward),
             () -> teachers.done(seed),
             () -> teachers.run(seed)));
   }
@@ -131,7 +157,7 @@ final class Units {
               seed,
               needs("probe seed " + seed, teacherOf(seed)),
               millions(tokens) + ", " + arm,
-              tokens / recipe.rates().transfer(),
+              Size.transfer(tokens, recipe.rates().transfer(), forward),
               () -> sweep.done(family, factor),
               () -> sweep.run(family, factor)));
     }
@@ -155,7 +181,7 @@ final class Units {
   private void train(ArmRecipe arm, int seed) {
     List<String> needs = new ArrayList<>(teacherOf(seed));
     String about = "as it is";
-    double seconds = 0;
+    Size size = Size.NONE;
     switch (arm.source()) {
       case ArmRecipe.Teacher t -> {}
       case ArmRecipe.Of of -> {
@@ -170,7 +196,7 @@ final class Units {
         }
         long tokens = tokens(arm.recipe(arm.transfer()).stages());
         about = millions(tokens);
-        seconds = tokens / recipe.rates().transfer();
+        size = Size.transfer(tokens, recipe.rates().transfer(), forward);
       }
     }
     add(
@@ -181,7 +207,7 @@ final class Units {
             seed,
             List.copyOf(needs),
             about,
-            seconds,
+            size,
             () -> facts.done(arm.name(), seed),
             () -> make(arm, seed)));
   }
@@ -202,7 +228,7 @@ final class Units {
               seed,
               units.containsKey(TOKENIZER) ? List.of(TOKENIZER) : List.of(),
               "text of all grids",
-              0,
+              Size.NONE,
               () -> evaluation.haystacksDone(seed),
               () -> evaluation.haystacks(seed)));
     }
@@ -217,7 +243,7 @@ final class Units {
             seed,
             List.of(name(arm, seed), haystacksOf(seed)),
             "",
-            evaluation.seconds(grid),
+            Size.evaluation(evaluation.tokens(grid), recipe.rates().evaluate(), forward),
             () -> evaluation.done(arm, seed, grid),
             () -> evaluation.run(arm, seed, grid)));
   }
@@ -234,7 +260,7 @@ final class Units {
             speed.seed(),
             speed.arms().stream().map(a -> name(recipe.arm(a), speed.seed())).toList(),
             String.join(", ", speed.arms()),
-            0,
+            Size.NONE,
             () -> speed.arms().stream().allMatch(a -> evaluation.speedDone(a, speed.seed())),
             () -> evaluation.speed(speed),
             true));

@@ -50,7 +50,16 @@ class WorkerTest {
     all.put(
         name,
         new Unit(
-            name, StudyStage.TRAIN, "", 0, needs, "", 0, () -> output.contains(name), run, alone));
+            name,
+            StudyStage.TRAIN,
+            "",
+            0,
+            needs,
+            "",
+            Size.NONE,
+            () -> output.contains(name),
+            run,
+            alone));
   }
 
   private Surroundings around(Progress progress) {

@@ -1,0 +1,100 @@
+package io.hydrahead.cli;
+
+import io.hydrahead.ops.Ops;
+import io.hydrahead.ops.gemm.Ceilings;
+import io.hydrahead.study.run.Size;
+import io.hydrahead.study.run.StudyRun;
+import io.hydrahead.tensor.InputException;
+import java.util.List;
+import java.util.Locale;
+
+/**
+ * Says how much a study has to do before it does anything. A recipe's rates are mostly a GPU's: on
+ * the processor the time follows from the operations, and a long one has to be asked for.
+ */
+final class StudyForecast {
+  /** What runs on the processor without being asked for. */
+  private static final double SHORT_SECONDS = 3600;
+
+  /**
+   * Of the rate of multiply-adds, what training and evaluation of small models come to: between 10
+   * and 40% were seen on two cores.
+   */
+  private static final double SHARE = 0.2;
+
+  private static final int ROUNDS = 20;
+
+  private StudyForecast() {}
+
+  /**
+   * @throws InputException if it would run for long on the processor, and {@code --device} does not
+   *     say so
+   */
+  static void say(List<StudyRun.Planned> units, CommonOptions common) {
+    Size all = missing(units);
+    if (all.operations() == 0) {
+      return;
+    }
+    common.notice(
+        String.format(
+            Locale.ROOT,
+            "hydrahead: to do: train on %s tokens, evaluate %s; by the recipe's rates %s of one device",
+            tokens(all.trained()),
+            tokens(all.evaluated()),
+            time(all.seconds())));
+    if (common.device().namesGpu()) {
+      return;
+    }
+    double gflops;
+    try (Ops ops = LoadedModel.ops(common)) {
+      if (!ops.memory().host()) {
+        return;
+      }
+      gflops = Ceilings.fmaGflops(ops.pool(), ROUNDS);
+    }
+    double seconds = all.operations() / (SHARE * gflops * 1e9);
+    requireAsked(seconds, common.device().named());
+    common.notice("hydrahead: on this processor that takes about " + time(seconds));
+  }
+
+  /** All of what is not done yet. */
+  static Size missing(List<StudyRun.Planned> units) {
+    return units.stream()
+        .filter(u -> !u.done())
+        .map(StudyRun.Planned::size)
+        .reduce(Size.NONE, Size::plus);
+  }
+
+  /**
+   * @param seconds on the processor
+   * @param named whether {@code --device} names it
+   */
+  static void requireAsked(double seconds, boolean named) {
+    if (!named && seconds > SHORT_SECONDS) {
+      throw new InputException(
+          "the study would run on the processor, which takes about "
+              + time(seconds)
+              + " for it; name a GPU with --device cuda (hydrahead doctor says what one lacks), make"
+              + " a part with --arm, --seed or --stage (--plan-only lists all), or pass --device cpu"
+              + " if that time is meant");
+    }
+  }
+
+  private static String tokens(long n) {
+    if (n < 1_000_000) {
+      return n == 0 ? "none" : String.format(Locale.ROOT, "%,d", n);
+    }
+    return String.format(Locale.ROOT, n < 10_000_000 ? "%.1fM" : "%,.0fM", n / 1e6);
+  }
+
+  /** {@code 40 s}, {@code 25 min}, {@code 7 hours} or {@code 12 days}. */
+  static String time(double seconds) {
+    String[] units = {"s", "min", "hours", "days"};
+    double[] lengths = {1, 60, 3600, 24 * 3600};
+    int i = lengths.length - 1;
+    while (i > 0 && seconds < 2 * lengths[i]) {
+      i--;
+    }
+    return Math.max(1, Math.round(seconds / lengths[i])) + " " + units[i];
+  }
+}
