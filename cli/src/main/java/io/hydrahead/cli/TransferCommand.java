@@ -7,6 +7,7 @@ import io.hydrahead.eval.Evaluator;
 import io.hydrahead.eval.SessionModel;
 import io.hydrahead.model.HybridTransformer;
 import io.hydrahead.ops.Ops;
+import io.hydrahead.plan.Conversion;
 import io.hydrahead.tensor.InputException;
 import io.hydrahead.tokenizer.Tokenizer;
 import io.hydrahead.train.TrainingRun;
@@ -89,6 +90,8 @@ final class TransferCommand implements Callable<Integer> {
               + teacher
               + "; make the student with hydrahead convert");
     }
+    Conversion.refuseQwen35(teacher);
+    Conversion.refuseQwen35(student);
     List<EvalTask> chosen = EvalTask.parse(tasks);
     try (Ops ops = LoadedModel.ops(common)) {
       TrainingRun.Outcome outcome =

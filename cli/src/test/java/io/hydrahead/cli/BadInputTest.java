@@ -114,6 +114,12 @@ class BadInputTest {
     assertThat(refused("info", model)).contains("model_type", "llama", "qwen3");
   }
 
+  private static final String STUDY =
+      """
+      {"name": "s", "teacher": "%s", "seeds": [0], "probe": {"length": 64}, "arms": ["arm.json"],
+       "rounds": [{"arms": ["plain"]}]}
+      """;
+
   @Test
   void qwen35HasNoHeadsToChoose() throws IOException {
     edit("config.json", "\"model_type\" : \"qwen3\"", "\"model_type\" : \"qwen3_5_text\"");
@@ -128,10 +134,20 @@ class BadInputTest {
         List.of(
             List.of("probe", model, "-o", file),
             List.of("plan", model, "--ratio", "7:1"),
-            List.of("convert", model, "--plan", out.resolve("plan"), "-o", file));
+            List.of("convert", model, "--plan", out.resolve("plan"), "-o", file),
+            List.of("transfer", model, Run.tiny(), "--recipe", file, "-o", out.resolve("h")),
+            List.of("transfer", Run.tiny(), model, "--recipe", file, "-o", out.resolve("h")));
+    Files.delete(model.resolve("tokenizer.json")); // what cannot be comes before what is missing
     for (List<Object> command : all) {
-      assertThat(refused(command.toArray())).contains("is a Qwen3.5", "Transformer");
+      assertThat(refused(command.toArray()))
+          .as("%s", command)
+          .contains(model + " is a Qwen3.5", "give a Transformer", "generate", "eval and serve");
     }
+    Recipes.write(
+        temporary.resolve("arm.json"),
+        "{\"name\": \"plain\", \"arm\": {\"label\": \"T\", \"group\": \"control\", \"teacher\": true}}");
+    Path study = Recipes.write(temporary.resolve("study.json"), STUDY.formatted(model));
+    assertThat(refused("study", "--recipe", study, "-o", file)).contains(model + " is a Qwen3.5");
     assertThat(refused("bench", "decode", "--shape", "qwen3.5-0.8b", "--plan", "head-7:1"))
         .contains("head-7:1", "its plan is full");
   }
@@ -405,8 +421,7 @@ class BadInputTest {
         .contains("same folder");
     Recipes.write(
         transfer, Files.readString(transfer).replace("\"distil\", \"tok", "\"teach\", \"tok"));
-    assertThat(
-            refused("transfer", model, temporary.resolve("x"), "--recipe", transfer, "-o", target))
+    assertThat(refused("transfer", model, Run.tiny(), "--recipe", transfer, "-o", target))
         .contains("objective");
   }
 

@@ -71,8 +71,12 @@ public final class CudaLibraries {
     this.environment = Map.copyOf(environment);
   }
 
-  /** What was tried, in order, and what came of it. */
-  record Search(Kind kind, List<NativeLibrary.Attempt> attempts) {
+  /**
+   * What was tried, in order, and what came of it.
+   *
+   * @param named whether the environment left no choice
+   */
+  record Search(Kind kind, boolean named, List<NativeLibrary.Attempt> attempts) {
     boolean found() {
       return !attempts.isEmpty() && attempts.getLast().library().isPresent();
     }
@@ -84,24 +88,38 @@ public final class CudaLibraries {
      */
     NativeLibrary library() {
       if (!found()) {
-        throw new CudaUnavailableException("no " + kind.stem() + " (" + error() + ")", kind.fix());
+        throw new CudaUnavailableException("no " + kind.stem() + " (" + error() + ")", fix());
       }
-      return attempts.getLast().library().orElseThrow();
+      NativeLibrary library = attempts.getLast().library().orElseThrow();
+      return named ? library.namedBy(kind.variable()) : library;
+    }
+
+    /** What to do when it was not found, or is not fit for use. */
+    String fix() {
+      return named
+          ? kind.variable()
+              + " names it: give the full path of "
+              + kind.stem()
+              + ".so, or unset it and it is looked for in the usual places"
+          : kind.fix();
     }
 
     /** The loader's words about the likeliest candidate: the first that exists, else the first. */
     String error() {
-      return attempts.stream()
-          .filter(a -> a.name().indexOf('/') >= 0 && Files.exists(Path.of(a.name())))
-          .findFirst()
-          .orElse(attempts.getFirst())
-          .error();
+      NativeLibrary.Attempt likeliest =
+          attempts.stream()
+              .filter(a -> a.name().indexOf('/') >= 0 && Files.exists(Path.of(a.name())))
+              .findFirst()
+              .orElse(attempts.getFirst());
+      return named
+          ? kind.variable() + "=" + likeliest.name() + ": " + likeliest.error()
+          : likeliest.error();
     }
   }
 
   /** Looks for the driver. */
   Search driver() {
-    return find(Kind.DRIVER, candidates(Kind.DRIVER, MAJORS[0]));
+    return find(Kind.DRIVER, MAJORS[0]);
   }
 
   /**
@@ -110,12 +128,12 @@ public final class CudaLibraries {
    * @param newest the CUDA release that the driver understands; newer libraries are not taken
    */
   Search runtime(Kind kind, int newest) {
-    return find(kind, candidates(kind, newest));
+    return find(kind, newest);
   }
 
-  private static Search find(Kind kind, List<String> names) {
+  private Search find(Kind kind, int newest) {
     List<NativeLibrary.Attempt> attempts = new ArrayList<>();
-    for (String name : names) {
+    for (String name : candidates(kind, newest)) {
       if (kind == Kind.NVRTC) {
         loadBuiltins(name);
       }
@@ -125,7 +143,7 @@ public final class CudaLibraries {
         break;
       }
     }
-    return new Search(kind, attempts);
+    return new Search(kind, !named(kind).isEmpty(), attempts);
   }
 
   /**
@@ -141,11 +159,15 @@ public final class CudaLibraries {
     }
   }
 
+  /** What the environment names outright, or nothing. */
+  private String named(Kind kind) {
+    return environment.getOrDefault(kind.variable(), "");
+  }
+
   /** Names to try, the best first. A variable that is set leaves no choice. */
   List<String> candidates(Kind kind, int newest) {
-    String named = environment.getOrDefault(kind.variable(), "");
-    if (!named.isEmpty()) {
-      return List.of(named);
+    if (!named(kind).isEmpty()) {
+      return List.of(named(kind));
     }
     List<String> files = files(kind, newest);
     Set<String> out = new LinkedHashSet<>(files);

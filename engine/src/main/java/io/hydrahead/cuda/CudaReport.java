@@ -58,7 +58,7 @@ public final class CudaReport {
     CudaLibraries.Kind kind = CudaLibraries.Kind.DRIVER;
     CudaLibraries.Search search = libraries.driver();
     if (!search.found()) {
-      bad(kind.stem(), "not loaded: " + search.error(), kind.fix());
+      bad(kind.stem(), "not loaded: " + search.error(), search.fix());
       return null;
     }
     try {
@@ -70,7 +70,7 @@ public final class CudaReport {
       bad(
           kind.stem(),
           search.library().name() + ": " + e.getMessage(),
-          "nvidia-smi must work first");
+          search.named() ? search.fix() : "nvidia-smi must work first");
       return null;
     }
   }
@@ -79,7 +79,7 @@ public final class CudaReport {
     CudaLibraries.Kind kind = CudaLibraries.Kind.NVRTC;
     CudaLibraries.Search search = libraries.runtime(kind, newest);
     if (!search.found()) {
-      bad(kind.stem(), "not loaded: " + search.error(), kind.fix());
+      bad(kind.stem(), "not loaded: " + search.error(), search.fix());
       return false;
     }
     try {
@@ -89,7 +89,7 @@ public final class CudaReport {
       ok(kind.stem(), nvrtc.name() + ", " + nvrtc.version());
       return true;
     } catch (CudaUnavailableException | CudaException e) {
-      bad(kind.stem(), search.library().name() + ": " + e.getMessage(), kind.fix());
+      bad(kind.stem(), search.library().name() + ": " + e.getMessage(), search.fix());
       return false;
     }
   }
@@ -98,7 +98,7 @@ public final class CudaReport {
     CudaLibraries.Kind kind = CudaLibraries.Kind.CUBLASLT;
     CudaLibraries.Search search = libraries.runtime(kind, newest);
     if (!search.found()) {
-      bad(kind.stem(), "not loaded: " + search.error(), kind.fix());
+      bad(kind.stem(), "not loaded: " + search.error(), search.fix());
       return false;
     }
     int version = NativeCalls.call(search.library().function("cublasLtGetVersion"));

@@ -13,9 +13,15 @@ import java.util.Optional;
  * A shared library that has been loaded.
  *
  * @param name the soname or file it was loaded as
+ * @param variable of the environment that names it; empty if it was found without one
  */
-record NativeLibrary(String name, SymbolLookup symbols) {
+record NativeLibrary(String name, SymbolLookup symbols, String variable) {
   private static final int LAZY = 1;
+
+  /** The same, named by {@code variable} of the environment. */
+  NativeLibrary namedBy(String variable) {
+    return new NativeLibrary(name, symbols, variable);
+  }
 
   /** What came of an attempt to load a library: it, or the dynamic loader's own words. */
   record Attempt(String name, Optional<NativeLibrary> library, String error) {}
@@ -31,7 +37,7 @@ record NativeLibrary(String name, SymbolLookup symbols) {
           name.indexOf('/') >= 0
               ? SymbolLookup.libraryLookup(java.nio.file.Path.of(name), Arena.global())
               : SymbolLookup.libraryLookup(name, Arena.global());
-      return new Attempt(name, Optional.of(new NativeLibrary(name, symbols)), "");
+      return new Attempt(name, Optional.of(new NativeLibrary(name, symbols, "")), "");
     } catch (IllegalArgumentException e) {
       return new Attempt(name, Optional.empty(), e.getMessage());
     }
@@ -47,7 +53,14 @@ record NativeLibrary(String name, SymbolLookup symbols) {
         .find(function)
         .orElseThrow(() ->
             new CudaUnavailableException(
-                name + " has no " + function + ": it is too old; install a newer one"));
+                name
+                    + " has no "
+                    + function
+                    + (variable.isEmpty()
+                        ? ": it is too old; install a newer one"
+                        : ": it is too old or another library; "
+                            + variable
+                            + " names it: name the right file, or unset it")));
   }
 
   /** The function of that name, or NULL where this version of the library has none. */

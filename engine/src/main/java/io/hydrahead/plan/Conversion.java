@@ -109,7 +109,8 @@ public final class Conversion {
       throw new InputException(
           folder
               + " is a Qwen3.5, a hybrid of its own whose linear layers stay what they are; give a"
-              + " Transformer of the Qwen3 family");
+              + " Transformer of the Qwen3 family, or use it as it is: info, logits, check, generate,"
+              + " chat, eval and serve take it");
     }
   }
 

@@ -7,6 +7,7 @@ import io.hydrahead.tensor.InputException;
 import java.io.IOException;
 import java.nio.file.Files;
 import java.nio.file.Path;
+import java.util.List;
 import java.util.Map;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
@@ -45,13 +46,30 @@ class CudaLibrariesTest {
   }
 
   @Test
-  void aMissingDriverIsNamedWithTheLoadersWordsAndTheFix() {
-    Map<String, String> environment = Map.of("HYDRAHEAD_LIBCUDA", "/nowhere/libcuda.so.1");
-    assertThatThrownBy(() -> CudaDevice.open(0, environment))
+  void aMissingLibraryIsNamedWithTheLoadersWordsAndTheFix() {
+    var nowhere = NativeLibrary.load("/nowhere/libcuda.so.1");
+    var search = new CudaLibraries.Search(CudaLibraries.Kind.DRIVER, false, List.of(nowhere));
+    assertThatThrownBy(search::library)
         .isInstanceOf(InputException.class)
         .hasMessageContaining("no libcuda")
         .hasMessageContaining("/nowhere/libcuda.so.1: cannot open shared object file")
         .hasMessageContaining("install NVIDIA's driver");
+  }
+
+  /** Installing a driver does not help where a variable names another file. */
+  @Test
+  void aVariableThatLeadsNowhereIsTheThingToMend() {
+    Map<String, String> environment = Map.of("HYDRAHEAD_LIBCUDA", "nonsense");
+    assertThatThrownBy(() -> CudaDevice.open(0, environment))
+        .isInstanceOf(InputException.class)
+        .hasMessageContaining("HYDRAHEAD_LIBCUDA=nonsense: nonsense: cannot open shared object")
+        .hasMessageContaining("give the full path of libcuda.so, or unset it")
+        .hasMessageNotContaining("install");
+    assertThat(CudaReport.examine(environment))
+        .filteredOn(f -> f.what().equals("libcuda"))
+        .singleElement()
+        .satisfies(f -> assertThat(f.found()).contains("HYDRAHEAD_LIBCUDA=nonsense"))
+        .satisfies(f -> assertThat(f.fix()).contains("or unset it").doesNotContain("install"));
   }
 
   @Test
@@ -71,7 +89,8 @@ class CudaLibrariesTest {
     if (NativeLibrary.load("libc.so.6").library().isPresent()) {
       assertThatThrownBy(() -> CudaDevice.open(0, environment))
           .isInstanceOf(CudaUnavailableException.class)
-          .hasMessageContaining("libc.so.6 has no cuGetErrorName");
+          .hasMessageContaining("libc.so.6 has no cuGetErrorName")
+          .hasMessageContaining("HYDRAHEAD_LIBCUDA names it: name the right file, or unset it");
     }
   }
 }

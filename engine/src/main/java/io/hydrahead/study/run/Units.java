@@ -2,9 +2,10 @@ package io.hydrahead.study.run;
 
 import io.hydrahead.checkpoint.Checkpoint;
 import io.hydrahead.model.ConfigJson;
+import io.hydrahead.model.HeadPlan;
 import io.hydrahead.model.ModelConfig;
-import io.hydrahead.model.ModelShapes;
 import io.hydrahead.model.Style;
+import io.hydrahead.plan.Conversion;
 import io.hydrahead.study.ArmRecipe;
 import io.hydrahead.study.Flops;
 import io.hydrahead.study.StudyRecipe;
@@ -55,11 +56,12 @@ final class Units {
               ? r.shape().withVocabulary(t.vocabulary(), List.of())
               : r.shape();
     } else {
+      Conversion.refuseQwen35(recipe.teacher());
       Path config = recipe.teacher().resolve("config.json");
       c = ConfigJson.read(Checkpoint.config(recipe.teacher()), config);
     }
-    Style style = ModelShapes.qwen35(c) ? Style.QWEN3_5 : Style.VANILLA;
-    return Flops.perToken(c, ModelShapes.plan(c), style, c.maxPositionEmbeddings());
+    HeadPlan full = HeadPlan.allFull(c.layers(), c.heads());
+    return Flops.perToken(c, full, Style.VANILLA, c.maxPositionEmbeddings());
   }
 
   Map<String, Unit> all() {
