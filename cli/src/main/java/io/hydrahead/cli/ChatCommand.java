@@ -44,7 +44,7 @@ final class ChatCommand implements Callable<Integer> {
   @Option(
       names = "--max-context",
       paramLabel = "N",
-      description = "Room for the conversation in tokens; default: the model's native context.")
+      description = "Room for the conversation in tokens; default: what the model was trained for.")
   private TokenCount maxContext;
 
   @Option(

@@ -186,7 +186,15 @@ final class DemoRun {
 
   private void describe(String name, HybridTransformer m, String source, Table t) {
     ModelFacts f =
-        ReportModels.of(name, m.config(), m.plan(), m.style(), DType.BF16, DType.F32, source);
+        ReportModels.of(
+            name,
+            m.config(),
+            m.plan(),
+            m.style(),
+            Sources.nativeContext(demo.teacher()),
+            DType.BF16,
+            DType.F32,
+            source);
     facts.add(f);
     t.row(
         name,
@@ -215,7 +223,11 @@ final class DemoRun {
         .notes()
         .forEach(n -> common.notice("hydrahead: " + n));
     for (int i = 0; i < arms.size(); i++) {
-      save(arms.get(i).model(), demo.arms().get(i));
+      HybridTransformer m = arms.get(i).model();
+      String name = arms.get(i).name();
+      save(m, demo.arms().get(i));
+      facts.replaceAll(
+          f -> f.name().equals(name) ? f.trainedFor(m.config().maxPositionEmbeddings()) : f);
     }
     return curves();
   }

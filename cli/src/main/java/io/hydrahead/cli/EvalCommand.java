@@ -59,7 +59,7 @@ final class EvalCommand implements Callable<Integer> {
   @Option(
       names = "--lengths",
       paramLabel = "LIST",
-      description = "Such as 4K,16K; default: the native context.")
+      description = "Such as 4K,16K; default: the context that it was trained for.")
   private String lengths;
 
   @Option(
@@ -130,8 +130,8 @@ final class EvalCommand implements Callable<Integer> {
     Sources.requireAtLeast("--questions", questions, 1);
     Sources.requireBetween("--digits", digits, 1, 18);
     List<EvalTask> chosen = EvalTask.parse(tasks);
-    int nativeContext = Sources.config(folder).maxPositionEmbeddings();
-    List<Integer> at = Lengths.parse(lengths == null ? Integer.toString(nativeContext) : lengths);
+    int trained = Sources.config(folder).maxPositionEmbeddings();
+    List<Integer> at = Lengths.parse(lengths == null ? Integer.toString(trained) : lengths);
     EvalOptions options = options();
     Tokenizer tokenizer = Tokenizer.load(folder);
     Results results;
@@ -171,6 +171,7 @@ final class EvalCommand implements Callable<Integer> {
         model.config(),
         model.plan(),
         model.style(),
+        Sources.nativeContext(folder),
         Sources.storedType(folder),
         DType.F32,
         folder.toString());

@@ -99,7 +99,7 @@ final class GenerateCommand implements Callable<Integer> {
       common.notice(
           "hydrahead: up to "
               + tokens
-              + " tokens, the model's native context is "
+              + " tokens, the model was trained for "
               + config.maxPositionEmbeddings()
               + "; a plain Transformer gets worse beyond it");
     }

@@ -37,6 +37,7 @@ final class InfoCommand implements Callable<Integer> {
       ModelConfig config,
       HeadPlan plan,
       Style style,
+      int nativeContext,
       long parameters,
       long weightBytes,
       String dtypes) {}
@@ -70,6 +71,7 @@ final class InfoCommand implements Callable<Integer> {
           config,
           ConfigJson.plan(c.config(), file),
           ConfigJson.style(c.config(), file),
+          ConfigJson.nativeContext(c.config(), file),
           parameters,
           bytes,
           String.join(", ", dtypes));
@@ -91,8 +93,9 @@ final class InfoCommand implements Callable<Integer> {
         c.intermediateSize(),
         c.vocabSize());
     out.printf(
-        "context     %s tokens native%s, rotary θ %s%s%n",
+        "context     %s tokens%s%s, rotary θ %s%s%n",
         TokenCount.format(c.maxPositionEmbeddings()),
+        origin(f),
         c.rotary().yarn().factor() > 1 ? ", YaRN × " + c.rotary().yarn().factor() : "",
         number(c.rotary().theta()),
         c.rotary().partial() < 1
@@ -112,6 +115,16 @@ final class InfoCommand implements Callable<Integer> {
     out.flush();
   }
 
+  /** Whether that is the context of the first training, or what it was. */
+  private static String origin(Facts f) {
+    if (f.nativeContext() == 0) {
+      return "";
+    }
+    return f.nativeContext() == f.config().maxPositionEmbeddings()
+        ? " native"
+        : ", lengthened from " + TokenCount.format(f.nativeContext());
+  }
+
   private void printJson(Facts f) {
     ModelConfig c = f.config();
     ObjectNode o = JsonReport.begin("info", common);
@@ -128,6 +141,9 @@ final class InfoCommand implements Callable<Integer> {
     o.put("intermediate_size", c.intermediateSize());
     o.put("vocab_size", c.vocabSize());
     o.put("max_position_embeddings", c.maxPositionEmbeddings());
+    if (f.nativeContext() > 0) {
+      o.put("native_context", f.nativeContext());
+    }
     o.put("tied_embeddings", c.tiedEmbeddings());
     new Summary(c, f.plan(), f.style()).put(o);
     JsonReport.print(o, common.out());

@@ -22,6 +22,11 @@ final class Sources {
     return ConfigJson.read(Checkpoint.config(folder), folder.resolve("config.json"));
   }
 
+  /** Context of the Transformer that the model is or was made of; 0 if it does not say. */
+  static int nativeContext(Path folder) {
+    return ConfigJson.nativeContext(Checkpoint.config(folder), folder.resolve("config.json"));
+  }
+
   /**
    * @throws InputException if the folder holds a hybrid: only a Transformer can be converted
    */

@@ -65,9 +65,13 @@ class RoadTest {
             "2");
     assertThat(transfer.code()).as(transfer.err()).isZero();
     assertThat(transfer.err()).contains("after align: perplexity", "after lengthen: perplexity");
-    assertThat(Json.parse(ok("info", hybrid, "--json"), "stdout").path("max_position_embeddings"))
-        .as("the long stage raises the native context")
+    JsonNode lengthened = Json.parse(ok("info", hybrid, "--json"), "stdout");
+    assertThat(lengthened.path("max_position_embeddings"))
+        .as("the long stage raises the context")
         .hasToString("256");
+    assertThat(lengthened.path("native_context")).as("and not the native one").hasToString("128");
+    assertThat(ok("info", hybrid)).contains("context     256 tokens, lengthened from 128");
+    assertThat(ok("info", teacher)).contains("context     128 tokens native");
 
     Path results = temporary.resolve("results.json");
     String table =
@@ -91,6 +95,9 @@ class RoadTest {
     assertThat(cells.size()).isGreaterThanOrEqualTo(3);
     assertThat(cells.get(0).path("model").stringValue()).isEqualTo("hybrid");
     assertThat(Json.read(results).path("seed").intValue()).isEqualTo(3);
+    JsonNode measured = Json.read(results).path("models").get(0);
+    assertThat(measured.path("native_length").intValue()).isEqualTo(128);
+    assertThat(measured.path("trained_length").intValue()).isEqualTo(256);
     String twice =
         ok(
             "eval",

@@ -22,6 +22,12 @@ import tools.jackson.databind.node.ObjectNode;
  * version and the producer. What this engine cannot compute is refused by name.
  */
 public final class ConfigJson {
+  /**
+   * Field of a model that was made of another one: the context in tokens that the first Transformer
+   * had. {@code max_position_embeddings} is that of the longest training since.
+   */
+  public static final String NATIVE_CONTEXT = "native_context";
+
   /** Version of the {@code hydrahead} fields that this class writes. */
   public static final int FORMAT_VERSION = 1;
 
@@ -82,6 +88,18 @@ public final class ConfigJson {
     } catch (IllegalArgumentException e) {
       throw new InputException(forErrors + ": " + e.getMessage());
     }
+  }
+
+  /**
+   * Context in tokens that the Transformer had of which the model was made, its own if it is one; 0
+   * if a hybrid does not say.
+   */
+  public static int nativeContext(JsonNode config, Path forErrors) {
+    ConfigFields f = fields(config, forErrors);
+    int made = f.positive(NATIVE_CONTEXT, HUGE, 0);
+    return made > 0 || modelType(f).equals(HYDRAHEAD)
+        ? made
+        : f.positive("max_position_embeddings", HUGE);
   }
 
   /**

@@ -12,7 +12,7 @@ import java.util.List;
  * @param heads H, query heads a layer
  * @param kvHeads KV heads a layer; divides H
  * @param headDim d; even
- * @param maxPositionEmbeddings native context in tokens
+ * @param maxPositionEmbeddings context in tokens that it was trained for
  * @param tiedEmbeddings whether the LM head is the embedding
  * @param eosTokenIds tokens that end a reply; may be empty
  * @param bosTokenId −1 when there is none
@@ -99,7 +99,7 @@ public record ModelConfig(
     }
   }
 
-  /** This config with another native context, in tokens. */
+  /** This config for a model that was trained for {@code tokens} of context. */
   public ModelConfig withContext(int tokens) {
     return new ModelConfig(
         vocabSize,

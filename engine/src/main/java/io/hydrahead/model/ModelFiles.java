@@ -58,7 +58,8 @@ public final class ModelFiles {
   /**
    * @param dtype of matrices; the vectors of a hybrid (norms, decays, γ) are always float32
    * @param force whether an existing folder may be replaced
-   * @param companions folder whose tokenizer files are copied along, or null
+   * @param companions folder of what the model was made of, or null: its tokenizer files are copied
+   *     along, and if it is a model, its native context is kept
    * @param extras further fields of config.json, such as the producer
    */
   public record SaveOptions(DType dtype, boolean force, Path companions, Map<String, ?> extras) {}
@@ -195,9 +196,23 @@ public final class ModelFiles {
     }
     AtomicFile.write(
         out.path().resolve("config.json"),
-        ConfigJson.write(model.config(), model.plan(), model.style(), options.extras()),
+        ConfigJson.write(model.config(), model.plan(), model.style(), extras(model, options)),
         true);
     copyCompanions(options.companions(), out.path());
+  }
+
+  /** The fields that are given, and what {@code max_position_embeddings} does not say. */
+  private static Map<String, Object> extras(HybridTransformer model, SaveOptions options) {
+    Map<String, Object> out = new LinkedHashMap<>(options.extras());
+    Path from = options.companions();
+    if (from != null && Files.isRegularFile(from.resolve("config.json"))) {
+      int first = ConfigJson.nativeContext(Checkpoint.config(from), from.resolve("config.json"));
+      boolean transformer = model.style().isVanilla() && model.plan().isAllFull();
+      if (first > 0 && !(transformer && first == model.config().maxPositionEmbeddings())) {
+        out.put(ConfigJson.NATIVE_CONTEXT, first);
+      }
+    }
+    return out;
   }
 
   private static void copyCompanions(Path from, Path to) {

@@ -13,6 +13,7 @@ public final class ReportModels {
 
   /**
    * @param name as in the results
+   * @param nativeContext of the Transformer that the model is or was made of; 0 if not known
    * @param weights element type of the matrices
    * @param cache element type of the KV cache
    * @param source file that the numbers are cited from
@@ -22,6 +23,7 @@ public final class ReportModels {
       ModelConfig config,
       HeadPlan plan,
       Style style,
+      int nativeContext,
       DType weights,
       DType cache,
       String source) {
@@ -31,6 +33,7 @@ public final class ReportModels {
         plan.toLists(),
         config.heads(),
         config.kvHeads(),
+        nativeContext,
         config.maxPositionEmbeddings(),
         new ModelFacts.Memory(
             m.parameters(),

@@ -70,9 +70,9 @@ final class Findings {
     return all.size() <= SHOWN ? all : keyLengths();
   }
 
-  /** The native length, four times it, and the longest measured. */
+  /** The native length, or else the trained one, four times it, and the longest measured. */
   private List<Integer> keyLengths() {
-    int limit = input.nativeLength();
+    int limit = input.limit().tokens();
     List<Integer> measured = measured();
     TreeSet<Integer> keys = new TreeSet<>();
     measured.stream()
@@ -89,10 +89,11 @@ final class Findings {
     return pooled;
   }
 
-  /** How recall changes from the native context to four times it, or to the longest measured. */
+  /** How recall changes from that length to four times it, or to the longest measured. */
   private void beyond(List<String> out) {
     List<Integer> keys = keyLengths();
-    int limit = input.nativeLength();
+    int limit = input.limit().tokens();
+    String word = input.limit().word();
     if (keys.size() < 2 || limit == 0 || keys.getFirst() > limit) {
       return;
     }
@@ -115,12 +116,14 @@ final class Findings {
           "Recall from "
               + Show.length(from)
               + " tokens"
-              + (from == limit ? ", the native context," : "")
+              + (from == limit ? ", the " + word + " context," : "")
               + " to "
               + Show.length(to)
               + " ("
               + Show.factor(to / (double) limit)
-              + "× native) goes: "
+              + "× "
+              + word
+              + ") goes: "
               + sentence(parts));
     }
   }

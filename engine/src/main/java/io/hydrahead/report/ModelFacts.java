@@ -10,7 +10,8 @@ import java.util.List;
  * @param fullHeads the full heads of each layer; empty if the plan is not known
  * @param heads H, query heads a layer
  * @param kvHeads KV heads a layer
- * @param nativeLength context that the model was trained for, in tokens
+ * @param nativeLength context of the Transformer that the model is or was made of, in tokens
+ * @param trainedLength context that the model was trained for: longer, where it was lengthened
  * @param source file that this is from
  */
 public record ModelFacts(
@@ -19,6 +20,7 @@ public record ModelFacts(
     int heads,
     int kvHeads,
     int nativeLength,
+    int trainedLength,
     Memory memory,
     String source) {
 
@@ -103,7 +105,13 @@ public record ModelFacts(
 
   /** This under another name. */
   ModelFacts withName(String other) {
-    return new ModelFacts(other, fullHeads, heads, kvHeads, nativeLength, memory, source);
+    return new ModelFacts(
+        other, fullHeads, heads, kvHeads, nativeLength, trainedLength, memory, source);
+  }
+
+  /** This after a training for {@code tokens} of context. */
+  public ModelFacts trainedFor(int tokens) {
+    return new ModelFacts(name, fullHeads, heads, kvHeads, nativeLength, tokens, memory, source);
   }
 
   /** This, with what is not known taken from {@code other}. */
@@ -114,6 +122,7 @@ public record ModelFacts(
         hasPlan() ? heads : other.heads,
         hasPlan() ? kvHeads : other.kvHeads,
         nativeLength > 0 ? nativeLength : other.nativeLength,
+        trainedLength > 0 ? trainedLength : other.trainedLength,
         memory.isKnown() ? memory : other.memory,
         source.isEmpty() ? other.source : source);
   }

@@ -3,6 +3,7 @@ package io.hydrahead.report;
 import io.hydrahead.report.LineChart.Point;
 import io.hydrahead.report.Recall.Pool;
 import io.hydrahead.report.ReportInput.Cell;
+import io.hydrahead.report.ReportInput.Limit;
 import java.util.Comparator;
 import java.util.List;
 import java.util.Map;
@@ -107,9 +108,7 @@ public final class Report {
     paragraph(
         "Share of right answers against the length of the prompt. Bars are 95% intervals; points of"
             + " one length stand side by side so that their bars can be told apart."
-            + (input.nativeLength() > 0
-                ? " The dashed line is the teacher's native context."
-                : ""));
+            + dashedLine());
     legend(recall.models());
     Map<String, List<String>> families = recall.families();
     m.open("div", "class", "grid");
@@ -121,6 +120,32 @@ public final class Report {
     families.forEach(
         (family, tasks) -> recallChart(family, String.join(", ", tasks), tasks, false));
     m.close().close();
+  }
+
+  /** What the guide of the charts is. */
+  private String dashedLine() {
+    Limit limit = input.limit();
+    if (!limit.isKnown()) {
+      return "";
+    }
+    List<ModelFacts> longer = input.lengthened();
+    return (limit.word().equals("native")
+            ? " The dashed line is the native context, that of the Transformer"
+            : " The dashed line is the context that was trained for")
+        + (longer.isEmpty()
+            ? "."
+            : "; trained further: "
+                + longer.stream()
+                    .map(m -> m.name() + " to " + Show.length(m.trainedLength()))
+                    .collect(Collectors.joining(", "))
+                + ".");
+  }
+
+  private void guide(LineChart chart) {
+    Limit limit = input.limit();
+    if (limit.isKnown()) {
+      chart.guideAt(limit.tokens(), limit.word() + " " + Show.length(limit.tokens()));
+    }
   }
 
   /** Charts of the cells that are no accuracies, such as the loss on plain text. */
@@ -163,9 +188,7 @@ public final class Report {
             Axis.lengths(List.copyOf(lengths), "tokens"),
             Axis.nice(low, high, 5, "", Markup::number),
             HEIGHT);
-    if (input.nativeLength() > 0) {
-      chart.guideAt(input.nativeLength(), "native " + Show.length(input.nativeLength()));
-    }
+    guide(chart);
     for (String model : names) {
       chart.add(
           names.indexOf(model),
@@ -199,9 +222,7 @@ public final class Report {
             Axis.lengths(List.copyOf(lengths), "tokens"),
             Axis.percent(""),
             HEIGHT);
-    if (input.nativeLength() > 0) {
-      chart.guideAt(input.nativeLength(), "native " + Show.length(input.nativeLength()));
-    }
+    guide(chart);
     pooled.forEach((model, pools) ->
         chart.add(
             names.indexOf(model),
@@ -263,6 +284,7 @@ public final class Report {
               java.util.Collections.nCopies(s.length, List.of()),
               s[0].length,
               s[0].length,
+              0,
               0,
               ModelFacts.Memory.UNKNOWN,
               "");

@@ -177,12 +177,19 @@ public final class ReportFiles {
     if (!plan.isEmpty() && heads < widest) {
       throw m.wrong("heads", "should be the number of query heads a layer, at least " + widest);
     }
+    int first = (int) m.numberOr("native_length", 0);
+    int trained = (int) m.numberOr("trained_length", first);
+    boolean hybrid = !plan.isEmpty() && plan.stream().anyMatch(row -> row.size() < heads);
+    if (hybrid && !m.has("trained_length")) {
+      first = 0; // older files give a hybrid's trained length alone
+    }
     return new ModelFacts(
         name,
         plan,
         heads,
         (int) m.numberOr("kv_heads", heads),
-        (int) m.numberOr("native_length", 0),
+        first,
+        trained,
         new ModelFacts.Memory(
             (long) m.numberOr("parameters", 0),
             (long) m.numberOr("parameter_bytes", 0),
@@ -285,6 +292,7 @@ public final class ReportFiles {
       o.set("full_attention_heads", Json.of(m.fullHeads()));
     }
     o.put("native_length", m.nativeLength());
+    o.put("trained_length", m.trainedLength());
     o.put("parameters", m.memory().parameters());
     o.put("parameter_bytes", m.memory().parameterBytes());
     o.put("kv_bytes_per_token", m.memory().kvBytesPerToken());

@@ -6,6 +6,7 @@ import java.util.LinkedHashSet;
 import java.util.List;
 import java.util.Map;
 import java.util.Set;
+import java.util.function.ToIntFunction;
 
 /**
  * All that a report shows. Every part may be empty: its section is then left out.
@@ -179,8 +180,33 @@ public record ReportInput(
     return List.copyOf(names);
   }
 
-  /** Native context of the models in tokens, or 0 if no model says. */
-  public int nativeLength() {
-    return models.stream().mapToInt(ModelFacts::nativeLength).filter(n -> n > 0).min().orElse(0);
+  /**
+   * The length beyond which recall is in question.
+   *
+   * @param tokens 0 if no model says
+   * @param word for it
+   */
+  record Limit(int tokens, String word) {
+    boolean isKnown() {
+      return tokens > 0;
+    }
+  }
+
+  /** The models' native context; where none is known, the one that they were trained for. */
+  Limit limit() {
+    int first = least(ModelFacts::nativeLength);
+    return first > 0
+        ? new Limit(first, "native")
+        : new Limit(least(ModelFacts::trainedLength), "trained");
+  }
+
+  /** Models that were trained for more than the limit. */
+  List<ModelFacts> lengthened() {
+    int limit = limit().tokens();
+    return models.stream().filter(m -> limit > 0 && m.trainedLength() > limit).toList();
+  }
+
+  private int least(ToIntFunction<ModelFacts> length) {
+    return models.stream().mapToInt(length).filter(n -> n > 0).min().orElse(0);
   }
 }

@@ -59,7 +59,7 @@ final class Tables {
     List<String> columns =
         new ArrayList<>(
             List.of("Model", "Plan", "Full heads", "Linear : full", "KV cache kept", "Parameters"));
-    int limit = input.nativeLength();
+    int limit = input.limit().tokens();
     for (int n : lengths) {
       columns.add(
           "Recall at "

@@ -45,7 +45,7 @@ public final class Learner implements AutoCloseable {
     return optimizer.trained();
   }
 
-  /** The same parameters under another config, such as a longer native context. */
+  /** The same parameters under another config, such as a longer context. */
   public void replace(HybridTransformer sameParameters) {
     if (sameParameters.parameters() != model.parameters()) {
       throw new IllegalArgumentException("the learner " + name + " keeps its parameters");

@@ -85,7 +85,7 @@ public final class ModelCard {
         "hidden / head / MLP size",
         c.hiddenSize() + " / " + c.headDim() + " / " + c.intermediateSize());
     row("vocabulary", "" + c.vocabSize());
-    row("native context", c.maxPositionEmbeddings() + " tokens");
+    row("trained for a context of", c.maxPositionEmbeddings() + " tokens");
     row("full heads", model.plan().fullCount() + " of " + c.layers() * c.heads());
     line("");
   }

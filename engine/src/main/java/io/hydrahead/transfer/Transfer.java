@@ -143,7 +143,7 @@ public final class Transfer implements TrainingJob {
     return corpus.heldOut(stage);
   }
 
-  /** Raises a student's native context to that of the stage, where that is longer. */
+  /** Raises a student's context to that of the stage, where that is longer. */
   @Override
   public void enter(Stage stage) {
     int context = stage.batching().context();

@@ -170,7 +170,7 @@ class PlanFilesTest {
     assertThat(hybrid.headShare()).isEqualTo(1 / 8.0);
     assertThat(hybrid.cacheShare()).isEqualTo(1 / 4.0);
     ModelFacts facts =
-        ReportModels.of("h", c, plan, Style.HYDRAHEAD, DType.BF16, DType.BF16, "plan.json");
+        ReportModels.of("h", c, plan, Style.HYDRAHEAD, 0, DType.BF16, DType.BF16, "plan.json");
     assertThat(facts.kind()).isEqualTo(ModelFacts.Kind.HEAD_WISE);
     assertThat(facts.cacheShare()).isEqualTo(hybrid.cacheShare());
     assertThat(facts.memory().cacheBytes(4096)).isEqualTo(hybrid.cacheBytes(4096));
@@ -183,7 +183,7 @@ class PlanFilesTest {
     assertThat(windowed.kvBytes(100)).isEqualTo(100 * (64 + 2 * 7 * 16 * 2));
     assertThat(windowed.cacheBytes(4096)).isEqualTo(64 * 4096 + 2 * 7 * 16 * 2 * 1004);
     assertThat(
-            ReportModels.of("w", c, plan, window, DType.BF16, DType.BF16, "plan.json")
+            ReportModels.of("w", c, plan, window, 0, DType.BF16, DType.BF16, "plan.json")
                 .memory()
                 .cacheBytes(4096))
         .isEqualTo(windowed.cacheBytes(4096));

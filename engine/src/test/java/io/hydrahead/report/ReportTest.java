@@ -116,6 +116,31 @@ class ReportTest {
     assertThat(said.get(3)).contains("**Teacher** 4.00 GiB", "**HydraHead 7:1** 512 MiB (÷ 8)");
   }
 
+  /** What a lengthened model was trained for is not its native context. */
+  @Test
+  void aLengthenedModelKeepsItsNativeContext() {
+    String cells =
+        """
+        {"cells": [{"model": "m", "task": "niah_single_1", "length": 256, "accuracy": 1, "samples": 9},
+                   {"model": "m", "task": "niah_single_1", "length": 2048, "accuracy": 1, "samples": 9}],
+         "models": [{"name": "m", "heads": 2, "full_attention_heads": [[0], [1]], %s}]}
+        """;
+    String both = report(cells.formatted("\"native_length\": 256, \"trained_length\": 2048"));
+    assertThat(both)
+        .contains("native 256", "the native context", "trained further: m to 2K", "(8× native)")
+        .doesNotContain("native 2K");
+    for (String one : List.of("\"native_length\": 2048", "\"trained_length\": 2048")) {
+      String trained = report(cells.formatted(one));
+      assertThat(trained)
+          .contains("trained 2K", "the context that was trained for")
+          .doesNotContain("native", "trained further");
+    }
+  }
+
+  private static String report(String json) {
+    return Report.html(ReportFiles.read(Json.parse(json, "results.json"), "results.json"));
+  }
+
   @Test
   void comparisonsSayWhenTheyGoAgainstTheHeadWiseHybrid() {
     ReportInput in = SampleReport.input();

@@ -121,6 +121,7 @@ final class SampleReport {
         HEADS,
         HEADS / 2,
         NATIVE,
+        name.equals(TEACHER) ? NATIVE : 4 * NATIVE,
         new Memory(parameters, 2 * parameters, kv, state),
         RESULTS);
   }
