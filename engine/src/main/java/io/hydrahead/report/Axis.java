@@ -32,6 +32,11 @@ record Axis(
         title, 0, 1, false, List.of(0., .25, .5, .75, 1.), v -> Math.round(100 * v) + "%");
   }
 
+  /** From a round share below {@code low} to 100%. */
+  static Axis percentFrom(double low) {
+    return nice(Math.min(low, 0.98), 1, 5, "", v -> Show.factor(100 * v) + "%");
+  }
+
   /** Lengths, a label at each of them, or at every second where there are many. */
   static Axis lengths(List<Integer> lengths, String title) {
     List<Double> ticks = new ArrayList<>();
@@ -44,6 +49,18 @@ record Axis(
     double margin = Math.max(1.15, Math.pow(last / first, 0.06));
     return new Axis(
         title, first / margin, last * margin, true, ticks, v -> Show.length(Math.round(v)));
+  }
+
+  /** Numbers above 0, a label at each of them. */
+  static Axis numbers(List<Integer> numbers, String title) {
+    List<Double> ticks = numbers.stream().map(Integer::doubleValue).toList();
+    return new Axis(
+        title,
+        ticks.getFirst() / 1.2,
+        ticks.getLast() * 1.2,
+        true,
+        ticks,
+        v -> Long.toString(Math.round(v)));
   }
 
   /** Bytes, a label at powers of 4, 16, … so that there are about five. */

@@ -1,6 +1,7 @@
 package io.hydrahead.report;
 
 import java.util.ArrayList;
+import java.util.Comparator;
 import java.util.List;
 import java.util.Locale;
 
@@ -13,7 +14,7 @@ final class LineChart {
   private static final double BOTTOM = 44;
   private static final double DODGE = 5;
   private static final double MOST_DODGE = 18;
-  private static final double LETTER = 6.3;
+  private static final double LETTER = 6.9;
   private static final double LINE = 12;
 
   /**
@@ -22,7 +23,18 @@ final class LineChart {
    */
   record Point(double x, double y, double low, double high, String title) {}
 
-  private record Series(int look, List<Point> points) {}
+  /** How a series' points hang together. */
+  enum Join {
+    LINE,
+    /** Hollow markers on a line that is told apart from others. */
+    DASHED,
+    /** Markers without a line. */
+    POINTS,
+    /** Hollow markers without a line, at the place of the series before. */
+    APART
+  }
+
+  private record Series(int look, List<Point> points, Join join, int slot) {}
 
   private final String label;
   private final Axis x;
@@ -45,7 +57,13 @@ final class LineChart {
   }
 
   LineChart add(int look, List<Point> points) {
-    series.add(new Series(look, List.copyOf(points)));
+    return add(look, points, Join.LINE);
+  }
+
+  LineChart add(int look, List<Point> points, Join join) {
+    boolean beside = join != Join.APART || series.isEmpty();
+    int slot = series.isEmpty() ? 0 : series.getLast().slot + (beside ? 1 : 0);
+    series.add(new Series(look, List.copyOf(points), join, slot));
     return this;
   }
 
@@ -119,11 +137,13 @@ final class LineChart {
           "text-anchor",
           right ? "end" : "start");
     }
-    for (int i = 0; i < series.size(); i++) {
-      line(m, series.get(i), shift(i));
+    for (Series s : series) {
+      if (s.join == Join.LINE || s.join == Join.DASHED) {
+        line(m, s, shift(s.slot));
+      }
     }
     for (int i = 0; i < series.size() && markers; i++) {
-      points(m, series.get(i), shift(i));
+      points(m, series.get(i), shift(series.get(i).slot));
     }
     if (labels) {
       labels(m);
@@ -131,13 +151,14 @@ final class LineChart {
   }
 
   /** Series with intervals stand side by side. */
-  private double shift(int i) {
+  private double shift(int slot) {
     boolean intervals =
         series.stream().flatMap(s -> s.points.stream()).anyMatch(p -> p.high > p.low);
-    if (!markers || !intervals || labels || series.size() < 2) {
+    int last = series.isEmpty() ? 0 : series.getLast().slot;
+    if (!markers || !intervals || labels || last == 0) {
       return 0;
     }
-    return (i - (series.size() - 1) / 2.0) * Math.min(DODGE, MOST_DODGE / (series.size() - 1));
+    return (slot - last / 2.0) * Math.min(DODGE, MOST_DODGE / last);
   }
 
   private void grid(Markup m) {
@@ -195,7 +216,8 @@ final class LineChart {
       path.append(path.isEmpty() ? 'M' : 'L')
           .append(String.format(Locale.ROOT, "%.1f %.1f", px(p.x) + shift, py(p.y)));
     }
-    m.empty("path", "class", "line " + Look.css(s.look), "d", path);
+    String dash = s.join == Join.DASHED ? " dash" : "";
+    m.empty("path", "class", "line " + Look.css(s.look) + dash, "d", path);
   }
 
   private void points(Markup m, Series s, double shift) {
@@ -217,48 +239,67 @@ final class LineChart {
             "y2",
             py(p.high));
       }
-      Look.marker(m, s.look, at, py(p.y), 4.2);
+      Look.marker(m, s.look, at, py(p.y), 4.2, s.join == Join.DASHED || s.join == Join.APART);
       m.close();
     }
   }
 
-  /** A label's place: its left end and its baseline. */
-  private record Label(double x, double y, String text) {
+  /** A label's place: its left end and its baseline; text that ends there stands left of it. */
+  private record Label(double x, double y, double width, boolean endsHere, String text) {
+    double start() {
+      return endsHere ? x - width : x;
+    }
+
     double end() {
-      return x + LETTER * text.length();
+      return endsHere ? x : x + width;
     }
 
     boolean meets(Label other) {
-      return x < other.end() && other.x < end() && Math.abs(y - other.y) < LINE;
+      return start() < other.end() && other.start() < end() && Math.abs(y - other.y) < LINE;
     }
   }
 
-  /** Beside their points, at the first of a few places where they meet neither label nor point. */
+  /**
+   * Beside their points, at the first of a few places where they meet neither label nor point. The
+   * lowest points come first: below them there is no room to give way to.
+   */
   private void labels(Markup m) {
     List<Label> taken = new ArrayList<>();
-    for (Series s : series) {
-      s.points.forEach(p -> taken.add(new Label(px(p.x) - 5, py(p.y) + 4, "##")));
-    }
-    for (Series s : series) {
-      for (Point p : s.points) {
-        double width = LETTER * p.title.length();
-        double at = px(p.x);
-        List<Label> places = new ArrayList<>();
-        for (int row : new int[] {0, -1, 1, -2, 2, -3, 3}) {
-          double y = py(p.y) + 4 + row * LINE;
-          places.add(new Label(at + (row == 0 ? 9 : 4), y, p.title));
-          places.add(new Label(at - width - (row == 0 ? 9 : 4), y, p.title));
-        }
-        Label best =
-            places.stream()
-                .filter(l -> l.x >= LEFT && l.end() <= WIDTH)
-                .filter(l -> l.y <= height - BOTTOM + 4) // below are the ticks' own words
-                .filter(l -> taken.stream().noneMatch(l::meets))
-                .findFirst()
-                .orElse(places.getFirst());
-        taken.add(best);
-        m.element("text", best.text, "class", "note", "x", best.x, "y", best.y);
+    List<Point> all =
+        series.stream()
+            .flatMap(s -> s.points.stream())
+            .sorted(Comparator.comparingDouble(Point::y))
+            .toList();
+    all.forEach(p -> taken.add(new Label(px(p.x) - 5, py(p.y) + 4, 10, false, "")));
+    for (Point p : all) {
+      double width = LETTER * p.title.length();
+      double at = px(p.x);
+      List<Label> places = new ArrayList<>();
+      for (int row : new int[] {0, -1, 1, -2, 2, -3, 3}) {
+        double y = py(p.y) + 4 + row * LINE;
+        double gap = row == 0 ? 9 : 4;
+        places.add(new Label(at + gap, y, width, false, p.title));
+        places.add(new Label(at - gap, y, width, true, p.title));
       }
+      Label best =
+          places.stream()
+              .filter(l -> l.start() >= LEFT && l.end() <= WIDTH)
+              .filter(l -> l.y <= height - BOTTOM + 4) // below are the ticks' own words
+              .filter(l -> taken.stream().noneMatch(l::meets))
+              .findFirst()
+              .orElse(places.getFirst());
+      taken.add(best);
+      m.element(
+          "text",
+          best.text,
+          "class",
+          "note",
+          "x",
+          best.x,
+          "y",
+          best.y,
+          "text-anchor",
+          best.endsHere ? "end" : "start");
     }
   }
 }

@@ -16,7 +16,12 @@ final class Look {
 
   /** A marker of the series centred at (x, y). */
   static void marker(Markup m, int series, double x, double y, double r) {
-    String css = "mark " + css(series);
+    marker(m, series, x, y, r, false);
+  }
+
+  /** The same, perhaps hollow. */
+  static void marker(Markup m, int series, double x, double y, double r, boolean hollow) {
+    String css = "mark " + css(series) + (hollow ? " hollow" : "");
     switch (series % COUNT) {
       case 0 -> m.empty("circle", "class", css, "cx", x, "cy", y, "r", r);
       case 1 ->

@@ -2,7 +2,6 @@ package io.hydrahead.report;
 
 import java.util.ArrayList;
 import java.util.List;
-import java.util.function.DoubleFunction;
 
 /**
  * A chart with title and legend as one SVG document that needs nothing else: for texts that show
@@ -15,11 +14,17 @@ public final class SvgFigure {
   private static final double ROW = 20;
   private static final double LETTER = 6.6;
   private static final double SWATCH = 38;
+  private static final double NOTE_ROW = 16;
+  private static final int NOTE_LETTERS = 78;
 
   private final String title;
   private final LineChart chart;
-  private final List<String> names = new ArrayList<>();
+  private final List<Entry> entries = new ArrayList<>();
+  private final List<String> notes = new ArrayList<>();
   private boolean legend = true;
+
+  /** A line of the legend. */
+  private record Entry(String name, int look, boolean dashed) {}
 
   /**
    * A measured value.
@@ -44,11 +49,15 @@ public final class SvgFigure {
     return new SvgFigure(title, Axis.bytes(low, high, xTitle), Axis.percent(""));
   }
 
-  /** Shares from 0 to 100% over numbers above 0, equal factors in equal room. */
-  public static SvgFigure sharesOverNumbers(String title, double low, double high, String xTitle) {
-    DoubleFunction<String> whole = v -> Long.toString(Math.round(v));
-    return new SvgFigure(
-        title, Axis.logarithmic(low / 1.2, high * 1.2, xTitle, whole), Axis.percent(""));
+  /**
+   * Shares up to 100% over numbers above 0, equal factors in equal room.
+   *
+   * @param numbers ascending, each with a label
+   * @param from least share that is shown
+   */
+  public static SvgFigure sharesOverNumbers(
+      String title, List<Integer> numbers, String xTitle, double from) {
+    return new SvgFigure(title, Axis.numbers(numbers, xTitle), Axis.percentFrom(from));
   }
 
   /** Values between {@code low} and {@code high} over context lengths. */
@@ -58,12 +67,52 @@ public final class SvgFigure {
     return new SvgFigure(title, Axis.lengths(lengths, xTitle), y);
   }
 
-  /** A model's points, joined in their order. */
-  public SvgFigure add(String name, List<Point> points) {
-    chart.add(
-        names.size(),
-        points.stream().map(p -> new LineChart.Point(p.x, p.y, p.low, p.high, p.label)).toList());
-    names.add(name);
+  /**
+   * A model's points, joined in their order.
+   *
+   * @param look colour and marker: the same number looks the same in every figure
+   */
+  public SvgFigure add(int look, String name, List<Point> points) {
+    entries.add(new Entry(name, look, false));
+    chart.add(look, drawn(points), LineChart.Join.LINE);
+    return this;
+  }
+
+  /** Points joined by a dashed line, with hollow markers. */
+  public SvgFigure addDashed(int look, String name, List<Point> points) {
+    entries.add(new Entry(name, look, true));
+    chart.add(look, drawn(points), LineChart.Join.DASHED);
+    return this;
+  }
+
+  /** Points that are not joined. */
+  public SvgFigure addPoints(int look, String name, List<Point> points) {
+    entries.add(new Entry(name, look, false));
+    chart.add(look, drawn(points), LineChart.Join.POINTS);
+    return this;
+  }
+
+  /** Further points of the line before that must not be joined with it: hollow markers. */
+  public SvgFigure addApart(int look, List<Point> points) {
+    chart.add(look, drawn(points), LineChart.Join.APART);
+    return this;
+  }
+
+  private static List<LineChart.Point> drawn(List<Point> points) {
+    return points.stream().map(p -> new LineChart.Point(p.x, p.y, p.low, p.high, p.label)).toList();
+  }
+
+  /** A sentence below the chart. */
+  public SvgFigure note(String text) {
+    StringBuilder line = new StringBuilder();
+    for (String word : text.split(" ")) {
+      if (line.length() + word.length() > NOTE_LETTERS) {
+        notes.add(line.toString());
+        line.setLength(0);
+      }
+      line.append(line.isEmpty() ? "" : " ").append(word);
+    }
+    notes.add(line.toString());
     return this;
   }
 
@@ -85,7 +134,8 @@ public final class SvgFigure {
     List<List<Integer>> rows = legend ? rows() : List.of();
     double top = TITLE + ROW * rows.size();
     double width = LineChart.width() + 2 * MARGIN;
-    double height = top + chart.height() + MARGIN;
+    double base = top + chart.height() + (notes.isEmpty() ? 0 : 8);
+    double height = base + NOTE_ROW * notes.size() + MARGIN;
     Markup m = new Markup();
     m.open(
         "svg",
@@ -123,17 +173,21 @@ public final class SvgFigure {
     m.open("g", "transform", "translate(" + Markup.number(MARGIN) + " " + Markup.number(top) + ")");
     chart.draw(m);
     m.close();
+    for (int i = 0; i < notes.size(); i++) {
+      double y = base + NOTE_ROW * (i + 1) - 4;
+      m.element("text", notes.get(i), "class", "note", "x", MARGIN, "y", y);
+    }
     return m.close().toString();
   }
 
   private double entry(int i) {
-    return SWATCH + LETTER * names.get(i).length() + 14;
+    return SWATCH + LETTER * entries.get(i).name().length() + 14;
   }
 
   private List<List<Integer>> rows() {
     List<List<Integer>> rows = new ArrayList<>();
     double used = Double.POSITIVE_INFINITY;
-    for (int i = 0; i < names.size(); i++) {
+    for (int i = 0; i < entries.size(); i++) {
       if (used + entry(i) > LineChart.width() + MARGIN) {
         rows.add(new ArrayList<>());
         used = 0;
@@ -147,9 +201,11 @@ public final class SvgFigure {
   private void legendRow(Markup m, List<Integer> row, double y) {
     double x = MARGIN;
     for (int i : row) {
-      m.empty("line", "class", "line " + Look.css(i), "x1", x, "y1", y, "x2", x + 28, "y2", y);
-      Look.marker(m, i, x + 14, y, 4.5);
-      m.element("text", names.get(i), "class", "tick", "x", x + 34, "y", y + 4);
+      Entry e = entries.get(i);
+      String css = "line " + Look.css(e.look()) + (e.dashed() ? " dash" : "");
+      m.empty("line", "class", css, "x1", x, "y1", y, "x2", x + 28, "y2", y);
+      Look.marker(m, e.look(), x + 14, y, 4.5, e.dashed());
+      m.element("text", e.name(), "class", "tick", "x", x + 34, "y", y + 4);
       x += entry(i);
     }
   }

@@ -1,6 +1,10 @@
 package io.hydrahead.study.results;
 
+import io.hydrahead.eval.Lengths;
 import io.hydrahead.study.stats.Bootstrap.Estimate;
+import java.util.Collection;
+import java.util.Collections;
+import java.util.List;
 import java.util.Locale;
 import java.util.stream.Collectors;
 
@@ -37,6 +41,40 @@ final class Numbers {
   /** Each seed's value in points, by ascending seed. */
   static String seeds(Estimate e) {
     return e.bySeed().values().stream().map(Numbers::points).collect(Collectors.joining(", "));
+  }
+
+  /** Each of {@code seeds}' value in points, a cell of a table each. */
+  static List<String> seeds(Estimate e, Collection<Integer> seeds) {
+    return seeds.stream()
+        .map(s -> e.bySeed().containsKey(s) ? points(e.bySeed().get(s)) : NONE)
+        .toList();
+  }
+
+  /** 0, 1, 2. */
+  static String list(Collection<?> items) {
+    return items.stream().map(Object::toString).collect(Collectors.joining(", "));
+  }
+
+  /** "seed 0" or "seeds 0, 1". */
+  static String seedWords(Collection<Integer> seeds) {
+    return (seeds.size() == 1 ? "seed " : "seeds ") + list(seeds);
+  }
+
+  /** "4K" or "4K–32K". */
+  static String span(Collection<Integer> lengths) {
+    int first = Collections.min(lengths);
+    int last = Collections.max(lengths);
+    return Lengths.format(first) + (first == last ? "" : "–" + Lengths.format(last));
+  }
+
+  /** "1 family", "9 families". */
+  static String families(int n) {
+    return n + (n == 1 ? " family" : " families");
+  }
+
+  /** " (1)" behind a number that is of fewer seeds than its row, else nothing. */
+  static String fewer(int seeds, int ofRow) {
+    return seeds < ofRow ? " (" + seeds + ")" : "";
   }
 
   static String p(double p) {

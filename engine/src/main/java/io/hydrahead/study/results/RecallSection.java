@@ -1,202 +1,140 @@
 package io.hydrahead.study.results;
 
 import io.hydrahead.eval.Lengths;
-import io.hydrahead.study.eval.CellResult;
+import io.hydrahead.study.results.ArmGroups.Group;
+import io.hydrahead.study.results.ArmGroups.Row;
 import io.hydrahead.study.stats.Bootstrap;
 import io.hydrahead.study.stats.Bootstrap.Part;
+import io.hydrahead.study.stats.CommonFamilies;
 import io.hydrahead.study.stats.StudyCells;
 import io.hydrahead.study.stats.StudyCells.Place;
 import java.util.ArrayList;
-import java.util.Collection;
-import java.util.Comparator;
-import java.util.LinkedHashMap;
+import java.util.Collections;
 import java.util.List;
 import java.util.Map;
 import java.util.Optional;
-import java.util.TreeMap;
+import java.util.Set;
 import java.util.TreeSet;
 
-/** Recall and loss of all arms: the headline, by length, by family, against the causal arm. */
+/** Recall of all arms: by length, against the causal arm, by family. */
 final class RecallSection {
   private final ResultsFolder folder;
   private final StudyCells cells;
   private final List<String> deciding;
   private final Bootstrap bootstrap;
+  private final PooledRecall common;
+  private final ArmGroups groups;
 
-  RecallSection(ResultsFolder folder, List<String> deciding, Bootstrap bootstrap) {
+  RecallSection(
+      ResultsFolder folder,
+      List<String> deciding,
+      Bootstrap bootstrap,
+      PooledRecall common,
+      ArmGroups groups) {
     this.folder = folder;
     this.cells = folder.cells();
     this.deciding = deciding;
     this.bootstrap = bootstrap;
+    this.common = common;
+    this.groups = groups;
   }
 
-  private PooledRecall pooled(Collection<String> arms) {
-    return new PooledRecall(cells, List.copyOf(arms), deciding, bootstrap);
-  }
-
-  /** Core arms: full heads, cache, recall by length, loss. */
-  String headline() {
-    PooledRecall recall = pooled(folder.roles().core());
-    List<Integer> lengths = recall.lengths();
-    List<String> head = new ArrayList<>(List.of("", "full heads", "KV cache"));
-    lengths.forEach(l -> head.add(Lengths.format(l)));
-    head.add("loss");
-    MarkdownTable table = new MarkdownTable(head, 1);
-    for (String arm : recall.arms()) {
-      List<String> row = new ArrayList<>();
-      boolean bold = arm.equals(folder.roles().headline());
-      row.add(bold ? "**" + folder.label(arm) + "**" : folder.label(arm));
-      row.add(fullHeads(arm));
-      row.add(kvShare(arm));
-      for (int length : lengths) {
-        row.add(recall.at(arm, length).map(e -> Numbers.percent(e.value())).orElse(Numbers.NONE));
-      }
-      row.add(Numbers.format("%.3f", loss(arm)));
-      table.row(row);
-    }
-    StringBuilder out = new StringBuilder(table.toString());
-    out.append(
-        "Recall in percent: mean over "
-            + seeds(recall)
-            + " and over the families that decide and that all rows have at that length (");
-    for (int i = 0; i < lengths.size(); i++) {
-      out.append(i == 0 ? "" : ", ")
-          .append(Lengths.format(lengths.get(i)))
-          .append(": ")
-          .append(recall.places(lengths.get(i)).size());
-    }
-    return out.append(
-            "). Loss: nats a token of held-out text, at the longest length that all rows have.\n\n")
-        .toString();
-  }
-
-  /** How many seeds the table's numbers are means of, and which are of fewer. */
-  private String seeds(PooledRecall recall) {
-    Map<String, Map<Integer, Integer>> counts = new LinkedHashMap<>();
-    int most = 0;
-    for (String arm : recall.arms()) {
-      Map<Integer, Integer> own = new TreeMap<>();
-      for (int length : recall.lengths()) {
-        recall.at(arm, length).ifPresent(e -> own.put(length, e.bySeed().size()));
-      }
-      most = Math.max(most, own.values().stream().mapToInt(n -> n).max().orElse(0));
-      counts.put(arm, own);
-    }
-    List<String> fewer = new ArrayList<>();
-    for (Map.Entry<String, Map<Integer, Integer>> c : counts.entrySet()) {
-      for (int n = 1; n < most; n++) {
-        fewer(c.getKey(), c.getValue(), n).ifPresent(fewer::add);
-      }
-    }
-    return (most == 1 ? "one seed" : most + " seeds")
-        + (fewer.isEmpty() ? "" : " (" + String.join("; ", fewer) + ")");
-  }
-
-  /** Where an arm's numbers are of {@code seeds} seeds, if anywhere. */
-  private Optional<String> fewer(String arm, Map<Integer, Integer> counts, int seeds) {
-    List<String> lengths =
-        counts.entrySet().stream()
-            .filter(c -> c.getValue() == seeds)
-            .map(c -> Lengths.format(c.getKey()))
-            .toList();
-    if (lengths.isEmpty()) {
-      return Optional.empty();
-    }
-    String where = lengths.size() == counts.size() ? "" : " at " + String.join(", ", lengths);
-    return Optional.of(folder.label(arm) + where + ": " + seeds);
-  }
-
-  private String fullHeads(String arm) {
-    return folder
-        .facts(arm)
-        .map(f -> Numbers.format("%.0f", f.number("full_heads")))
-        .orElse(Numbers.NONE);
-  }
-
-  /**
-   * Share of the Transformer's KV cache: one number, or from the least to the most of the seeds.
-   */
-  private String kvShare(String arm) {
-    List<String> shares =
-        folder.arms().stream()
-            .filter(f -> f.arm().equals(arm) && !Double.isNaN(f.number("kv_share")))
-            .sorted(Comparator.comparingDouble(f -> f.number("kv_share")))
-            .map(f -> Numbers.percent(f.number("kv_share")))
-            .distinct()
-            .toList();
-    if (shares.isEmpty()) {
-      return Numbers.NONE;
-    }
-    String least = shares.getFirst();
-    return shares.size() == 1 ? least + "%" : least + "–" + shares.getLast() + "%";
-  }
-
-  /** Mean loss at the longest length that all core arms with losses have. */
-  private double loss(String arm) {
-    TreeSet<Integer> common = null;
-    for (String core : folder.roles().core()) {
-      List<Integer> own = cells.perplexity(core).stream().map(c -> c.spec().length()).toList();
-      if (!own.isEmpty()) {
-        if (common == null) {
-          common = new TreeSet<>(own);
-        }
-        common.retainAll(own);
-      }
-    }
-    if (common == null || common.isEmpty()) {
-      return Double.NaN;
-    }
-    int length = common.last();
-    return cells.perplexity(arm).stream()
-        .filter(c -> c.spec().length() == length)
-        .mapToDouble(CellResult::mean)
-        .average()
-        .orElse(Double.NaN);
-  }
-
-  /** Every arm by length with intervals. */
+  /** Every arm by length with intervals: over the common families, then over all that decide. */
   String byLength() {
     StringBuilder out = new StringBuilder("## Recall by length, every arm\n\n");
-    PooledRecall recall = pooled(folder.inOrder());
+    out.append(
+        """
+        Percent, with a 95% interval over haystacks. Every number of a table is the mean over the same families, so lengths can
+        be compared along a row; compare rows of the same seeds only, since training seeds differ by more than many arms do. Where arms were trained on
+        fewer seeds, the line before them repeats\s\
+        """);
+    out.append(folder.label(folder.roles().causal()))
+        .append(" on those seeds. A number in brackets: of that many seeds only.\n\n");
+    if (common.arms().isEmpty()) {
+      return out.append("Nothing was measured in a family that decides.\n\n").toString();
+    }
+    out.append("Over ")
+        .append(named(common.families()))
+        .append(", the largest set that three quarters of all arms' lengths have:\n\n")
+        .append(table(common));
+    if (cells.lengths().stream().anyMatch(l -> l > common.lengths().getLast())) {
+      out.append(
+          "Longer texts were read by a few arms in some families only: see C and the tables by family.\n\n");
+    }
+    PooledRecall whole = new PooledRecall(cells, common.arms(), deciding, bootstrap);
+    if (!common.families().equals(deciding) && whole.lengths().size() > 1) {
+      List<String> arms =
+          whole.arms().stream()
+              .filter(
+                  a -> whole.lengths().stream().filter(l -> whole.at(a, l).isPresent()).count() > 1)
+              .toList();
+      out.append("Over all ")
+          .append(Numbers.families(deciding.size()))
+          .append(" that decide, arms that were measured on all of them at several lengths:\n\n")
+          .append(table(new PooledRecall(cells, arms, deciding, bootstrap)));
+    }
+    return out.toString();
+  }
+
+  private static String named(List<String> families) {
+    return Numbers.families(families.size()) + " (" + Numbers.list(families) + ")";
+  }
+
+  private String table(PooledRecall recall) {
     List<Integer> lengths = recall.lengths();
     List<String> head = new ArrayList<>(List.of("arm", "seeds"));
-    lengths.forEach(l -> head.add(Lengths.format(l) + " (" + recall.places(l).size() + ")"));
+    lengths.forEach(l -> head.add(Lengths.format(l)));
     MarkdownTable table = new MarkdownTable(head, 1);
-    for (String arm : recall.arms()) {
-      List<String> row =
-          new ArrayList<>(List.of(folder.label(arm), Integer.toString(cells.seeds(arm).size())));
-      for (int length : lengths) {
-        row.add(recall.at(arm, length).map(Numbers::percent).orElse(Numbers.NONE));
+    for (Group g : groups.of(recall.arms())) {
+      table.group(g.title());
+      for (Row r : g.rows()) {
+        List<String> row = new ArrayList<>(List.of(r.label(), r.seedList()));
+        for (int length : lengths) {
+          row.add(cell(recall.at(r.arm(), length, r.seeds()), r.seeds()));
+        }
+        r.to(table, row);
       }
-      table.row(row);
     }
-    return out.append(
-            "Mean over the families that decide and that all arms with results at a length have; their number in brackets.\n\n")
-        .append(table)
-        .toString();
+    return table.toString();
+  }
+
+  private static String cell(Optional<Bootstrap.Estimate> e, Set<Integer> seeds) {
+    return e.map(v -> Numbers.percent(v) + Numbers.fewer(v.bySeed().size(), seeds.size()))
+        .orElse(Numbers.NONE);
   }
 
   /** One table a family. */
   String byFamily() {
     StringBuilder out = new StringBuilder("## Recall by family\n\n");
+    out.append(
+        "Percent, with a 95% interval; the seeds are those of the tables above, a number in brackets is of that many only.\n\n");
     for (String task : cells.tasks()) {
       TreeSet<Integer> lengths = new TreeSet<>();
       folder.inOrder().forEach(a -> lengths.addAll(cells.lengths(a, task)));
-      List<String> head = new ArrayList<>(List.of(task));
+      List<String> head = new ArrayList<>(List.of("arm"));
       lengths.forEach(l -> head.add(Lengths.format(l)));
       MarkdownTable table = new MarkdownTable(head, 1);
-      for (String arm : folder.inOrder()) {
-        List<String> row = new ArrayList<>(List.of(folder.label(arm)));
-        for (int length : lengths) {
-          Map<Integer, List<Part>> parts = cells.parts(arm, List.of(new Place(task, length)));
-          row.add(parts.isEmpty() ? Numbers.NONE : Numbers.percent(bootstrap.mean(parts)));
-        }
-        if (row.stream().skip(1).anyMatch(c -> !c.equals(Numbers.NONE))) {
-          table.row(row);
+      for (Group g : groups.of(cells.arms())) {
+        table.group(g.title());
+        for (Row r : g.rows()) {
+          List<String> row = new ArrayList<>(List.of(r.label()));
+          for (int length : lengths) {
+            Map<Integer, List<Part>> parts = cells.parts(r.arm(), List.of(new Place(task, length)));
+            parts.keySet().retainAll(r.seeds());
+            row.add(
+                cell(
+                    parts.isEmpty() ? Optional.empty() : Optional.of(bootstrap.mean(parts)),
+                    r.seeds()));
+          }
+          if (row.stream().skip(1).anyMatch(c -> !c.equals(Numbers.NONE))) {
+            r.to(table, row);
+          }
         }
       }
       out.append("<details><summary>")
           .append(task)
+          .append(": ")
+          .append(TaskWords.of(task))
           .append("</summary>\n\n")
           .append(table)
           .append("</details>\n\n");
@@ -204,86 +142,93 @@ final class RecallSection {
     return out.toString();
   }
 
-  /** Every arm against the causal one on the places that both have, paired. */
+  /** Every arm against the causal one, paired, on the same places where it has them. */
   String againstCausal() {
     String causal = folder.roles().causal();
-    MarkdownTable table =
-        new MarkdownTable(
-            List.of(
-                "arm", "recall less " + folder.label(causal) + "'s [95%]", "by seed", "haystacks"),
-            1);
-    for (String arm : folder.inOrder()) {
-      if (arm.equals(causal)) {
-        continue;
-      }
-      List<Place> places = cells.common(List.of(arm, causal), deciding, cells.lengths());
-      Map<Integer, List<Part>> parts = cells.differencesEach(arm, causal, places);
-      if (!parts.isEmpty()) {
-        Bootstrap.Estimate e = bootstrap.mean(parts);
-        table.row(
-            List.of(
-                folder.label(arm),
-                Numbers.points(e),
-                Numbers.seeds(e),
-                Integer.toString(e.haystacks())));
+    List<Place> shared = shared();
+    List<Place> whole = cells.common(folder.roles().compared(), deciding, cells.lengths());
+    TreeSet<Integer> seeds = new TreeSet<>();
+    cells.arms().forEach(a -> seeds.addAll(cells.seeds(a)));
+    List<String> head = new ArrayList<>(List.of("arm", words(shared) + ": points [95%]"));
+    seeds.forEach(s -> head.add("seed " + s));
+    head.addAll(List.of("haystacks", words(whole) + ": points [95%]", "elsewhere: points [95%]"));
+    MarkdownTable table = new MarkdownTable(head, 1);
+    for (Group g : groups.of(cells.arms())) {
+      table.group(g.title());
+      for (Row r : g.rows()) {
+        if (!r.arm().equals(causal)) {
+          against(r.arm(), causal, shared, whole, seeds).ifPresent(table::row);
+        }
       }
     }
+    String name = folder.label(causal);
     return table.isEmpty()
         ? ""
-        : "## Every arm against causal 7:1\n\nIn points, paired, over the families that decide and all lengths that both have, of each seed those that it has; described, not tested.\n\n"
-            + table;
+        : "## Every arm against "
+            + name
+            + "\n\nRecall of the arm less that of "
+            + name
+            + " in points, paired haystack by haystack on the seeds that both have: below 0 the arm is worse. Described, not tested. First over "
+            + named(common.families())
+            + ", with each seed's own difference; then over all families that decide, for arms that were measured on them; \"elsewhere\" is of arms without the first column, over what they share with "
+            + name
+            + ". A number in brackets: of that many seeds only.\n\n"
+            + table.withoutEmpty(Numbers.NONE);
   }
 
-  /** Loss by position. */
-  String losses() {
-    StringBuilder out = new StringBuilder();
-    TreeSet<Integer> lengths = new TreeSet<>();
-    folder.inOrder().forEach(a -> cells.perplexity(a).forEach(c -> lengths.add(c.spec().length())));
-    for (int length : lengths) {
-      out.append(losses(length));
-    }
-    return out.isEmpty()
-        ? ""
-        : "## Loss on held-out text by position\n\nNats a token, mean over texts and seeds.\n\n"
-            + out;
-  }
-
-  private String losses(int length) {
-    List<CellResult> all =
-        cells.all().stream()
-            .filter(c -> !c.spec().isRecall() && c.spec().length() == length)
-            .toList();
-    List<CellResult.Bucket> buckets = all.getFirst().buckets();
-    List<String> head = new ArrayList<>(List.of(Lengths.format(length) + " tokens"));
-    buckets.forEach(b -> head.add("–" + Lengths.format(b.to() + (b.to() == length - 1 ? 1 : 0))));
-    head.add("all");
-    MarkdownTable table = new MarkdownTable(head, 1);
-    for (String arm : folder.inOrder()) {
-      List<CellResult> own =
-          all.stream()
-              .filter(c -> c.arm().equals(arm) && c.buckets().size() == buckets.size())
-              .toList();
-      if (own.isEmpty()) {
-        continue;
+  /** The common families at the lengths that three quarters of all arms have. */
+  private List<Place> shared() {
+    List<Place> out = new ArrayList<>();
+    for (int length : common.lengths()) {
+      long has = common.arms().stream().filter(a -> common.at(a, length).isPresent()).count();
+      if (has >= CommonFamilies.MOST * common.arms().size()) {
+        out.addAll(common.places(length));
       }
-      List<String> row = new ArrayList<>(List.of(folder.label(arm)));
-      for (int b = 0; b < buckets.size(); b++) {
-        row.add(Numbers.format("%.3f", loss(own, b)));
-      }
-      row.add(
-          Numbers.format(
-              "%.3f", own.stream().mapToDouble(CellResult::mean).average().orElseThrow()));
-      table.row(row);
     }
-    return table.toString();
+    return out;
   }
 
-  /** Mean loss of bucket {@code b} over cells of several seeds. */
-  static double loss(List<CellResult> seeds, int b) {
-    return seeds.stream()
-        .mapToDouble(
-            c -> java.util.Arrays.stream(c.buckets().get(b).losses()).average().orElseThrow())
-        .average()
-        .orElseThrow();
+  private Optional<List<String>> against(
+      String arm, String causal, List<Place> shared, List<Place> whole, Set<Integer> seeds) {
+    Map<Integer, List<Part>> parts = cells.differences(arm, List.of(causal), shared);
+    Map<Integer, List<Part>> all = cells.differences(arm, List.of(causal), whole);
+    List<Place> own = cells.common(List.of(arm, causal), deciding, cells.lengths());
+    Map<Integer, List<Part>> elsewhere =
+        parts.isEmpty() ? cells.differencesEach(arm, causal, own) : Map.of();
+    if (parts.isEmpty() && all.isEmpty() && elsewhere.isEmpty()) {
+      return Optional.empty();
+    }
+    List<String> row = new ArrayList<>(List.of(folder.label(arm)));
+    if (parts.isEmpty()) {
+      row.addAll(Collections.nCopies(seeds.size() + 2, Numbers.NONE));
+    } else {
+      Bootstrap.Estimate e = bootstrap.mean(parts);
+      row.add(Numbers.points(e));
+      row.addAll(Numbers.seeds(e, seeds));
+      row.add(Integer.toString(e.haystacks()));
+    }
+    row.add(all.isEmpty() ? Numbers.NONE : points(bootstrap.mean(all), arm));
+    if (elsewhere.isEmpty()) {
+      row.add(Numbers.NONE);
+    } else {
+      Bootstrap.Estimate e = bootstrap.mean(elsewhere);
+      String by = Numbers.seedWords(e.bySeed().keySet()) + ": " + Numbers.seeds(e);
+      row.add(Numbers.points(e) + ", " + words(own) + " (" + by + ")");
+    }
+    return Optional.of(row);
+  }
+
+  private String points(Bootstrap.Estimate e, String arm) {
+    return Numbers.points(e) + Numbers.fewer(e.bySeed().size(), groups.seeds(arm).size());
+  }
+
+  /** "9 families at 4K". */
+  static String words(List<Place> places) {
+    if (places.isEmpty()) {
+      return "nothing";
+    }
+    return Numbers.families(new TreeSet<>(places.stream().map(Place::task).toList()).size())
+        + " at "
+        + Numbers.span(places.stream().map(Place::length).toList());
   }
 }

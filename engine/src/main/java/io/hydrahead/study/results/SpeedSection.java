@@ -2,6 +2,7 @@ package io.hydrahead.study.results;
 
 import io.hydrahead.eval.Lengths;
 import java.util.List;
+import java.util.Locale;
 import java.util.Optional;
 import tools.jackson.databind.JsonNode;
 
@@ -27,7 +28,7 @@ final class SpeedSection {
     String device = "";
     for (String arm : arms()) {
       JsonNode speed = folder.speed(arm).orElseThrow();
-      device = speed.path("device").asString("") + ", " + speed.path("type").asString("");
+      device = device(speed);
       for (JsonNode at : speed.path("lengths")) {
         table.row(
             List.of(
@@ -44,8 +45,16 @@ final class SpeedSection {
     }
     return "## Speed and memory\n\nOne sequence on "
         + device
-        + "; prefill: median of repeated reads; decode: mean of 64 tokens behind the text.\n\n"
+        + ". Prefill, reading the text: median of repeated reads, microseconds a token; decode, writing behind it: mean of 64 tokens, milliseconds a token.\n\n"
         + table;
+  }
+
+  /** The device, and the type of the numbers where its own text lacks it. */
+  private static String device(JsonNode speed) {
+    String device = speed.path("device").asString("").replaceFirst("^cuda:\\d+: ", "");
+    String type = speed.path("type").asString("");
+    boolean said = device.toLowerCase(Locale.ROOT).contains(type.toLowerCase(Locale.ROOT));
+    return said ? device : device + ", " + type;
   }
 
   /** Core arms first, then the others. */

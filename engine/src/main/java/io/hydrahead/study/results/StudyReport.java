@@ -6,7 +6,6 @@ import io.hydrahead.json.ReadableJson;
 import io.hydrahead.study.stats.Bootstrap;
 import io.hydrahead.study.stats.Statements;
 import java.nio.file.Path;
-import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
 import tools.jackson.databind.JsonNode;
@@ -29,7 +28,7 @@ public final class StudyReport {
   private static final long SEED = 4;
 
   /** What each arm is, in a sentence. */
-  private static final String ABOUT = "about";
+  static final String ABOUT = "about";
 
   private final ResultsFolder folder;
   private final Statements statements;
@@ -64,29 +63,30 @@ public final class StudyReport {
   }
 
   private String document(List<String> deciding, Map<String, String> figures, String command) {
-    RecallSection recall = new RecallSection(folder, deciding, tables);
-    StatementsSection section = new StatementsSection(folder, statements);
+    PooledRecall common = PooledRecall.common(folder.cells(), folder.inOrder(), deciding, tables);
+    ArmGroups groups = new ArmGroups(folder, common);
+    RecallSection recall = new RecallSection(folder, deciding, tables, common, groups);
+    StatementsSection section = new StatementsSection(folder, statements, tables);
     StringBuilder out = new StringBuilder("# Head-wise 7:1 against layer-wise 3:1\n\n");
-    out.append("Every number here is made from the runs' own files by `")
-        .append(command)
-        .append(
-            "`; with the files kept in `study/raw` copied to that folder's `results` it writes this page again.\n\n");
-    out.append(recall.headline());
+    out.append(new WordsSection(folder).question());
+    out.append(new HeadlineSection(folder, deciding, tables).text());
     out.append(section.answers());
     show(out, figures, "recall-by-length.svg", "Recall by length");
+    out.append(new WordsSection(folder).words());
     out.append(section.text());
+    if (figures.containsKey("recall-by-heads.svg") || figures.containsKey("recall-by-memory.svg")) {
+      out.append("## Recall against full heads and memory\n\n");
+    }
     show(out, figures, "recall-by-heads.svg", "Recall by number of full heads");
     show(out, figures, "recall-by-memory.svg", "Recall against memory");
     out.append(recall.byLength());
     out.append(recall.againstCausal());
     out.append(recall.byFamily());
-    out.append(recall.losses());
+    out.append(new LossSection(folder, groups).text());
     show(out, figures, "loss-by-position.svg", "Loss by position");
     out.append(new SpeedSection(folder).text());
-    out.append(arms());
-    out.append(method());
-    out.append(facts());
-    out.append(notes());
+    out.append(new ArmsSection(folder, groups).text());
+    out.append(new FactsSection(folder).text(command));
     return out.toString().strip() + "\n";
   }
 
@@ -94,156 +94,6 @@ public final class StudyReport {
       StringBuilder out, Map<String, String> figures, String name, String words) {
     if (figures.containsKey(name)) {
       out.append("![").append(words).append("](study/").append(name).append(")\n\n");
-    }
-  }
-
-  private String arms() {
-    MarkdownTable table =
-        new MarkdownTable(
-            List.of(
-                "arm",
-                "seed",
-                "full heads",
-                "KV cache",
-                "parameters",
-                "FLOPs a token",
-                "tokens",
-                "learning rates",
-                "hours",
-                "recipe"),
-            1);
-    for (ReportedArm a : folder.arms()) {
-      double share = a.number("kv_share");
-      table.row(
-          List.of(
-              a.label(),
-              Integer.toString(a.seed()),
-              Numbers.format("%.0f", a.number("full_heads"))
-                  + " of "
-                  + Numbers.format("%.0f", a.number("heads")),
-              Double.isNaN(share) ? Numbers.NONE : Numbers.percent(share) + "%",
-              Numbers.count(a.number("parameters")),
-              Numbers.count(a.number("flops_per_token")),
-              Numbers.count(a.number("tokens")),
-              a.learningRates().isEmpty() ? Numbers.NONE : a.learningRates(),
-              Numbers.hours(a.number("seconds")),
-              a.text("recipe").isEmpty() ? Numbers.NONE : "`" + a.text("recipe") + "`"));
-    }
-    return table.isEmpty() ? "" : "## Arms\n\n" + whatTheyAre() + table;
-  }
-
-  private String whatTheyAre() {
-    MarkdownTable table = new MarkdownTable(List.of("arm", "what it is"), 2);
-    for (String arm : folder.inOrder()) {
-      String about = folder.study().path(ABOUT).path(arm).asString("");
-      if (!about.isEmpty()) {
-        table.row(List.of(folder.label(arm), about));
-      }
-    }
-    return table.isEmpty() ? "" : table.toString();
-  }
-
-  private String method() {
-    return """
-    ## How it was measured
-
-    - A haystack is read once; its questions, with the expected answers behind them, are branches of one more pass behind
-      the same caches and states. An answer counts where the model's first choice is right at every one of its tokens:
-      as long as all are right, greedy decoding reads the very same tokens, so this is greedy exact match without decoding.
-      Of several answers to one question those before the first mistake count, which greedy decoding gives too.
-    - Common and frequent words have no one order: their answers are generated, and the share of words found counts.
-    - Words, values and wordings of the test occur in neither training, probe nor development; the held-out text is the
-      test split of the corpus.
-    - Families whose text answers several questions were asked up to QUESTIONS; single needles and word counts one.
-    - Models of one seed read the same haystacks, so arms are compared haystack by haystack; every seed reads its own.
-    - "Decides": the teachers reach 80% up to their native length, and not every arm compared is above 98%.
-
-    """
-        .replace(
-            "QUESTIONS",
-            Integer.toString(
-                folder.cells().all().stream().mapToInt(c -> c.spec().questions()).max().orElse(1)));
-  }
-
-  private String facts() {
-    MarkdownTable table = new MarkdownTable(List.of("", "as the runs wrote it"), 2);
-    Map<String, String> flat = new LinkedHashMap<>();
-    for (String name : folder.study().propertyNames()) {
-      if (!name.equals("roles")
-          && !name.equals(ABOUT)
-          && !name.equals(NOTES)
-          && !name.equals(TRIALS)) {
-        flatten(name, folder.study().get(name), flat);
-      }
-    }
-    flat.forEach((name, value) -> table.row(List.of(name, value)));
-    trials()
-        .forEach((family, losses) ->
-            table.row(List.of("held-out loss by factor of the rates, " + family, losses)));
-    double tokens = 0;
-    double seconds = 0;
-    int workers = 1;
-    for (ReportedArm a : folder.arms()) {
-      tokens += Double.isNaN(a.number("tokens")) ? 0 : a.number("tokens");
-      seconds += Double.isNaN(a.number("seconds")) ? 0 : a.number("seconds");
-      workers = Math.max(workers, a.workers());
-    }
-    String shared =
-        workers == 1 ? "" : ", of workers, up to " + workers + " of which shared a device";
-    double evaluated = folder.cells().all().stream().mapToDouble(c -> c.work().seconds()).sum();
-    double read = folder.cells().all().stream().mapToDouble(c -> c.work().tokens()).sum();
-    table.row(
-        List.of(
-            "all arms' training",
-            Numbers.count(tokens) + " tokens, " + Numbers.hours(seconds) + " h" + shared));
-    table.row(
-        List.of(
-            "all arms' evaluation",
-            Numbers.count(read)
-                + " tokens, "
-                + Numbers.hours(evaluated)
-                + " h, "
-                + folder.cells().all().size()
-                + " cells"
-                + shared));
-    return "## Hardware, data, commands\n\n" + table;
-  }
-
-  /** By family, what trials of learning rates came to. */
-  private Map<String, String> trials() {
-    Map<String, String> out = new LinkedHashMap<>();
-    for (JsonNode t : folder.study().path(TRIALS)) {
-      out.merge(
-          t.path("family").asString(""),
-          "×"
-              + t.path("factor").asDouble()
-              + ": "
-              + Numbers.format("%.3f", t.path("held_out_loss").asDouble(Double.NaN)),
-          (a, b) -> a + ", " + b);
-    }
-    return out;
-  }
-
-  /** What people had to say of these runs, kept in the field {@code notes} of study.json. */
-  private String notes() {
-    StringBuilder out = new StringBuilder();
-    for (JsonNode note : folder.study().path(NOTES)) {
-      out.append("- ").append(note.asString()).append('\n');
-    }
-    return out.isEmpty() ? "" : "\n## Notes on these runs\n\n" + out;
-  }
-
-  private static void flatten(String name, JsonNode value, Map<String, String> out) {
-    if (value.isObject()) {
-      for (String inner : value.propertyNames()) {
-        flatten(name + "." + inner, value.get(inner), out);
-      }
-    } else if (value.isArray() && !value.isEmpty() && value.get(0).isObject()) {
-      for (int i = 0; i < value.size(); i++) {
-        flatten(name + "[" + i + "]", value.get(i), out);
-      }
-    } else {
-      out.put(name, value.isString() ? value.stringValue() : value.toString());
     }
   }
 
@@ -268,9 +118,11 @@ public final class StudyReport {
       ObjectNode e =
           kept.addObject()
               .put("arm", k.arm())
-              .put("group", k.group())
+              .put("group", k.group().name())
               .put("length", k.length())
+              .put("native_recall", k.near())
               .put("recall", k.recall().value());
+      e.set("families", Json.of(k.group().tasks()));
       put(e, k.kept());
       e.put("answer", k.answer());
     }

@@ -7,7 +7,6 @@ import java.util.ArrayList;
 import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
-import java.util.Set;
 
 /**
  * The three statements: (A) causal 7:1 is not worse than layer-wise 3:1 by three points; (B) it is
@@ -32,6 +31,12 @@ public final class Statements {
 
   /** Above it arms cannot be told apart. */
   public static final double CEILING = 0.98;
+
+  /** Haystacks below which an interval of C decides nothing. */
+  public static final int FEW = 10;
+
+  /** Share of the measured lengths at which C's families must all be there: C looks far out. */
+  private static final double FAR = 0.85;
 
   /** Single-key needles. */
   public static final List<String> SINGLE =
@@ -117,6 +122,7 @@ public final class Statements {
    * One test.
    *
    * @param name what is compared
+   * @param places families and lengths that all arms compared have
    * @param difference recall of causal 7:1 less the other's
    * @param bound that the difference must exceed
    * @param p one-sided, against a difference of at most {@code bound}
@@ -129,7 +135,11 @@ public final class Statements {
       double bound,
       double p,
       double adjusted,
-      int places) {
+      List<Place> places) {
+    public Test {
+      places = List.copyOf(places);
+    }
+
     /** Whether the statement holds here. */
     public boolean holds() {
       return adjusted <= ALPHA;
@@ -180,7 +190,7 @@ public final class Statements {
     }
     Estimate e = bootstrap.mean(parts);
     double p = e.pAtMost(bound);
-    return java.util.Optional.of(new Test(statement, name, e, bound, p, p, places.size()));
+    return java.util.Optional.of(new Test(statement, name, e, bound, p, p, places));
   }
 
   /** A pooled over all families that decide: the headline of A, outside the family of tests. */
@@ -189,60 +199,100 @@ public final class Statements {
   }
 
   /**
+   * Needles of one kind, over the same families at every length.
+   *
+   * @param name "single-key" or "multi-key"
+   * @param tasks its families
+   * @param whole whether these are all families of the kind that the teachers have learnt, where
+   *     the other group of the same name has those that were measured far out too
+   */
+  public record Group(String name, List<String> tasks, boolean whole) {
+    public Group {
+      tasks = List.copyOf(tasks);
+    }
+  }
+
+  /**
    * Recall at a length against that at the native length.
    *
-   * @param group of tasks
+   * @param near recall at the native length
    * @param recall at the length
    * @param kept share of the native recall; NaN values where that is 0
    */
-  public record Kept(String arm, String group, int length, Estimate recall, Estimate kept) {
+  public record Kept(
+      String arm, Group group, int length, double near, Estimate recall, Estimate kept) {
+    /** Whether there are too few haystacks for an interval to mean anything. */
+    public boolean few() {
+      return recall.haystacks() < FEW;
+    }
+
     /** In a word; nothing is kept of nothing. */
     public String answer() {
+      if (few()) {
+        return "open";
+      }
       return kept.low() >= KEPT ? "holds" : kept.high() < KEPT ? "does not hold" : "open";
     }
+  }
+
+  /** The groups that C speaks of, those measured far out first. */
+  public List<Group> groups() {
+    List<Group> far = new ArrayList<>();
+    List<Group> whole = new ArrayList<>();
+    Map<String, List<String>> kinds = new LinkedHashMap<>();
+    kinds.put("single-key", learnt(SINGLE));
+    kinds.put("multi-key", learnt(MULTI));
+    kinds.forEach((name, tasks) -> {
+      List<String> common = CommonFamilies.of(cells, roles.followed(), tasks, FAR);
+      if (!common.isEmpty()) {
+        far.add(new Group(name, common, common.equals(tasks)));
+      }
+      if (!common.equals(tasks)) {
+        whole.add(new Group(name, tasks, true));
+      }
+    });
+    far.addAll(whole);
+    return far;
   }
 
   /** C: single-key and multi-key needles, of those that decide or are at the ceiling. */
   public List<Kept> kept() {
     List<Kept> out = new ArrayList<>();
-    Set<String> there = cells.tasks();
-    Map<String, List<String>> groups = new LinkedHashMap<>();
-    groups.put("single-key", learnt(SINGLE, there));
-    groups.put("multi-key", learnt(MULTI, there));
+    List<Group> groups = groups();
     for (String arm : roles.followed()) {
-      groups.forEach((group, tasks) -> {
+      for (Group group : groups) {
         for (int length : cells.lengths()) {
           if (length > nativeLength) {
-            kept(arm, group, tasks, length).ifPresent(out::add);
+            kept(arm, group, length).ifPresent(out::add);
           }
         }
-      });
-    }
-    return out;
-  }
-
-  private List<String> learnt(List<String> group, Set<String> there) {
-    List<String> out = new ArrayList<>();
-    for (Family f : families()) {
-      if (group.contains(f.task()) && there.contains(f.task()) && !(f.teacher() < LEARNT)) {
-        out.add(f.task());
       }
     }
     return out;
   }
 
-  private java.util.Optional<Kept> kept(String arm, String group, List<String> tasks, int length) {
-    List<Place> far = cells.common(List.of(arm), tasks, List.of(length));
-    List<String> same = far.stream().map(Place::task).toList();
-    List<Place> near = cells.common(List.of(arm), same, List.of(nativeLength));
-    Map<Integer, List<Part>> above = cells.parts(arm, far);
-    Map<Integer, List<Part>> below = cells.parts(arm, near);
+  private List<String> learnt(List<String> kind) {
+    return families().stream()
+        .filter(f -> kind.contains(f.task()) && !(f.teacher() < LEARNT))
+        .map(Family::task)
+        .toList();
+  }
+
+  /** Empty where an arm lacks a family at the length or at the native one. */
+  private java.util.Optional<Kept> kept(String arm, Group group, int length) {
+    Map<Integer, List<Part>> above = cells.parts(arm, places(group, length));
+    Map<Integer, List<Part>> below = cells.parts(arm, places(group, nativeLength));
     above.keySet().retainAll(below.keySet());
     below.keySet().retainAll(above.keySet());
-    if (above.isEmpty() || near.size() != far.size()) {
+    if (above.isEmpty()) {
       return java.util.Optional.empty();
     }
+    double near = bootstrap.mean(below).value();
     return java.util.Optional.of(
-        new Kept(arm, group, length, bootstrap.mean(above), bootstrap.ratio(above, below)));
+        new Kept(arm, group, length, near, bootstrap.mean(above), bootstrap.ratio(above, below)));
+  }
+
+  private static List<Place> places(Group group, int length) {
+    return group.tasks().stream().map(t -> new Place(t, length)).toList();
   }
 }

@@ -120,18 +120,21 @@ class StudyReportTest {
     String text = Files.readString(out.resolve("RESULTS.md"));
     assertThat(text)
         .contains(
-            "| **the causal** | 24 | 12.5% |",
-            "## The three statements",
+            "| **the causal** | 0, 1, 2 | 24 | 12.5% |",
+            "## The three statements, test by test",
             "| niah_multikey_1 |",
-            "margin 3 points: not worse by more than that in 4 of 4 families",
-            "random heads, equal cache: +",
-            "the causal keeps 95% of its native recall: single-key at no length, open at 16K",
-            ", the vanilla single-key 0.6% at 128K, ",
+            "Yes: in none of the 4 families that decide is it more than 3 points below.",
+            "- random heads, equal cache: better, +",
+            "- each random draw by itself, in points: the random-1 +",
+            "the causal keeps at least 95% of its recall at 4K: single-key needles at no length",
+            "the vanilla keeps 0.6% single-key at 128K and ",
+            "| **Core: what A compares** |",
+            "one needle in prose, its value a number",
             "## Speed and memory",
             "| the causal | 32K | 0.50 | 0.30 | 48.0 | 0.66 |",
             "## Loss on held-out text by position",
             "hardware.gpu | one GPU",
-            "teachers[1].seed | 1",
+            "| 1 | 1 | – | – |",
             "hydrahead study --recipe recipes/study.json",
             "up to 8;")
         .doesNotContain("NaN", "QUESTIONS");
@@ -172,20 +175,29 @@ class StudyReportTest {
     new StudyReport(folder).write(out, "x");
     String text = Files.readString(out.resolve("RESULTS.md"));
     assertThat(text)
-        .contains(
-            "mean over 3 seeds (the vanilla at 16K, 32K, 128K: 2; the all-full: 1; ",
-            "the random-1 at 32K: 1) and over",
-            "| the all-full | all heads |")
-        .doesNotContain("over one seed")
-        .containsPattern("\\| the random-1 \\| -\\S+ \\[\\S+ \\S+\\] \\| -\\S+, -\\S+, -\\S+ \\|")
-        .containsPattern("\\| the all-full \\| \\+\\S+ \\[\\S+ \\S+\\] \\| \\+\\S+ \\|");
+        .contains("| the all-full | all heads |")
+        .containsPattern(
+            "\\| the random-1 \\| 0, 1, 2 \\|.* \\d\\d\\.\\d \\| \\d\\d\\.\\d \\(1\\) \\|")
+        .containsPattern("\\| the all-full \\| 0 \\| 192 \\|")
+        .containsPattern(
+            "\\| \\*for comparison: the causal, seed 0\\* \\| 0 \\|.*\\n\\| the all-full \\| 0 \\|")
+        .containsPattern(
+            "\\| the random-1 \\| – .* -\\S+ \\[\\S+ \\S+\\] \\(1\\) \\| -.*\\(seeds 0, 1, 2: -\\S+, -\\S+, -\\S+\\) \\|")
+        .containsPattern("\\| the all-full \\| \\+.* \\| \\+\\S+ \\| – \\| – \\|");
+    assertThat(Files.readString(out.resolve("study/recall-by-length.svg")))
+        .as("what is not joined is said to be")
+        .contains("mark s5 hollow", "the all-full, seed 0", "Hollow: of other seeds")
+        .contains("Mean over mqar, niah_multikey_1, niah_single_2, vt, the same at every");
+    assertThat(Files.readString(out.resolve("study/recall-by-heads.svg")))
+        .contains("line s4 dash", "head-wise, probe, seed 0", "at 4K, 16K, 32K, 128K,")
+        .doesNotContain("Below the chart");
   }
 
   @Test
   void oneSeedIsCalledOne() throws Exception {
     study(cells().stream().filter(c -> c.seed() == 1).toList());
     new StudyReport(folder).write(folder.resolve("out"), "x");
-    assertThat(folder.resolve("out/RESULTS.md")).content().contains("mean over one seed and over");
+    assertThat(folder.resolve("out/RESULTS.md")).content().contains("| **the causal** | 1 | 24 |");
   }
 
   @Test
@@ -219,7 +231,10 @@ class StudyReportTest {
     new StudyReport(folder).write(folder.resolve("out"), "x");
     assertThat(folder.resolve("out/RESULTS.md"))
         .content()
-        .contains("- **A.** Not answered", "- **B.** Not answered", "not measured on the teacher");
+        .contains(
+            "as layer-3-1?** Not answered",
+            "single heads?** Not answered",
+            "not measured on the teacher");
   }
 
   @Test

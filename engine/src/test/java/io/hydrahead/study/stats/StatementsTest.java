@@ -105,9 +105,46 @@ class StatementsTest {
     assertThat(find(kept, "yarn", "multi-key").answer()).isEqualTo("does not hold");
   }
 
+  @Test
+  void cFollowsTheSameFamiliesAtEveryLengthAndAllOfThemWhereMeasured() {
+    List<String> tasks = List.of("niah_single_1", "niah_multikey_1", "niah_multikey_3");
+    StudyCells cells =
+        new StudyCells(
+            SyntheticStudy.cells(
+                ARMS,
+                tasks,
+                List.of(4096, 8192, 16384, 32768),
+                (arm, task, length) ->
+                    length > 8192 && task.equals("niah_multikey_3") ? Double.NaN : 0.95));
+    Statements s = new Statements(cells, SyntheticStudy.ROLES, 4096, new Bootstrap(100, 1));
+    assertThat(s.groups())
+        .extracting(g -> g.name() + " " + g.tasks() + " " + g.whole())
+        .containsExactly(
+            "single-key [niah_single_1] true",
+            "multi-key [niah_multikey_1] false",
+            "multi-key [niah_multikey_1, niah_multikey_3] true");
+    assertThat(s.kept())
+        .filteredOn(k -> k.arm().equals("causal") && k.group().name().equals("multi-key"))
+        .extracting(k -> k.length() + " " + k.group().tasks().size())
+        .containsExactly("8192 1", "16384 1", "32768 1", "8192 2");
+  }
+
+  @Test
+  void aHandfulOfHaystacksLeavesCOpen() {
+    Statements.Kept kept = find(statements(StatementsTest::truth).kept(), "causal", "single-key");
+    Bootstrap.Estimate e = kept.recall();
+    Bootstrap.Estimate two =
+        new Bootstrap.Estimate(e.value(), e.low(), e.high(), e.bySeed(), 2, e.draws());
+    assertThat(kept.answer()).isEqualTo("holds");
+    assertThat(
+            new Statements.Kept("causal", kept.group(), 32768, kept.near(), two, kept.kept())
+                .answer())
+        .isEqualTo("open");
+  }
+
   private static Statements.Kept find(List<Statements.Kept> kept, String arm, String group) {
     return kept.stream()
-        .filter(k -> k.arm().equals(arm) && k.group().equals(group) && k.length() == 32768)
+        .filter(k -> k.arm().equals(arm) && k.group().name().equals(group) && k.length() == 32768)
         .findFirst()
         .orElseThrow();
   }

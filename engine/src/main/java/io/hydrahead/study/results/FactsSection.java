@@ -1,0 +1,173 @@
+package io.hydrahead.study.results;
+
+import io.hydrahead.eval.Lengths;
+import io.hydrahead.study.eval.CellResult;
+import java.util.ArrayList;
+import java.util.LinkedHashMap;
+import java.util.List;
+import java.util.Map;
+import java.util.Set;
+import java.util.TreeMap;
+import java.util.TreeSet;
+import tools.jackson.databind.JsonNode;
+
+/** How it was measured, on what, by which commands, and what people noted. */
+final class FactsSection {
+  private static final String TEACHERS = "teachers";
+
+  /** Fields of study.json that have a place of their own. */
+  private static final Set<String> ELSEWHERE =
+      Set.of("roles", TEACHERS, StudyReport.ABOUT, StudyReport.NOTES, StudyReport.TRIALS);
+
+  private final ResultsFolder folder;
+
+  FactsSection(ResultsFolder folder) {
+    this.folder = folder;
+  }
+
+  String text(String command) {
+    return method() + teachers() + facts() + notes() + again(command);
+  }
+
+  private String method() {
+    return """
+    ## How it was measured
+
+    - A haystack is read once; its questions, with the expected answers behind them, are branches of one more pass behind
+      the same caches and states. An answer counts where the model's first choice is right at every one of its tokens:
+      as long as all are right, greedy decoding reads the very same tokens, so this is greedy exact match without decoding.
+      Of several answers to one question those before the first mistake count, which greedy decoding gives too.
+    - Common and frequent words have no one order: their answers are generated, and the share of words found counts.
+    - Words, values and wordings of the test occur in neither training, probe nor development; the held-out text is the
+      test split of the corpus.
+    - Families whose text answers several questions were asked up to QUESTIONS; single needles and word counts one.
+    - Haystacks a seed, family and length: HAYSTACKS.
+    - Models of one seed read the same haystacks, so arms are compared haystack by haystack; every seed reads its own.
+
+    """
+        .replace(
+            "QUESTIONS",
+            Integer.toString(
+                folder.cells().all().stream().mapToInt(c -> c.spec().questions()).max().orElse(1)))
+        .replace("HAYSTACKS", haystacks());
+  }
+
+  /** "50 at 4K, 8K; 25 at 64K". */
+  private String haystacks() {
+    Map<Integer, Set<Integer>> by = new TreeMap<>();
+    for (CellResult c : folder.cells().all()) {
+      if (c.spec().isRecall()) {
+        by.computeIfAbsent(c.scores().length, n -> new TreeSet<>()).add(c.spec().length());
+      }
+    }
+    List<String> out = new ArrayList<>();
+    new TreeMap<>(by)
+        .descendingMap()
+        .forEach((n, lengths) ->
+            out.add(n + " at " + Numbers.list(lengths.stream().map(Lengths::format).toList())));
+    return String.join("; ", out);
+  }
+
+  private String teachers() {
+    MarkdownTable table =
+        new MarkdownTable(
+            List.of("seed", "tokens", "held-out loss, nats a token", "training, s"), 1);
+    for (JsonNode t : folder.study().path(TEACHERS)) {
+      double tokens = t.path("tokens").asDouble(Double.NaN);
+      table.row(
+          List.of(
+              Integer.toString(t.path("seed").asInt()),
+              Double.isNaN(tokens) ? Numbers.NONE : Numbers.count(tokens),
+              Numbers.format("%.4f", t.path("held_out_loss").asDouble(Double.NaN)),
+              Numbers.format("%.0f", t.path("seconds").asDouble(Double.NaN))));
+    }
+    return table.isEmpty() ? "" : "## The Transformers that the hybrids are made from\n\n" + table;
+  }
+
+  private String facts() {
+    MarkdownTable table = new MarkdownTable(List.of("", "as the runs wrote it"), 2);
+    Map<String, String> flat = new LinkedHashMap<>();
+    for (String name : folder.study().propertyNames()) {
+      if (!ELSEWHERE.contains(name)) {
+        flatten(name, folder.study().get(name), flat);
+      }
+    }
+    flat.forEach((name, value) -> table.row(List.of(name, value)));
+    trials()
+        .forEach((family, losses) ->
+            table.row(List.of("held-out loss by factor of the rates, " + family, losses)));
+    double tokens = 0;
+    double seconds = 0;
+    int workers = 1;
+    for (ReportedArm a : folder.arms()) {
+      tokens += Double.isNaN(a.number("tokens")) ? 0 : a.number("tokens");
+      seconds += Double.isNaN(a.number("seconds")) ? 0 : a.number("seconds");
+      workers = Math.max(workers, a.workers());
+    }
+    String shared =
+        workers == 1 ? "" : ", of workers, up to " + workers + " of which shared a device";
+    double evaluated = folder.cells().all().stream().mapToDouble(c -> c.work().seconds()).sum();
+    double read = folder.cells().all().stream().mapToDouble(c -> c.work().tokens()).sum();
+    table.row(
+        List.of(
+            "all arms' training",
+            Numbers.count(tokens) + " tokens, " + Numbers.hours(seconds) + " h" + shared));
+    table.row(
+        List.of(
+            "all arms' evaluation",
+            Numbers.count(read)
+                + " tokens, "
+                + Numbers.hours(evaluated)
+                + " h, "
+                + folder.cells().all().size()
+                + " cells (a model, a seed, a family, a length)"
+                + shared));
+    return "## Hardware, data, commands\n\n<details><summary>As the runs wrote it</summary>\n\n"
+        + table
+        + "</details>\n\n";
+  }
+
+  /** By family of recipes, what trials of learning rates came to. */
+  private Map<String, String> trials() {
+    Map<String, String> out = new LinkedHashMap<>();
+    for (JsonNode t : folder.study().path(StudyReport.TRIALS)) {
+      out.merge(
+          t.path("family").asString(""),
+          "×"
+              + t.path("factor").asDouble()
+              + ": "
+              + Numbers.format("%.3f", t.path("held_out_loss").asDouble(Double.NaN)),
+          (a, b) -> a + ", " + b);
+    }
+    return out;
+  }
+
+  /** What people had to say of these runs, kept in the field {@code notes} of study.json. */
+  private String notes() {
+    StringBuilder out = new StringBuilder();
+    for (JsonNode note : folder.study().path(StudyReport.NOTES)) {
+      out.append("- ").append(note.asString()).append('\n');
+    }
+    return out.isEmpty() ? "" : "## Notes on these runs\n\n" + out + "\n";
+  }
+
+  private static String again(String command) {
+    return "## This page again\n\nEvery number is made from the runs' own files by `"
+        + command
+        + "`; with the files kept in `study/raw` copied to that folder's `results` it writes this page again.\n";
+  }
+
+  private static void flatten(String name, JsonNode value, Map<String, String> out) {
+    if (value.isObject()) {
+      for (String inner : value.propertyNames()) {
+        flatten(name + "." + inner, value.get(inner), out);
+      }
+    } else if (value.isArray() && !value.isEmpty() && value.get(0).isObject()) {
+      for (int i = 0; i < value.size(); i++) {
+        flatten(name + "[" + i + "]", value.get(i), out);
+      }
+    } else {
+      out.put(name, value.isString() ? value.stringValue() : value.toString());
+    }
+  }
+}

@@ -1,0 +1,193 @@
+package io.hydrahead.study.results;
+
+import io.hydrahead.eval.Lengths;
+import io.hydrahead.report.SvgFigure;
+import io.hydrahead.report.SvgFigure.Point;
+import io.hydrahead.study.stats.Bootstrap;
+import io.hydrahead.study.stats.Bootstrap.Estimate;
+import io.hydrahead.study.stats.StudyCells.Place;
+import java.util.ArrayList;
+import java.util.Comparator;
+import java.util.LinkedHashMap;
+import java.util.LinkedHashSet;
+import java.util.List;
+import java.util.Map;
+import java.util.Optional;
+import java.util.Set;
+import java.util.TreeSet;
+
+/**
+ * Recall by number of full heads. All points are means over the same families and lengths; a line
+ * joins arms of the same seeds. Where a line's arms differ in seeds, a dashed one joins all of them
+ * on the seeds that they share.
+ */
+final class HeadsFigure {
+  private final ResultsFolder folder;
+  private final Map<String, List<String>> curves = new LinkedHashMap<>();
+  private final PooledRecall recall;
+  private final List<Place> places;
+
+  /** What the reader must know of lines and markers. */
+  private final Set<String> hints = new LinkedHashSet<>();
+
+  /** Arms whose recall would flatten all others, with it. */
+  private final List<String> below = new ArrayList<>();
+
+  HeadsFigure(ResultsFolder folder, List<String> deciding, Bootstrap bootstrap) {
+    this.folder = folder;
+    Set<String> all = new LinkedHashSet<>();
+    folder
+        .roles()
+        .curves()
+        .forEach((name, arms) -> {
+          List<String> there =
+              arms.stream().filter(a -> heads(a) > 0 && folder.cells().arms().contains(a)).toList();
+          curves.put(name, there);
+          all.addAll(there);
+        });
+    places = folder.cells().common(all, deciding, folder.cells().lengths());
+    Set<String> families = new LinkedHashSet<>(places.stream().map(Place::task).toList());
+    recall = new PooledRecall(folder.cells(), all, families, bootstrap);
+    curves.replaceAll((name, arms) -> arms.stream().filter(a -> at(a).isPresent()).toList());
+    curves.values().removeIf(List::isEmpty);
+  }
+
+  private double heads(String arm) {
+    return folder.facts(arm).map(f -> f.number("full_heads")).orElse(Double.NaN);
+  }
+
+  private Optional<Estimate> at(String arm) {
+    return recall.over(arm, places);
+  }
+
+  private Set<Integer> seeds(String arm) {
+    return at(arm).orElseThrow().bySeed().keySet();
+  }
+
+  private List<String> arms() {
+    return curves.values().stream().flatMap(List::stream).distinct().toList();
+  }
+
+  /** Empty where there are not two arms to compare. */
+  Optional<String> svg() {
+    List<String> all = arms();
+    if (all.size() < 2) {
+      return Optional.empty();
+    }
+    double best = all.stream().mapToDouble(a -> at(a).orElseThrow().value()).max().orElseThrow();
+    double from = 1;
+    for (String arm : all) {
+      Estimate e = at(arm).orElseThrow();
+      if (e.value() < best / 2) {
+        below.add(arm);
+      } else {
+        from = Math.min(from, e.low());
+      }
+    }
+    List<Integer> heads =
+        all.stream()
+            .filter(a -> !below.contains(a))
+            .map(a -> (int) heads(a))
+            .distinct()
+            .sorted()
+            .toList();
+    SvgFigure figure =
+        SvgFigure.sharesOverNumbers("Recall by number of full heads", heads, "full heads", from);
+    for (Map.Entry<String, List<String>> c : curves.entrySet()) {
+      List<String> shown = c.getValue().stream().filter(a -> !below.contains(a)).toList();
+      if (!shown.isEmpty()) {
+        draw(figure, c.getKey(), shown);
+      }
+    }
+    notes(figure);
+    return Optional.of(figure.svg());
+  }
+
+  private void draw(SvgFigure figure, String name, List<String> arms) {
+    int look = look(arms);
+    Set<Integer> most = Set.of();
+    Set<Integer> shared = new TreeSet<>(seeds(arms.getFirst()));
+    for (String a : arms) {
+      most = seeds(a).size() > most.size() ? seeds(a) : most;
+      shared.retainAll(seeds(a));
+    }
+    Set<Integer> joined = most;
+    List<String> same = arms.stream().filter(a -> seeds(a).equals(joined)).toList();
+    List<String> others = arms.stream().filter(a -> !same.contains(a)).toList();
+    String who = joined.equals(seeds()) ? name : name + ", " + Numbers.seedWords(joined);
+    boolean ascending = arms.stream().map(this::heads).distinct().count() == arms.size();
+    if (ascending) {
+      figure.add(look, who, points(same, joined));
+    } else {
+      figure.addPoints(look, who, points(same, joined));
+    }
+    if (ascending && !others.isEmpty() && !shared.isEmpty()) {
+      figure.addDashed(look, name + ", " + Numbers.seedWords(shared), points(arms, shared));
+      hints.add("Dashed: arms of fewer seeds, with the line's other arms on those seeds.");
+    } else if (!others.isEmpty()) {
+      others.forEach(a -> figure.addApart(look, points(List.of(a), seeds(a))));
+      hints.add("Hollow, not joined: of fewer seeds.");
+    }
+  }
+
+  /** The causal arm's seeds, or, where it is on no line, those of the first arm. */
+  private Set<Integer> seeds() {
+    List<String> all = arms();
+    String causal = folder.roles().causal();
+    return seeds(all.contains(causal) ? causal : all.getFirst());
+  }
+
+  /** Of the core arm on the line, as other charts show it. */
+  private int look(List<String> arms) {
+    List<String> core = folder.roles().core();
+    return arms.stream()
+        .mapToInt(core::indexOf)
+        .filter(i -> i >= 0)
+        .findFirst()
+        .orElse(core.size());
+  }
+
+  private List<Point> points(List<String> arms, Set<Integer> seeds) {
+    List<Point> out = new ArrayList<>();
+    arms.stream()
+        .sorted(Comparator.comparingDouble(this::heads))
+        .forEach(a ->
+            recall
+                .over(a, places, seeds)
+                .ifPresent(e ->
+                    out.add(
+                        Figures.point(
+                            heads(a), e, folder.label(a) + ", " + Numbers.seedWords(seeds)))));
+    return out;
+  }
+
+  private void notes(SvgFigure figure) {
+    figure.note(
+        "Mean over "
+            + Numbers.list(recall.families())
+            + " at "
+            + Numbers.list(
+                places.stream().map(Place::length).distinct().map(Lengths::format).toList())
+            + ", all that these arms share.");
+    figure.note("Mean over " + Numbers.seedWords(seeds()) + " unless said; bars: 95% intervals.");
+    hints.forEach(figure::note);
+    if (!below.isEmpty()) {
+      figure.note(
+          "Below the chart: "
+              + String.join(
+                  "; ",
+                  below.stream()
+                      .map(a ->
+                          folder.label(a)
+                              + " ("
+                              + Numbers.format("%.0f", heads(a))
+                              + " heads, "
+                              + Numbers.seedWords(seeds(a))
+                              + "), "
+                              + Numbers.percent(at(a).orElseThrow().value())
+                              + "%")
+                      .toList())
+              + ".");
+    }
+  }
+}
