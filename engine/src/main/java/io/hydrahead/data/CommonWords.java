@@ -31,8 +31,17 @@ final class CommonWords implements TaskGenerator {
       TaskText e = big ? list(40, 10, 3, dice.fork(20)) : list(20, 3, 1, dice.fork(20));
       shot = e.transcript() + "\n";
     }
-    TaskText asked = list(size, big ? 30 : 6, big ? 3 : 1, dice);
+    int seldom = big ? seldom(dice.fork(21)) : 1;
+    TaskText asked = list(size, big ? 10 * seldom : 6, seldom, dice);
     return new TaskText(shot + asked.context(), Part.FILLER, asked.asks());
+  }
+
+  /**
+   * How often the other words occur; the common ones occur ten times as often. Varied training text
+   * has shorter lists of once and twice, too, so that more of them are learnt from.
+   */
+  private int seldom(Dice dice) {
+    return options.varied() && options.split() == Split.TRAIN ? 1 + dice.below(3) : 3;
   }
 
   private TaskText list(int words, int often, int seldom, Dice dice) {

@@ -156,8 +156,12 @@ public record Style(
     return !fusionNorm && !gamma && !gate;
   }
 
-  /** This style with another length scale. */
-  public Style withLengthScale(LengthScale scale) {
+  /**
+   * This style with another length scale.
+   *
+   * @param base a in s_t = log_a(t + a)
+   */
+  public Style withLengthScale(LengthScale scale, double base) {
     return new Style(
         fullRotary,
         fusionNorm,
@@ -165,7 +169,7 @@ public record Style(
         gate,
         linearRotary,
         scale,
-        logScaleBase,
+        base,
         convKernel,
         betaMax,
         linearKind,

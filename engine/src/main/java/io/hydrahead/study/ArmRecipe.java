@@ -2,6 +2,7 @@ package io.hydrahead.study;
 
 import io.hydrahead.json.Fields;
 import io.hydrahead.json.MergePatch;
+import io.hydrahead.model.Style;
 import io.hydrahead.model.Style.LengthScale;
 import io.hydrahead.plan.PlanChoices;
 import io.hydrahead.plan.Ratio;
@@ -52,8 +53,12 @@ public record ArmRecipe(
    */
   public record Teacher(boolean yarn) implements Source {}
 
-  /** The model of another arm with another length scale, which is a matter of inference alone. */
-  public record Of(String arm, LengthScale lengthScale) implements Source {}
+  /**
+   * The model of another arm with another length scale, which is a matter of inference alone.
+   *
+   * @param base a of a logarithmic scale log_a(t + a)
+   */
+  public record Of(String arm, LengthScale lengthScale, double base) implements Source {}
 
   /**
    * A student of the teacher.
@@ -112,7 +117,10 @@ public record ArmRecipe(
       return new Teacher(a.flag("yarn", false));
     }
     if (a.has("of")) {
-      return new Of(a.text("of"), a.choice("length_scale", LengthScale.class));
+      return new Of(
+          a.text("of"),
+          a.choice("length_scale", LengthScale.class),
+          a.number("log_scale_base", 1.001, 1e9, Style.HYDRAHEAD.logScaleBase()));
     }
     OptionalDouble theta =
         a.has("rope_theta")

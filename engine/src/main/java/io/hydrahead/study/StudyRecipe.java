@@ -243,7 +243,7 @@ public record StudyRecipe(
     for (ArmRecipe arm : arms.values()) {
       String other =
           switch (arm.source()) {
-            case ArmRecipe.Of(String of, var scale) -> of;
+            case ArmRecipe.Of(String of, var scale, var base) -> of;
             case ArmRecipe.Student(ArmRecipe.EqualCache(String like, int draw), var t) -> like;
             default -> null;
           };

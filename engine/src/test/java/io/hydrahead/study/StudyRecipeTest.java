@@ -120,6 +120,15 @@ class StudyRecipeTest {
   }
 
   @Test
+  void aLogarithmicLengthScaleHasABase() {
+    Path arms = recipes().resolve("study");
+    assertThat(ArmRecipe.read(arms.resolve("final-7-1-log-150.json")).source())
+        .isEqualTo(new ArmRecipe.Of("final-7-1", Style.LengthScale.LOG, 150));
+    assertThat(ArmRecipe.read(arms.resolve("final-7-1-log.json")).source())
+        .isEqualTo(new ArmRecipe.Of("final-7-1", Style.LengthScale.LOG, 500));
+  }
+
+  @Test
   void theTinyHybridsRecipeIsComplete() {
     StudyRecipe study = StudyRecipe.read(recipes().resolve("tiny-hybrid.json"));
     assertThat(study.pretrains()).isFalse();

@@ -23,7 +23,8 @@ import java.util.Map;
  *   "style": "varied", "haystack": "prose", "digits": 7, "questions": 8,
  *   "grids": {
  *     "short": [{"tasks": ["niah_single_1", "mqar"], "lengths": ["4K", "32K"], "haystacks": 50},
- *               {"tasks": ["perplexity"], "lengths": ["32K"], "haystacks": 16}]
+ *               {"tasks": ["perplexity"], "lengths": ["32K"], "haystacks": 16,
+ *                "split": "test"}]    of "dev" in a grid, reports show nothing
  *   },
  *   "dev": [{"tasks": ["niah_multikey_1"], "lengths": ["4K"], "haystacks": 16}]
  * }
@@ -33,7 +34,7 @@ import java.util.Map;
  * @param style wording
  * @param haystack what needles hide in
  * @param digits of the numbers
- * @param grids cells by the name of their grid, of the test split
+ * @param grids cells by the name of their grid, of the test split where they name none
  * @param dev cells that tuning looks at, of the development split
  */
 public record EvaluationRecipe(
@@ -87,11 +88,12 @@ public record EvaluationRecipe(
     for (Fields e : entries) {
       int haystacks = e.integer("haystacks", 1, 1_000_000);
       int asked = e.integer("questions", 1, 64, questions);
+      Split own = e.choice("split", Split.class, split);
       List<Integer> lengths = lengths(e);
       for (String task : e.texts("tasks")) {
         requireTask(e, task);
         for (int length : lengths) {
-          CellSpec cell = new CellSpec(task, length, haystacks, asked, split);
+          CellSpec cell = new CellSpec(task, length, haystacks, asked, own);
           if (out.put(cell.file(), cell) != null) {
             throw e.error("tasks", "has " + task + " at a length that the grid has already");
           }

@@ -170,7 +170,7 @@ final class EvaluationWork implements AutoCloseable {
   }
 
   private static Style scaled(Style s, ArmRecipe.Of of) {
-    return s.withLengthScale(of.lengthScale());
+    return s.withLengthScale(of.lengthScale(), of.base());
   }
 
   /** The same parameters, with YaRN from the native context to {@code length}. */

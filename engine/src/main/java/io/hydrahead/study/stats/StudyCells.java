@@ -1,5 +1,6 @@
 package io.hydrahead.study.stats;
 
+import io.hydrahead.data.Split;
 import io.hydrahead.study.eval.CellResult;
 import io.hydrahead.study.eval.CellSpec;
 import io.hydrahead.study.stats.Bootstrap.Part;
@@ -14,7 +15,7 @@ import java.util.Set;
 import java.util.TreeMap;
 import java.util.TreeSet;
 
-/** All finished cells of a study, by arm, seed, task and length. */
+/** All finished cells of a study's test split, by arm, seed, task and length. */
 public final class StudyCells {
   private final List<CellResult> all;
   private final Map<Key, CellResult> byKey = new HashMap<>();
@@ -22,7 +23,7 @@ public final class StudyCells {
   private record Key(String arm, int seed, String task, int length) {}
 
   public StudyCells(Collection<CellResult> cells) {
-    all = List.copyOf(cells);
+    all = cells.stream().filter(c -> c.spec().split() == Split.TEST).toList();
     for (CellResult c : all) {
       byKey.put(new Key(c.arm(), c.seed(), c.spec().task(), c.spec().length()), c);
     }
