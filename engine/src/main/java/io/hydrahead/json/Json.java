@@ -9,7 +9,6 @@ import java.nio.charset.StandardCharsets;
 import java.nio.file.Files;
 import java.nio.file.NoSuchFileException;
 import java.nio.file.Path;
-import java.util.regex.Pattern;
 import tools.jackson.core.JacksonException;
 import tools.jackson.core.StreamReadConstraints;
 import tools.jackson.core.StreamReadFeature;
@@ -37,9 +36,6 @@ public final class Json {
           .enable(DeserializationFeature.FAIL_ON_TRAILING_TOKENS)
           .enable(SerializationFeature.INDENT_OUTPUT)
           .build();
-
-  /** A second place in Jackson's messages, such as that of an opening bracket: it says nothing. */
-  private static final Pattern PLACE = Pattern.compile(" ?\\(?[^(]*\\[Source: [^\\]]*\\]\\)?");
 
   private Json() {}
 
@@ -126,8 +122,6 @@ public final class Json {
                 + e.getLocation().getLineNr()
                 + ", column "
                 + e.getLocation().getColumnNr();
-    String what = e.getOriginalMessage() == null ? "malformed" : e.getOriginalMessage();
-    String line = PLACE.matcher(what.lines().findFirst().orElse("")).replaceAll("");
-    return new InputException(source + ": invalid JSON" + where + ": " + line);
+    return new InputException(source + ": invalid JSON" + where + ": " + JsonFaults.words(e));
   }
 }
