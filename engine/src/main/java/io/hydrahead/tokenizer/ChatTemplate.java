@@ -13,6 +13,7 @@ import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
 import java.util.Optional;
+import java.util.Set;
 import tools.jackson.databind.JsonNode;
 import tools.jackson.databind.node.ArrayNode;
 import tools.jackson.databind.node.NullNode;
@@ -189,6 +190,16 @@ public final class ChatTemplate {
   /** Whether the template's text has {@code word} in it, such as the name of a role. */
   public boolean mentions(String word) {
     return usual.mentions(word) || withTools.mentions(word);
+  }
+
+  /**
+   * Names that the template reads and does not set itself: what every conversation brings, such as
+   * {@code messages}, and what {@link Conversation#extras} can usefully have.
+   *
+   * @param tools whether the conversation has tools, for which there may be another template
+   */
+  public Set<String> variables(boolean tools) {
+    return (tools ? withTools : usual).variables();
   }
 
   /** The template's text, that for conversations without tools. */

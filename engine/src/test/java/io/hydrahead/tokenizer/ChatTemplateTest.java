@@ -101,6 +101,44 @@ class ChatTemplateTest {
     assertThat(checkAll(SHARED)).isEqualTo(new Count(556, 55));
   }
 
+  /** Whatever changes a real template's text is among the variables that it is said to read. */
+  @Test
+  void variablesAreThoseThatCount() throws IOException {
+    int count = 0;
+    try (Stream<Path> files = Files.list(BUNDLED)) {
+      for (Path file : files.sorted().toList()) {
+        JsonNode golden = Json.read(file);
+        ChatTemplate t =
+            ChatTemplate.of(golden.path("template").stringValue(), "template", Map.of())
+                .withClock(CLOCK);
+        assertThat(t.variables(false)).as(file.toString()).contains("messages");
+        assertThat(t.variables(false))
+            .doesNotContain("message", "loop", "content", "ns", "raise_exception");
+        for (JsonNode c : golden.path("cases")) {
+          for (String name : c.path("kwargs").propertyNames()) {
+            ObjectNode fewer = (ObjectNode) c.path("kwargs").deepCopy();
+            fewer.remove(name);
+            if (!textOf(t, c, (ObjectNode) c.path("kwargs")).equals(textOf(t, c, fewer))) {
+              assertThat(t.variables(false)).as(file + ", " + c.path("name")).contains(name);
+              count++;
+            }
+          }
+        }
+      }
+    }
+    assertThat(count).isGreaterThan(20);
+  }
+
+  private static String textOf(ChatTemplate t, JsonNode c, ObjectNode kwargs) {
+    boolean reply = c.path("add_generation_prompt").booleanValue();
+    try {
+      return t.render(
+          new Conversation((ArrayNode) c.path("messages"), c.path("tools"), reply, kwargs));
+    } catch (TemplateException e) {
+      return e.getMessage();
+    }
+  }
+
   private static ArrayNode messages(String... rolesAndTexts) {
     ArrayNode out = Json.object().putArray("messages");
     for (int i = 0; i < rolesAndTexts.length; i += 2) {

@@ -1,5 +1,7 @@
 package io.hydrahead.server;
 
+import static java.util.stream.Collectors.joining;
+
 import io.helidon.common.buffers.DataReader;
 import io.helidon.http.HeaderNames;
 import io.helidon.webserver.http.ServerRequest;
@@ -13,6 +15,7 @@ import io.hydrahead.server.api.CompletionRequest;
 import io.hydrahead.server.api.CompletionRequest.Prompt;
 import io.hydrahead.server.api.ModelFacts;
 import io.hydrahead.server.api.Models;
+import io.hydrahead.server.api.SamplingFields;
 import io.hydrahead.server.api.ServerState;
 import io.hydrahead.server.api.TokenizerBodies;
 import io.hydrahead.server.engine.Constraint;
@@ -33,6 +36,7 @@ import java.util.Locale;
 import java.util.Map;
 import java.util.Optional;
 import java.util.Set;
+import java.util.stream.Stream;
 import tools.jackson.databind.JsonNode;
 
 /** The server's endpoints. */
@@ -58,20 +62,20 @@ final class Api {
   void chat(ServerRequest request, ServerResponse response) {
     ChatRequest r = ChatRequest.read(body(request), options.limits());
     requireModel(r.model());
-    int[] prompt = Prompts.chat(engine, r.messages(), r.tools(), r.variables(), true);
+    Prompts.Prompt chat = Prompts.chat(engine, r.messages(), r.tools(), r.variables(), true);
+    int[] prompt = chat.ids();
     int room = engine.scheduler().maxContext() - prompt.length;
-    if (room < 1) {
-      throw new Scheduler.ContextException(prompt.length, 1, engine.scheduler().maxContext());
-    }
-    int most = r.maxTokens().orElse(Math.min(room, options.limits().reply()));
+    int most = r.maxTokens().orElse(Math.clamp(room, 1, options.limits().reply()));
+    requireFits(prompt.length, most, "messages", r.limitField());
+    requireKnown(r.sampling());
     List<GenerationRequest> sequences = new ArrayList<>();
     for (int i = 0; i < r.sampling().choices(); i++) {
       GenerationRequest g =
           r.sampling().request(prompt, most, i, eos).logprobs(r.logprobs(), false);
       sequences.add(r.json() ? g.constraint(json) : g);
     }
-    tellIgnored(response, r.ignored());
-    HttpAnswer answer = new HttpAnswer(response, r.sampling().stream());
+    tellIgnored(response, r.ignored(), chat.ignored());
+    HttpAnswer answer = new HttpAnswer(request, response, r.sampling().stream());
     ChatReplies replies = new ChatReplies(engine, answer, r, metrics, prompt);
     run(sequences, replies, answer, replies::close);
   }
@@ -80,17 +84,13 @@ final class Api {
   void complete(ServerRequest request, ServerResponse response) {
     CompletionRequest r = CompletionRequest.read(body(request), options.limits());
     requireModel(r.model());
+    requireKnown(r.sampling());
     List<int[]> prompts = new ArrayList<>();
     List<GenerationRequest> sequences = new ArrayList<>();
     for (Prompt p : r.prompts()) {
-      int[] ids =
-          switch (p) {
-            case Prompt.Text t -> engine.tokenizer().encode(t.text());
-            case Prompt.Ids i -> i.ids();
-          };
-      if (ids.length == 0) {
-        throw ApiException.invalid("prompt", "'prompt' is empty; give at least one token.");
-      }
+      String field = r.prompts().size() == 1 ? "prompt" : "prompt[" + prompts.size() + "]";
+      int[] ids = ids(p, field);
+      requireFits(ids.length, r.maxTokens(), field, "max_tokens");
       prompts.add(ids);
       for (int i = 0; i < r.sampling().choices(); i++) {
         sequences.add(
@@ -99,8 +99,8 @@ final class Api {
                 .logprobs(r.logprobs(), r.echo() && r.logprobs() >= 0));
       }
     }
-    tellIgnored(response, r.ignored());
-    HttpAnswer answer = new HttpAnswer(response, r.sampling().stream());
+    tellIgnored(response, r.ignored(), List.of());
+    HttpAnswer answer = new HttpAnswer(request, response, r.sampling().stream());
     CompletionReplies replies = new CompletionReplies(engine, answer, r, metrics, prompts);
     run(sequences, replies, answer, replies::close);
   }
@@ -111,6 +111,7 @@ final class Api {
       gate.reply(() -> {
         SequenceGroup.run(
             engine.scheduler(), sequences, replies, options.heartbeat(), options.timeLimit());
+        replies.over();
         close.run();
       });
     } catch (ClientGoneException gone) {
@@ -120,6 +121,8 @@ final class Api {
         throw e;
       }
       answer.fail(Gate.translate(e));
+    } finally {
+      replies.over();
     }
   }
 
@@ -129,9 +132,52 @@ final class Api {
     }
   }
 
-  private static void tellIgnored(ServerResponse response, List<String> fields) {
-    if (!fields.isEmpty()) {
-      response.header("X-HydraHead-Ignored", String.join(", ", fields));
+  private int[] ids(Prompt prompt, String field) {
+    int[] ids =
+        switch (prompt) {
+          case Prompt.Text t -> engine.tokenizer().encode(t.text());
+          case Prompt.Ids i -> i.ids();
+        };
+    if (ids.length == 0) {
+      throw ApiException.invalid(field, "'" + field + "' is empty; give at least one token.");
+    }
+    for (int id : ids) {
+      requireKnown(field, id);
+    }
+    return ids;
+  }
+
+  private void requireKnown(SamplingFields sampling) {
+    sampling.edits().bias().keySet().forEach(id -> requireKnown("logit_bias", id));
+    sampling.stopIds().forEach(id -> requireKnown("stop_token_ids", id));
+  }
+
+  private void requireKnown(String field, int id) {
+    int vocabulary = engine.config().vocabSize();
+    if (id < 0 || id >= vocabulary) {
+      throw ApiException.invalid(
+          field,
+          "'%s' has the token id %d; this model's are from 0 to %d."
+              .formatted(field, id, vocabulary - 1));
+    }
+  }
+
+  /** Before any work, so that of several prompts none is read in vain. */
+  private void requireFits(int prompt, int most, String promptField, String limitField) {
+    int context = engine.scheduler().maxContext();
+    if ((long) prompt + most > context) {
+      throw ApiException.invalid(
+          prompt < context ? limitField : promptField,
+          new Scheduler.ContextException(prompt, most, context).getMessage(),
+          "context_length_exceeded");
+    }
+  }
+
+  private static void tellIgnored(
+      ServerResponse response, List<String> fields, List<String> ofMessages) {
+    String all = Stream.concat(fields.stream(), ofMessages.stream()).collect(joining(", "));
+    if (!all.isEmpty()) {
+      response.header("X-HydraHead-Ignored", all);
     }
   }
 
@@ -149,20 +195,12 @@ final class Api {
     try (InputStream in = request.content().inputStream()) {
       byte[] bytes = in.readNBytes(most + 1);
       if (bytes.length > most) {
-        throw tooLarge();
+        throw ApiException.tooLarge(options.maxBodyBytes());
       }
       return Bodies.read(bytes);
     } catch (IOException | DataReader.InsufficientDataAvailableException e) {
       throw ApiException.invalid("", "The body cannot be read to its end.");
     }
-  }
-
-  private ApiException tooLarge() {
-    return ApiException.of(
-        413,
-        "invalid_request_error",
-        "The body has more than " + options.maxBodyBytes() + " bytes.",
-        "body_too_large");
   }
 
   private Models.Model served() {
@@ -176,30 +214,32 @@ final class Api {
 
   /** {@code GET /v1/models}. */
   void models(ServerRequest request, ServerResponse response) {
-    new HttpAnswer(response, false).body(new Models("list", List.of(served())));
+    new HttpAnswer(request, response, false).body(new Models("list", List.of(served())));
   }
 
   /** {@code GET /v1/models/{id}}. */
   void model(ServerRequest request, ServerResponse response) {
     requireModel(request.path().pathParameters().get("id"));
-    new HttpAnswer(response, false).body(served());
+    new HttpAnswer(request, response, false).body(served());
   }
 
   /** {@code POST /tokenize}. */
   void tokenize(ServerRequest request, ServerResponse response) {
     TokenizerBodies.Tokenize r = TokenizerBodies.Tokenize.read(body(request), options.limits());
     requireModel(r.model());
-    int[] ids =
+    Prompts.Prompt prompt =
         r.messages().isPresent()
             ? Prompts.chat(engine, r.messages().get(), r.tools(), r.variables(), r.reply())
-            : engine.tokenizer().encode(r.prompt().orElseThrow(), r.parseSpecial());
+            : new Prompts.Prompt(
+                engine.tokenizer().encode(r.prompt().orElseThrow(), r.parseSpecial()), List.of());
+    int[] ids = prompt.ids();
     TokenSpelling spelling = new TokenSpelling(engine.tokenizer());
     Optional<List<String>> spelled =
         r.spelled()
             ? Optional.of(Arrays.stream(ids).mapToObj(spelling::text).toList())
             : Optional.empty();
-    tellIgnored(response, r.ignored());
-    new HttpAnswer(response, false)
+    tellIgnored(response, r.ignored(), prompt.ignored());
+    new HttpAnswer(request, response, false)
         .body(
             new TokenizerBodies.Tokens(
                 ids.length,
@@ -212,15 +252,12 @@ final class Api {
   void detokenize(ServerRequest request, ServerResponse response) {
     TokenizerBodies.Detokenize r = TokenizerBodies.Detokenize.read(body(request));
     requireModel(r.model());
-    int vocabulary = engine.config().vocabSize();
     int[] ids = r.tokens().stream().mapToInt(i -> i).toArray();
     for (int id : ids) {
-      if (id >= vocabulary) {
-        throw ApiException.invalid(
-            "tokens", "'tokens' has " + id + ", the vocabulary has " + vocabulary + ".");
-      }
+      requireKnown("tokens", id);
     }
-    new HttpAnswer(response, false).body(new TokenizerBodies.Text(engine.tokenizer().decode(ids)));
+    new HttpAnswer(request, response, false)
+        .body(new TokenizerBodies.Text(engine.tokenizer().decode(ids)));
   }
 
   /** {@code GET /tokenizer_info}. */
@@ -230,7 +267,7 @@ final class Api {
             .filter(AddedToken::special)
             .map(t -> new TokenizerBodies.Info.Special(t.id(), t.content()))
             .toList();
-    new HttpAnswer(response, false)
+    new HttpAnswer(request, response, false)
         .body(
             new TokenizerBodies.Info(
                 "byte-level BPE",
@@ -254,7 +291,7 @@ final class Api {
             m.windowTokens(),
             m.stateBytes(),
             engine.vanillaMemory().kvBytesPerToken());
-    new HttpAnswer(response, false)
+    new HttpAnswer(request, response, false)
         .body(
             new ModelFacts(
                 engine.name(),
@@ -275,7 +312,7 @@ final class Api {
     Scheduler.Status s = engine.scheduler().status();
     Scheduler.Caches c = s.caches();
     response.header(HeaderNames.CACHE_CONTROL, "no-store");
-    new HttpAnswer(response, false)
+    new HttpAnswer(request, response, false)
         .body(
             new ServerState(
                 (System.nanoTime() - started) / 1_000_000,
@@ -284,8 +321,8 @@ final class Api {
                 metrics.promptTokens(),
                 metrics.cachedTokens(),
                 metrics.tokensSoFar(),
-                c.lookups(),
-                c.hits(),
+                metrics.cacheLookups(),
+                metrics.cacheHits(),
                 c.tokens(),
                 c.kvBytes(),
                 c.kvBytesTotal(),
@@ -300,7 +337,7 @@ final class Api {
       throw ApiException.of(
           503, "server_error", "The scheduler has stopped.", "service_unavailable");
     }
-    new HttpAnswer(response, false).body(Map.of("status", "ok"));
+    new HttpAnswer(request, response, false).body(Map.of("status", "ok"));
   }
 
   /** {@code GET /ready}: whether it takes requests. */
@@ -308,18 +345,17 @@ final class Api {
     if (gate.isClosing() || !engine.scheduler().status().alive()) {
       throw ApiException.shuttingDown();
     }
-    new HttpAnswer(response, false).body(Map.of("status", "ready"));
+    new HttpAnswer(request, response, false).body(Map.of("status", "ready"));
   }
 
   /** {@code GET /metrics}. */
   void metrics(ServerRequest request, ServerResponse response) {
     response.header(HeaderNames.CONTENT_TYPE, "text/plain; version=0.0.4; charset=utf-8");
-    response.send(metrics.scrape().getBytes(StandardCharsets.UTF_8));
+    HttpAnswer.send(request, response, metrics.scrape().getBytes(StandardCharsets.UTF_8));
   }
 
   /** Everything else. */
   void nothing(ServerRequest request, ServerResponse response) {
-    throw ApiException.of(
-        404, "invalid_request_error", "There is nothing here of that name.", "not_found");
+    throw ApiException.noPath(request.prologue().method().text(), request.path().path());
   }
 }

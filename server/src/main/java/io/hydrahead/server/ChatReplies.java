@@ -138,11 +138,16 @@ final class ChatReplies extends Replies {
     return new ChatCompletion(id, object, created, engine.name(), choices, usage);
   }
 
+  @Override
+  Usage usage() {
+    return usage(prompts);
+  }
+
   /** Sends what is left when all sequences have ended. */
   void close() {
     if (sampling.stream()) {
       if (sampling.usage()) {
-        answer.event(body(ChatCompletion.CHUNK, List.of(), Optional.of(usage(prompts))));
+        answer.event(body(ChatCompletion.CHUNK, List.of(), Optional.of(usage())));
       }
       answer.end();
       return;
@@ -153,7 +158,7 @@ final class ChatReplies extends Replies {
           new Choice(
               i, Optional.of(message(i)), Optional.empty(), logprobs(i), states.get(i).finish));
     }
-    answer.body(body(ChatCompletion.OBJECT, choices, Optional.of(usage(prompts))));
+    answer.body(body(ChatCompletion.OBJECT, choices, Optional.of(usage())));
   }
 
   private Message message(int sequence) {

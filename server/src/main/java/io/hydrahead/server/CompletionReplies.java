@@ -63,6 +63,11 @@ final class CompletionReplies extends Replies {
   }
 
   @Override
+  boolean scoresPrompts() {
+    return request.echo() && request.logprobs() >= 0;
+  }
+
+  @Override
   public void started(int sequence, int cachedTokens) {
     super.started(sequence, cachedTokens);
     if (request.echo()) {
@@ -118,11 +123,16 @@ final class CompletionReplies extends Replies {
     return new Completion(id, Completion.OBJECT, created, engine.name(), choices, usage);
   }
 
+  @Override
+  Usage usage() {
+    return usage(prompts);
+  }
+
   /** Sends what is left when all sequences have ended. */
   void close() {
     if (sampling.stream()) {
       if (sampling.usage()) {
-        answer.event(body(List.of(), Optional.of(usage(prompts))));
+        answer.event(body(List.of(), Optional.of(usage())));
       }
       answer.end();
       return;
@@ -132,6 +142,6 @@ final class CompletionReplies extends Replies {
       State s = states.get(i);
       choices.add(new Choice(s.whole.toString(), i, logprobs(i), s.finish));
     }
-    answer.body(body(choices, Optional.of(usage(prompts))));
+    answer.body(body(choices, Optional.of(usage())));
   }
 }

@@ -1,7 +1,9 @@
 package io.hydrahead.server;
 
 import io.helidon.http.HeaderNames;
+import io.helidon.http.Method;
 import io.helidon.webserver.CloseConnectionException;
+import io.helidon.webserver.http.ServerRequest;
 import io.helidon.webserver.http.ServerResponse;
 import io.hydrahead.server.api.ApiException;
 import io.hydrahead.server.api.Bodies;
@@ -18,6 +20,7 @@ import java.nio.charset.StandardCharsets;
 final class HttpAnswer {
   static final String JSON = "application/json";
 
+  private final ServerRequest request;
   private final ServerResponse response;
   private final boolean events;
   private OutputStream out;
@@ -25,7 +28,8 @@ final class HttpAnswer {
   /** Whether something was sent since the last heartbeat. */
   private boolean lively;
 
-  HttpAnswer(ServerResponse response, boolean events) {
+  HttpAnswer(ServerRequest request, ServerResponse response, boolean events) {
+    this.request = request;
     this.response = response;
     this.events = events;
   }
@@ -44,9 +48,19 @@ final class HttpAnswer {
   private void send(byte[] whole) {
     try {
       response.header(HeaderNames.CONTENT_TYPE, JSON);
-      response.send(whole);
+      send(request, response, whole);
     } catch (CloseConnectionException | UncheckedIOException e) {
       throw new ClientGoneException(e);
+    }
+  }
+
+  /** Sends {@code whole}, or for HEAD its length: the web server would write the body then, too. */
+  static void send(ServerRequest request, ServerResponse response, byte[] whole) {
+    if (request.prologue().method().equals(Method.HEAD)) {
+      response.header(HeaderNames.CONTENT_LENGTH, Integer.toString(whole.length));
+      response.send();
+    } else {
+      response.send(whole);
     }
   }
 

@@ -16,7 +16,9 @@ import io.hydrahead.tensor.InputException;
 import java.io.IOException;
 import java.net.InetAddress;
 import java.net.InetSocketAddress;
+import java.net.NetworkInterface;
 import java.net.ServerSocket;
+import java.net.SocketException;
 import java.net.URI;
 import java.net.UnknownHostException;
 import java.nio.charset.StandardCharsets;
@@ -51,7 +53,7 @@ public final class HydraServer implements AutoCloseable {
             .featuresDiscoverServices(false)
             .protocolsDiscoverServices(false)
             .addProtocol(Http1Config.builder().maxPrologueLength(4096).build())
-            .directHandlers(directHandlers())
+            .directHandlers(directHandlers(options.maxBodyBytes()))
             .routing(r -> route(r, api))
             .build();
   }
@@ -65,40 +67,19 @@ public final class HydraServer implements AutoCloseable {
    */
   public static HydraServer start(Engine engine, ServerOptions options) {
     HydraServer server = new HydraServer(engine, options);
-    requireFree(options);
     server.web.start();
     if (!server.web.isRunning() || server.port() < 0) {
       server.metrics.close();
-      throw cannotListen(options, null);
+      throw cannotListen(check(options), options.port(), null);
     }
     return server;
   }
 
-  /** Helidon logs a port that is taken, and goes on. */
-  private static void requireFree(ServerOptions options) {
-    try (ServerSocket trial = new ServerSocket()) {
-      trial.setReuseAddress(true);
-      trial.bind(new InetSocketAddress(address(options.host()), options.port()));
-    } catch (IOException e) {
-      throw cannotListen(options, e);
-    }
-  }
-
-  private static InputException cannotListen(ServerOptions options, IOException why) {
-    return new InputException(
-        "cannot listen at "
-            + options.host()
-            + ":"
-            + options.port()
-            + (why == null ? "" : " (" + why.getMessage() + ")")
-            + "; is the port in use? Take another one, or 0 for any that is free",
-        why);
-  }
-
   /**
-   * Whether {@code options} make sense, before anything is loaded.
+   * Whether {@code options} make sense and the port is free, before anything is loaded.
    *
-   * @throws InputException if the address does not exist, or others could get in without a key
+   * @throws InputException if the address does not exist or is not this machine's, its port is in
+   *     use, or others could get in without a key
    */
   public static InetAddress check(ServerOptions options) {
     InetAddress address = address(options.host());
@@ -108,7 +89,38 @@ public final class HydraServer implements AutoCloseable {
               + options.host()
               + " lets others in: give an API key, or serve at 127.0.0.1");
     }
+    requireFree(address, options.port());
     return address;
+  }
+
+  /** Helidon logs a port that is taken, and goes on. */
+  private static void requireFree(InetAddress address, int port) {
+    try (ServerSocket trial = new ServerSocket()) {
+      trial.setReuseAddress(true);
+      trial.bind(new InetSocketAddress(address, port));
+    } catch (IOException e) {
+      throw cannotListen(address, port, e);
+    }
+  }
+
+  private static InputException cannotListen(InetAddress address, int port, IOException why) {
+    String fix =
+        isOurs(address)
+            ? "take another port, or 0 for any that is free"
+            : "this machine has no such address; 127.0.0.1 is its own, 0.0.0.0 stands for all";
+    return new InputException(
+        "cannot listen at %s:%d%s; %s"
+            .formatted(
+                address.getHostAddress(), port, why == null ? "" : ": " + why.getMessage(), fix),
+        why);
+  }
+
+  private static boolean isOurs(InetAddress address) {
+    try {
+      return address.isAnyLocalAddress() || NetworkInterface.getByInetAddress(address) != null;
+    } catch (SocketException e) {
+      return true;
+    }
   }
 
   private static InetAddress address(String host) {
@@ -124,7 +136,7 @@ public final class HydraServer implements AutoCloseable {
     route(r, Method.POST, "/v1/chat/completions", api::chat);
     route(r, Method.POST, "/v1/completions", api::complete);
     route(r, Method.GET, "/v1/models", api::models);
-    route(r, Method.GET, "/v1/models/{id}", api::model);
+    route(r, Method.GET, "/v1/models/{+id}", api::model);
     route(r, Method.POST, "/tokenize", api::tokenize);
     route(r, Method.POST, "/detokenize", api::detokenize);
     route(r, Method.GET, "/v1/hydrahead/model", api::facts);
@@ -138,30 +150,36 @@ public final class HydraServer implements AutoCloseable {
     r.any(api::nothing).error(Throwable.class, gate::fail);
   }
 
-  /** A path that takes one method; others are told which. */
+  /** A path that takes one method, and HEAD where that is GET; others are told which. */
   private static void route(HttpRouting.Builder r, Method method, String path, Handler handler) {
+    boolean get = method.equals(Method.GET);
+    if (get) {
+      r.route(Method.HEAD, path, handler);
+    }
     r.route(method, path, handler)
         .any(
             path,
             (request, response) -> {
-              throw ApiException.notAllowed(method.text());
+              throw ApiException.notAllowed(get ? "GET, HEAD" : method.text());
             });
   }
 
   /**
    * Requests that never become one, such as those that are no HTTP, get errors of the same form.
    */
-  private static DirectHandlers directHandlers() {
+  private static DirectHandlers directHandlers(long mostBytes) {
     DirectHandlers.Builder b = DirectHandlers.builder();
     DirectHandler handler =
         (request, type, status, headers, message) -> {
           Status s = status.code() >= 500 ? Status.BAD_REQUEST_400 : status;
           ApiException e =
-              ApiException.of(
-                  s.code(),
-                  "invalid_request_error",
-                  "The request is not valid HTTP for this server: " + s.reasonPhrase() + ".",
-                  "bad_request");
+              s.code() == Status.REQUEST_ENTITY_TOO_LARGE_413.code()
+                  ? ApiException.tooLarge(mostBytes)
+                  : ApiException.of(
+                      s.code(),
+                      "invalid_request_error",
+                      "The request is not valid HTTP for this server: " + s.reasonPhrase() + ".",
+                      "bad_request");
           return DirectHandler.TransportResponse.builder()
               .status(s)
               .header(HeaderValues.CONTENT_TYPE_JSON)

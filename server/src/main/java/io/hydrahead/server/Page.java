@@ -52,14 +52,13 @@ final class Page {
   static void get(ServerRequest request, ServerResponse response) {
     File file = FILES.get(request.path().path());
     if (file == null) {
-      throw ApiException.of(
-          404, "invalid_request_error", "There is nothing here of that name.", "not_found");
+      throw ApiException.noPath(request.prologue().method().text(), request.path().path());
     }
     response.header(HeaderNames.CONTENT_TYPE, file.type);
     response.header(HeaderNames.CACHE_CONTROL, "no-cache");
     response.header("Content-Security-Policy", POLICY);
     response.header("X-Content-Type-Options", "nosniff");
     response.header("Referrer-Policy", "no-referrer");
-    response.send(file.bytes);
+    HttpAnswer.send(request, response, file.bytes);
   }
 }

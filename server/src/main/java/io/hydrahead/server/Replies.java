@@ -22,6 +22,7 @@ abstract class Replies implements SequenceGroup.Watcher {
     final StringBuilder whole = new StringBuilder();
     int tokens;
     int cached;
+    boolean started;
     long lastToken;
     Optional<String> finish = Optional.empty();
 
@@ -36,6 +37,7 @@ abstract class Replies implements SequenceGroup.Watcher {
   final TokenSpelling spelling;
   final List<State> states = new ArrayList<>();
   private final ServerMetrics metrics;
+  private boolean over;
   private final long arrived = System.nanoTime();
 
   Replies(
@@ -65,9 +67,24 @@ abstract class Replies implements SequenceGroup.Watcher {
     return false;
   }
 
+  /** Whether the log-probabilities of prompts are wanted, which then are read whole. */
+  boolean scoresPrompts() {
+    return false;
+  }
+
+  /** Whether it is the sequence that a prompt counts with, however many replies it has. */
+  private boolean first(int sequence) {
+    return sequence % sampling.choices() == 0;
+  }
+
   @Override
   public void started(int sequence, int cachedTokens) {
-    states.get(sequence).cached = cachedTokens;
+    State s = states.get(sequence);
+    s.cached = cachedTokens;
+    s.started = true;
+    if (first(sequence) && !scoresPrompts()) {
+      metrics.lookup(cachedTokens > 0);
+    }
   }
 
   @Override
@@ -89,7 +106,6 @@ abstract class Replies implements SequenceGroup.Watcher {
   @Override
   public void finished(int sequence, Finish finish, GenerationListener.Usage usage) {
     State s = states.get(sequence);
-    metrics.tokens(usage.promptTokens(), usage.cachedTokens(), s.tokens);
     String rest = s.text.finish();
     String how = finish == Finish.LENGTH && !s.text.stopped() ? "length" : "stop";
     s.finish = Optional.of(how);
@@ -102,18 +118,35 @@ abstract class Replies implements SequenceGroup.Watcher {
   }
 
   /**
-   * Tokens of all sequences; a prompt counts once, however many replies it has.
+   * Tokens of all sequences that were begun; a prompt counts once, however many replies it has.
    *
    * @param prompts lengths of the prompts
    */
   Usage usage(List<int[]> prompts) {
-    int prompt = prompts.stream().mapToInt(p -> p.length).sum();
+    int prompt = 0;
     int cached = 0;
     int replies = 0;
     for (int i = 0; i < states.size(); i++) {
-      cached += i % sampling.choices() == 0 ? states.get(i).cached : 0;
-      replies += states.get(i).tokens;
+      State s = states.get(i);
+      if (first(i) && s.started) {
+        prompt += prompts.get(i / sampling.choices()).length;
+        cached += s.cached;
+      }
+      replies += s.tokens;
     }
     return Usage.of(prompt, replies, cached);
+  }
+
+  /** What the request took, in OpenAI's form. */
+  abstract Usage usage();
+
+  /** The request is over, however it ended: counts what it took, the first time. */
+  void over() {
+    if (over) {
+      return;
+    }
+    over = true;
+    Usage u = usage();
+    metrics.tokens(u.promptTokens(), u.promptTokensDetails().cachedTokens(), u.completionTokens());
   }
 }

@@ -19,19 +19,19 @@ final class ServerMetrics implements AutoCloseable {
   private final Counter cachedTokens =
       counter("cached.tokens", "Tokens of prompts whose caches were kept");
   private final Counter generatedTokens = counter("generated.tokens", "Tokens of replies");
+  private final Counter lookups = counter("cache.lookups", "Prompts looked up");
+  private final Counter hits = counter("cache.hits", "Prompts whose beginning was known");
   private final Timer firstToken =
-      timer("time.to.first.token", "From a request's arrival to its first token");
+      timer("time.to.first.token", "From a request's arrival to the first token of each reply");
   private final Timer betweenTokens = timer("inter.token.latency", "Between two tokens of a reply");
 
   ServerMetrics(Scheduler scheduler) {
-    gauge("requests.waiting", "Requests that wait", scheduler, s -> s.status().waiting());
-    gauge("requests.running", "Requests being worked on", scheduler, s -> s.status().running());
+    gauge("requests.waiting", "Replies that wait", scheduler, s -> s.status().waiting());
+    gauge("requests.running", "Replies being worked on", scheduler, s -> s.status().running());
     cache("kv.bytes", "Bytes of keys and values in use", scheduler, Caches::kvBytes);
     cache("kv.bytes.max", "Bytes of keys and values", scheduler, Caches::kvBytesTotal);
     cache("state.bytes", "Bytes of recurrent states in use", scheduler, Caches::stateBytes);
     cache("state.bytes.max", "Bytes of recurrent states", scheduler, Caches::stateBytesTotal);
-    counted("cache.lookups", "Prompts looked up", scheduler, Caches::lookups);
-    counted("cache.hits", "Prompts whose beginning was known", scheduler, Caches::hits);
     cache("prefix.disk.bytes", "Bytes of the saved prefixes", scheduler, c -> c.disk().bytes());
     cache(
         "prefix.restored.tokens",
@@ -89,6 +89,13 @@ final class ServerMetrics implements AutoCloseable {
         .record(Duration.ofNanos(nanos));
   }
 
+  /** A prompt was begun, once for all of its replies. */
+  void lookup(boolean known) {
+    lookups.increment();
+    hits.increment(known ? 1 : 0);
+  }
+
+  /** A request is over; its prompts count once, however many replies they have. */
   void tokens(int prompt, int cached, int generated) {
     promptTokens.increment(prompt);
     cachedTokens.increment(cached);
@@ -111,6 +118,16 @@ final class ServerMetrics implements AutoCloseable {
   /** Of these, those whose caches were kept. */
   long cachedTokens() {
     return (long) cachedTokens.count();
+  }
+
+  /** Prompts that were looked up. */
+  long cacheLookups() {
+    return (long) lookups.count();
+  }
+
+  /** Of these, those of which something was known. */
+  long cacheHits() {
+    return (long) hits.count();
   }
 
   /** Tokens of replies so far, those of replies under way, too. */

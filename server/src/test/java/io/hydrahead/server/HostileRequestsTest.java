@@ -97,7 +97,7 @@ class HostileRequestsTest {
         chat("\"max_tokens\":0", "max_tokens"),
         chat("\"max_tokens\":-5", "max_tokens"),
         chat("\"max_tokens\":2147483648", "max_tokens"),
-        chat("\"max_tokens\":2147483647", ""),
+        chat("\"max_tokens\":2147483647", "max_tokens"),
         chat("\"max_completion_tokens\":true", "max_completion_tokens"),
         chat("\"stop\":\"\"", "stop"),
         chat("\"stop\":[" + stops + "]", "stop"),
@@ -106,7 +106,8 @@ class HostileRequestsTest {
         chat("\"stop\":{}", "stop"),
         chat("\"logit_bias\":{\"x\":1}", "logit_bias"),
         chat("\"logit_bias\":{\"-1\":1}", "logit_bias"),
-        chat("\"logit_bias\":{\"999999999\":1}", ""),
+        chat("\"logit_bias\":{\"999999999\":1}", "logit_bias"),
+        chat("\"stop_token_ids\":[999999999]", "stop_token_ids"),
         chat("\"logit_bias\":{\"1\":101}", "logit_bias"),
         chat("\"top_logprobs\":5", "top_logprobs"),
         chat("\"logprobs\":true,\"top_logprobs\":21", "top_logprobs"),
@@ -137,18 +138,20 @@ class HostileRequestsTest {
         raw(
             CHAT,
             "{\"messages\":[{\"role\":\"user\",\"content\":\"" + repeat("word ", 2000) + "\"}]}",
-            ""),
+            "messages"),
         raw(TEXT, "{\"max_tokens\":4}", "prompt"),
         raw(TEXT, "{\"prompt\":\"\"}", "prompt"),
         raw(TEXT, "{\"prompt\":[]}", "prompt"),
         raw(TEXT, "{\"prompt\":[[]]}", "prompt"),
-        raw(TEXT, "{\"prompt\":[-1]}", ""),
-        raw(TEXT, "{\"prompt\":[2147483647]}", ""),
+        raw(TEXT, "{\"prompt\":[-1]}", "prompt"),
+        raw(TEXT, "{\"prompt\":[2147483647]}", "prompt"),
         raw(TEXT, "{\"prompt\":[2147483648]}", "prompt"),
         raw(TEXT, "{\"prompt\":[1.5]}", "prompt"),
         raw(TEXT, "{\"prompt\":[1,\"a\"]}", "prompt"),
         raw(TEXT, "{\"prompt\":{\"a\":1}}", "prompt"),
-        raw(TEXT, "{\"prompt\":[" + ids + "]}", ""),
+        raw(TEXT, "{\"prompt\":[" + ids + "]}", "prompt"),
+        raw(TEXT, "{\"prompt\":[[5],[" + ids + "]]}", "prompt[1]"),
+        raw(TEXT, "{\"prompt\":[[5],[-1]]}", "prompt[1]"),
         raw(TEXT, "{\"prompt\":[" + repeat("\"a\",", 1000) + "\"a\"]}", "prompt"),
         text("\"n\":16,\"best_of\":20", "best_of"),
         text("\"suffix\":\"end\"", "suffix"),
@@ -197,7 +200,9 @@ class HostileRequestsTest {
   void bodiesThatAreTooLargeAreNotReadToTheirEnd() throws IOException {
     HttpResponse<String> r = running.post(CHAT, " ".repeat((1 << 20) + 1));
     assertThat(r.statusCode()).isEqualTo(413);
-    assertThat(r.body()).contains("\"error\"");
+    JsonNode error = Json.parse(r.body(), "body").path("error");
+    assertThat(error.path("message").asString()).contains("1048576 bytes", "--max-body");
+    assertThat(error.path("code").asString()).isEqualTo("body_too_large");
     // One that says it has a gigabyte, and one that does not say and goes on and on.
     assertThat(send("Content-Length: 1073741824\r\n\r\n{")).contains(" 413 ");
     StringBuilder chunks = new StringBuilder("Transfer-Encoding: chunked\r\n\r\n");
@@ -205,6 +210,8 @@ class HostileRequestsTest {
       chunks.append("10000\r\n").append(" ".repeat(65536)).append("\r\n");
     }
     assertThat(send(chunks.toString())).contains(" 413 ");
+    assertThat(answer("Content-Length: 1073741824\r\n\r\n{")).contains("1048576 bytes");
+    assertThat(answer(chunks.toString())).contains("1048576 bytes", "--max-body");
   }
 
   @Test
@@ -229,6 +236,11 @@ class HostileRequestsTest {
   }
 
   private static String send(String rest) throws IOException {
+    return answer(rest).substring(0, 60);
+  }
+
+  /** The first bytes of an answer. */
+  private static String answer(String rest) throws IOException {
     try (Socket s = new Socket("127.0.0.1", running.server().port())) {
       s.setSoTimeout(20_000);
       OutputStream out = s.getOutputStream();
@@ -241,7 +253,7 @@ class HostileRequestsTest {
         // It has answered already.
       }
       InputStream in = s.getInputStream();
-      return new String(in.readNBytes(60), StandardCharsets.ISO_8859_1);
+      return new String(in.readNBytes(300), StandardCharsets.ISO_8859_1);
     }
   }
 
@@ -305,7 +317,7 @@ class HostileRequestsTest {
     }
     for (String path :
         List.of("/v1/models", "/v1/models/x", "/health", "/metrics", "/", "/page/api.js")) {
-      notAllowed(running.post(path, "{}"), "GET");
+      notAllowed(running.post(path, "{}"), "GET, HEAD");
     }
     assertThat(running.post("/nowhere", "{}").statusCode()).isEqualTo(404);
     byte[] bad = {'{', '"', (byte) 0xC3, '"', ':', '1', '}'};

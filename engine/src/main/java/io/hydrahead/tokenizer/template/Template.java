@@ -1,18 +1,22 @@
 package io.hydrahead.tokenizer.template;
 
 import java.time.Clock;
+import java.util.Collections;
 import java.util.List;
 import java.util.Map;
+import java.util.Set;
 import tools.jackson.databind.JsonNode;
 
 /** A template, read and checked once and rendered often, by several threads if need be. */
 public final class Template {
   private final Source source;
   private final List<Stmt> statements;
+  private final Set<String> variables;
 
   private Template(Source source) {
     this.source = source;
     this.statements = Parser.parse(source);
+    this.variables = Collections.unmodifiableSet(variablesOf(statements));
   }
 
   /**
@@ -25,6 +29,14 @@ public final class Template {
     return new Template(Source.of(name, text));
   }
 
+  private static Set<String> variablesOf(List<Stmt> statements) {
+    Scope functions = new Scope();
+    Globals.define(functions, Clock.systemUTC(), new Meter(Limits.DEFAULT));
+    Set<String> out = Variables.wantedBy(statements);
+    out.removeIf(name -> functions.find(name) != null);
+    return out;
+  }
+
   /** The template itself. */
   public String text() {
     return source.text();
@@ -33,6 +45,14 @@ public final class Template {
   /** Whether {@code word} stands anywhere in it. */
   public boolean mentions(String word) {
     return source.text().contains(word);
+  }
+
+  /**
+   * Names that it reads, in macros too, and has not surely set itself before: what it can be given.
+   * Functions that every template finds are not among them.
+   */
+  public Set<String> variables() {
+    return variables;
   }
 
   /**

@@ -162,6 +162,32 @@ class TemplateTest {
         .isInstanceOf(LimitException.class);
   }
 
+  @ParameterizedTest
+  @CsvSource(
+      delimiter = '@',
+      quoteCharacter = '`',
+      value = {
+        "{{ a.b['c'] }} {# d #} e @ a",
+        "{% set a = 1 %}{{ a }} @ ",
+        "{% set a = a or b %}{{ a }} @ a b",
+        "{% if x is defined %}{% set a = 1 %}{% endif %}{{ a }} @ x a",
+        "{% if x %}{% set a = 1 %}{% else %}{% set a = 2 %}{% endif %}{{ a }} @ x",
+        "{% for a in b if c %}{{ a }}{{ loop.index }}{% set d = 1 %}{% else %}{{ a }}{% endfor %}{{ d }} @ b c a d",
+        "{% macro f(a, b=g) %}{{ a }}{{ b }}{{ c }}{{ caller() }}{% endmacro %}{{ f(d, b=e) }} @ g c d e",
+        "{% call(x) y(1) %}{{ x }}{{ z }}{% endcall %} @ z y",
+        "{% with a = b %}{{ a }}{% endwith %}{{ a }} @ b a",
+        "{% set ns.field = v %}{{ ns.field }} @ v ns",
+        "{% set a | upper %}{{ b }}{% endset %}{{ a }} @ b",
+        "{% filter replace(a, 'b') %}{{ c }}{% endfilter %} @ c a",
+        "{{ x if y else z }}{{ [p, (q, r)] }}{{ {s: t}[u:v:w] }}{{ -m ~ n }}{{ not o }} @ y x z p q r s t u v w m n o",
+        "{{ a < b in c }}{{ d and e or f }}{{ g(*h, **i) | join(j) }}{{ k is divisibleby l }} @ a b c d e f g h i j k l",
+        "{% generation %}{% set a = b %}{% endgeneration %}{{ a }} @ b a",
+      })
+  void variablesFromOutside(String template, String names) {
+    String[] wanted = names == null ? new String[0] : names.split(" ");
+    assertThat(Template.parse(template, "t").variables()).containsExactlyInAnyOrder(wanted);
+  }
+
   /** Damaged templates give an error or a text, never another exception or a hang. */
   @Test
   void damagedTemplates() {

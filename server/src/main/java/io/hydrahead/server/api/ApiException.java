@@ -1,5 +1,6 @@
 package io.hydrahead.server.api;
 
+import java.util.Locale;
 import java.util.Optional;
 
 /** An answer that is an error, in the form of OpenAI's API. */
@@ -63,15 +64,49 @@ public final class ApiException extends RuntimeException {
   }
 
   /**
+   * 413: the body is too large.
+   *
+   * @param most bytes that a body may have
+   */
+  public static ApiException tooLarge(long most) {
+    return of(
+        413,
+        "invalid_request_error",
+        String.format(
+            Locale.ROOT,
+            "The body has more than %d bytes, the most that this server takes; send less, or start"
+                + " the server with a larger --max-body.",
+            most),
+        "body_too_large");
+  }
+
+  /**
+   * 404: there is no such path.
+   *
+   * @param method such as {@code POST}
+   */
+  public static ApiException noPath(String method, String path) {
+    return of(
+        404,
+        "invalid_request_error",
+        "There is no "
+            + method
+            + " "
+            + shorten(path)
+            + " here; OpenAI's endpoints are /v1/chat/completions, /v1/completions and /v1/models.",
+        "not_found");
+  }
+
+  /**
    * 405: the path exists, for another method.
    *
-   * @param allowed such as {@code POST}
+   * @param allowed such as {@code GET, HEAD}
    */
   public static ApiException notAllowed(String allowed) {
     return new ApiException(
         405,
         "invalid_request_error",
-        "This path takes " + allowed + " requests only.",
+        "This path takes " + allowed.replace(", ", " and ") + " requests only.",
         "",
         "method_not_allowed",
         allowed);
@@ -86,7 +121,7 @@ public final class ApiException extends RuntimeException {
     return status;
   }
 
-  /** The method that would do instead. */
+  /** The methods that would do instead. */
   public Optional<String> allowed() {
     return Optional.of(allowed).filter(a -> !a.isEmpty());
   }

@@ -18,6 +18,7 @@ import tools.jackson.databind.node.ObjectNode;
  * @param parallelCalls whether a reply may call more than one function
  * @param variables further variables for the template
  * @param maxTokens most tokens of a reply; empty for all that there is room for
+ * @param limitField the field that says so
  * @param logprobs alternatives to every token; −1 for no log-probabilities
  * @param json whether replies must be JSON objects
  * @param ignored fields that are not used
@@ -29,6 +30,7 @@ public record ChatRequest(
     boolean parallelCalls,
     ObjectNode variables,
     OptionalInt maxTokens,
+    String limitField,
     int logprobs,
     boolean json,
     SamplingFields sampling,
@@ -61,6 +63,7 @@ public record ChatRequest(
         parallelCalls,
         variables,
         maxTokens.isPresent() ? maxTokens : older,
+        maxTokens.isPresent() ? "max_completion_tokens" : "max_tokens",
         logprobs,
         json,
         sampling,

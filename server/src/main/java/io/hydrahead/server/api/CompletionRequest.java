@@ -22,6 +22,9 @@ public record CompletionRequest(
     SamplingFields sampling,
     List<String> ignored) {
 
+  private static final String KINDS =
+      "must be a text, a list of texts, a list of token ids, or a list of such lists";
+
   /** What is continued. */
   public sealed interface Prompt {
     record Text(String text) implements Prompt {}
@@ -46,7 +49,10 @@ public record CompletionRequest(
       throw f.error("max_tokens", "can be 0 only with \"echo\": true");
     }
     if (prompts.size() * sampling.choices() > limits.sequences()) {
-      throw f.error("n", "times the prompts must be at most " + limits.sequences());
+      throw f.error(
+          "n",
+          "times the number of prompts must be at most %d, not %d times %d"
+              .formatted(limits.sequences(), sampling.choices(), prompts.size()));
     }
     f.refuse("suffix", v -> v.isString() && v.stringValue().isEmpty(), "the model only continues");
     f.refuse(
@@ -64,13 +70,14 @@ public record CompletionRequest(
       return List.of(new Prompt.Text(v.stringValue()));
     }
     if (!v.isArray() || v.isEmpty()) {
-      throw f.error("prompt", "must be a text, a list of texts, token ids, or lists of these");
+      throw f.wrong("prompt", KINDS);
     }
     if (v.get(0).isNumber()) {
       return List.of(new Prompt.Ids(ids(f, v)));
     }
     if (v.size() > limits.prompts()) {
-      throw f.error("prompt", "must have at most " + limits.prompts() + " entries");
+      throw f.error(
+          "prompt", "must have at most %d entries, not %d".formatted(limits.prompts(), v.size()));
     }
     List<Prompt> out = new ArrayList<>();
     for (JsonNode p : v) {
@@ -81,13 +88,13 @@ public record CompletionRequest(
 
   private static int[] ids(RequestFields f, JsonNode list) {
     if (!list.isArray() || list.isEmpty()) {
-      throw f.error("prompt", "must be a text, a list of texts, token ids, or lists of these");
+      throw f.error("prompt", KINDS + "; it has " + RequestFields.shown(list));
     }
     int[] out = new int[list.size()];
     for (int i = 0; i < out.length; i++) {
       JsonNode id = list.get(i);
       if (!id.isIntegralNumber() || !id.canConvertToInt()) {
-        throw f.error("prompt", "has an entry that is no token id");
+        throw f.error("prompt", "has token ids and " + RequestFields.shown(id) + ", which is none");
       }
       out[i] = id.intValue();
     }

@@ -10,9 +10,15 @@ import tools.jackson.databind.node.ObjectNode;
 
 /** Messages of a chat, checked and in the form that templates expect. */
 public final class Messages {
+  private static final String CONTENT =
+      "must be a text or a list of parts such as {\"type\": \"text\", \"text\": \"…\"}";
+
   private Messages() {}
 
   static ArrayNode read(RequestFields f, RequestLimits limits) {
+    if (f.has("messages") && !f.required("messages").isArray()) {
+      throw f.wrong("messages", "must be a list of messages, each an object with role and content");
+    }
     List<RequestFields> all = f.objects("messages", limits.messages());
     if (all.isEmpty()) {
       f.required("messages");
@@ -31,12 +37,17 @@ public final class Messages {
     String role = m.choice("role", "", "system", "developer", "user", "assistant", "tool");
     out.put("role", role);
     boolean assistant = role.equals("assistant");
+    if (assistant) {
+      m.refuse("function_call", "write tool_calls");
+    }
     if (m.has("content")) {
       out.put("content", content(m));
-    } else if (assistant && (m.has("tool_calls") || m.has("reasoning_content"))) {
+    } else if (assistant && m.has("tool_calls")) {
       out.putNull("content");
+    } else if (assistant && m.has("reasoning_content")) {
+      out.put("content", "");
     } else {
-      m.required("content");
+      throw missing(m, assistant);
     }
     if (m.has("name")) {
       out.put("name", m.text("name"));
@@ -48,7 +59,6 @@ public final class Messages {
       if (m.has("tool_calls")) {
         out.set("tool_calls", calls(m, limits));
       }
-      m.refuse("function_call", "write tool_calls");
       m.refuse("audio", "the model reads text only");
       m.ignore("refusal", "annotations");
     }
@@ -59,11 +69,28 @@ public final class Messages {
     return out;
   }
 
+  private static ApiException missing(RequestFields m, boolean assistant) {
+    String at = m.path() + ".content";
+    return ApiException.invalid(
+        at,
+        "'"
+            + at
+            + "' is missing; it "
+            + CONTENT
+            + (assistant
+                ? ", and may be null beside 'tool_calls' or 'reasoning_content' only."
+                : "."),
+        "missing_required_parameter");
+  }
+
   /** A text, or the texts of several parts with newlines between them. */
   private static String content(RequestFields m) {
     JsonNode v = m.required("content");
     if (v.isString()) {
       return v.stringValue();
+    }
+    if (!v.isArray() || v.isEmpty()) {
+      throw m.wrong("content", CONTENT);
     }
     List<String> parts = new ArrayList<>();
     for (RequestFields part : m.objects("content", 10_000)) {
@@ -73,9 +100,6 @@ public final class Messages {
       }
       parts.add(part.text("text"));
       part.end();
-    }
-    if (parts.isEmpty()) {
-      throw m.error("content", "must be a text or a list of text parts");
     }
     return String.join("\n", parts);
   }
@@ -125,6 +149,17 @@ public final class Messages {
         if (call.path("function") instanceof ObjectNode f && f.path("arguments").isObject()) {
           f.put("arguments", f.get("arguments").toString());
         }
+      }
+    }
+    return out;
+  }
+
+  /** The same with empty texts for contents that are null, for templates that cannot write null. */
+  public static ArrayNode withoutNull(ArrayNode messages) {
+    ArrayNode out = messages.deepCopy();
+    for (JsonNode m : out) {
+      if (m.path("content").isNull()) {
+        ((ObjectNode) m).put("content", "");
       }
     }
     return out;

@@ -1,5 +1,6 @@
 package io.hydrahead.server.api;
 
+import io.hydrahead.json.Spelling;
 import java.util.ArrayList;
 import java.util.LinkedHashSet;
 import java.util.List;
@@ -19,9 +20,9 @@ final class RequestFields {
   private final JsonNode node;
   private final String path;
   private final Set<String> known = new LinkedHashSet<>();
-  private final List<String> ignored;
+  private final Set<String> ignored;
 
-  private RequestFields(JsonNode node, String path, List<String> ignored) {
+  private RequestFields(JsonNode node, String path, Set<String> ignored) {
     this.node = node;
     this.path = path;
     this.ignored = ignored;
@@ -30,17 +31,28 @@ final class RequestFields {
   /** The body of a request. */
   static RequestFields of(JsonNode body) {
     if (!body.isObject()) {
-      throw ApiException.invalid("", "The body must be a JSON object.");
+      throw ApiException.invalid("", "The body must be a JSON object, not " + shown(body) + ".");
     }
-    return new RequestFields(body, "", new ArrayList<>());
+    return new RequestFields(body, "", new LinkedHashSet<>());
   }
 
   private String name(String field) {
     return path.isEmpty() ? field : path + "." + field;
   }
 
-  private ApiException wrong(String field, String rule) {
-    return ApiException.invalid(name(field), "'" + name(field) + "' " + rule + ".");
+  /** The field's value breaks {@code rule}: the message has both. */
+  ApiException wrong(String field, String rule) {
+    JsonNode given = node.get(field);
+    return error(field, rule + (given == null ? "" : ", not " + shown(given)));
+  }
+
+  /** A value as messages have it, on one line and short. */
+  static String shown(JsonNode value) {
+    return switch (value.getNodeType()) {
+      case ARRAY -> value.isEmpty() ? "an empty list" : "a list";
+      case OBJECT -> "an object";
+      default -> ApiException.shorten(value.toString());
+    };
   }
 
   /** Whether the field is there and not null. */
@@ -110,7 +122,10 @@ final class RequestFields {
     JsonNode v = node.get(field);
     boolean fits = v.isIntegralNumber() && v.canConvertToLong();
     if (!fits || v.longValue() < min || v.longValue() > max) {
-      throw wrong(field, "must be a whole number from " + min + " to " + max);
+      boolean open = max == Integer.MAX_VALUE;
+      throw wrong(
+          field,
+          "must be a whole number " + (open ? "of at least " + min : "from " + min + " to " + max));
     }
     return OptionalLong.of(v.longValue());
   }
@@ -121,9 +136,13 @@ final class RequestFields {
     }
     JsonNode v = node.get(field);
     if (!v.isNumber() || !(v.doubleValue() >= min && v.doubleValue() <= max)) {
-      throw wrong(field, "must be a number from " + min + " to " + max);
+      throw wrong(field, "must be a number from " + spelled(min) + " to " + spelled(max));
     }
     return v.doubleValue();
+  }
+
+  private static String spelled(double bound) {
+    return bound == Math.rint(bound) ? Long.toString((long) bound) : Double.toString(bound);
   }
 
   RequestFields object(String field) {
@@ -149,7 +168,7 @@ final class RequestFields {
     for (JsonNode item : list(field, most)) {
       String at = name(field) + "[" + out.size() + "]";
       if (!item.isObject()) {
-        throw ApiException.invalid(at, "'" + at + "' must be an object.");
+        throw ApiException.invalid(at, "'" + at + "' must be an object, not " + shown(item) + ".");
       }
       out.add(new RequestFields(item, at, ignored));
     }
@@ -166,7 +185,7 @@ final class RequestFields {
       throw wrong(field, "must be a list");
     }
     if (v.size() > most) {
-      throw wrong(field, "must have at most " + most + " entries");
+      throw error(field, "must have at most " + most + " entries, not " + v.size());
     }
     List<JsonNode> out = new ArrayList<>();
     v.forEach(out::add);
@@ -178,7 +197,7 @@ final class RequestFields {
     List<Integer> out = new ArrayList<>();
     for (JsonNode id : list(field, most)) {
       if (!id.isIntegralNumber() || !id.canConvertToInt() || id.intValue() < 0) {
-        throw wrong(field, "must be a list of token ids");
+        throw error(field, "must be a list of token ids; " + shown(id) + " is none");
       }
       out.add(id.intValue());
     }
@@ -201,19 +220,19 @@ final class RequestFields {
   void ignore(String... fields) {
     for (String field : fields) {
       if (has(field)) {
-        ignored.add(name(field));
+        ignored.add(name(field).replaceAll("\\[\\d+]", "[]"));
       }
     }
   }
 
-  /** Fields that were there and are not used. */
+  /** Fields that were there and are not used; those of all entries of a list are one. */
   List<String> ignored() {
     return List.copyOf(ignored);
   }
 
   /** An error about this object. */
   ApiException error(String field, String rule) {
-    return wrong(field, rule);
+    return ApiException.invalid(name(field), "'" + name(field) + "' " + rule + ".");
   }
 
   /** JSON path of this object. */
@@ -229,9 +248,13 @@ final class RequestFields {
   void end() {
     for (String field : node.propertyNames()) {
       if (!known.contains(field)) {
+        String meant =
+            Spelling.nearest(field.substring(0, Math.min(field.length(), 60)), known.stream())
+                .map(k -> "; did you mean '" + name(k) + "'?")
+                .orElse(".");
         throw ApiException.invalid(
             ApiException.shorten(name(field)),
-            "'" + ApiException.shorten(name(field)) + "' is no field of this request.",
+            "'" + ApiException.shorten(name(field)) + "' is no field of this request" + meant,
             "unknown_parameter");
       }
     }

@@ -45,14 +45,14 @@ public record SamplingFields(
     double temperature = f.number("temperature", 0, 2, 1);
     double topP = f.number("top_p", 0, 1, 1);
     if (topP == 0) {
-      throw f.error("top_p", "must be above 0");
+      throw f.wrong("top_p", "must be above 0");
     }
     int topK = Math.max(0, f.integer("top_k", -1, Integer.MAX_VALUE, 0));
     double minP = f.number("min_p", 0, 1, 0);
     OptionalLong seed = f.whole("seed", Long.MIN_VALUE, Long.MAX_VALUE);
     double repetition = f.number("repetition_penalty", 0, 10, 1);
     if (repetition == 0) {
-      throw f.error("repetition_penalty", "must be above 0");
+      throw f.wrong("repetition_penalty", "must be above 0");
     }
     LogitEdits.Settings edits =
         new LogitEdits.Settings(
@@ -100,7 +100,10 @@ public record SamplingFields(
       boolean id = e.getKey().matches("\\d{1,9}");
       JsonNode v = e.getValue();
       if (!id || !v.isNumber() || !(Math.abs(v.doubleValue()) <= 100)) {
-        throw f.error("logit_bias", "must map token ids to numbers from -100 to 100");
+        throw f.error(
+            "logit_bias",
+            "must map token ids to numbers from -100 to 100; %s: %s is none of these"
+                .formatted(ApiException.shorten(e.getKey()), RequestFields.shown(v)));
       }
       out.put(Integer.valueOf(e.getKey()), v.floatValue());
     }
@@ -113,13 +116,19 @@ public record SamplingFields(
     }
     List<String> out = new ArrayList<>();
     JsonNode v = f.required("stop");
+    String rule =
+        "must be a string or a list of at most %d strings, of 1 to %d characters each"
+            .formatted(limits.stops(), limits.stopLength());
+    if (!v.isString() && !v.isArray()) {
+      throw f.wrong("stop", rule);
+    }
     for (JsonNode stop : v.isString() ? List.of(v) : f.list("stop", limits.stops())) {
       boolean fits =
           stop.isString()
               && !stop.stringValue().isEmpty()
               && stop.stringValue().length() <= limits.stopLength();
       if (!fits) {
-        throw f.error("stop", "must be strings of 1 to " + limits.stopLength() + " characters");
+        throw f.error("stop", rule + "; " + RequestFields.shown(stop) + " is none");
       }
       out.add(stop.stringValue());
     }

@@ -39,6 +39,11 @@ public final class TokenizerBodies {
       Optional<String> prompt = chat ? Optional.empty() : Optional.of(f.text("prompt"));
       Optional<ArrayNode> messages =
           chat ? Optional.of(Messages.read(f, limits)) : Optional.empty();
+      if (!chat) {
+        for (String field : List.of("tools", "chat_template_kwargs", "reasoning_effort")) {
+          f.refuse(field, "it goes with 'messages', not with 'prompt'");
+        }
+      }
       ArrayNode tools = ChatRequest.tools(f, limits);
       ObjectNode variables = ChatRequest.variables(f);
       boolean parseSpecial = f.flag("parse_special", true);

@@ -108,11 +108,22 @@ public interface Scheduler extends AutoCloseable {
       super(
           "This model takes at most "
               + most
-              + " tokens; the prompt has "
+              + " tokens of prompt and reply; the prompt has "
               + promptTokens
               + " and the reply may have "
               + maxTokens
-              + ". Shorten the prompt or ask for fewer tokens.");
+              + ". "
+              + remedy(promptTokens, maxTokens, most));
+    }
+
+    private static String remedy(int prompt, int reply, int most) {
+      String ask = "ask for at most " + (most - prompt) + " tokens";
+      String shorten = "shorten the prompt to " + (most - reply) + " tokens";
+      if (prompt >= most && reply >= most) {
+        return "Shorten the prompt, and ask for fewer tokens.";
+      }
+      String advice = prompt >= most ? shorten : reply >= most ? ask : ask + ", or " + shorten;
+      return Character.toUpperCase(advice.charAt(0)) + advice.substring(1) + ".";
     }
   }
 }
