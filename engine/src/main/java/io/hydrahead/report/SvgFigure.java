@@ -24,7 +24,7 @@ public final class SvgFigure {
   private boolean legend = true;
 
   /** A line of the legend. */
-  private record Entry(String name, int look, boolean dashed) {}
+  private record Entry(String name, int look, LineChart.Join join) {}
 
   /**
    * A measured value.
@@ -73,21 +73,21 @@ public final class SvgFigure {
    * @param look colour and marker: the same number looks the same in every figure
    */
   public SvgFigure add(int look, String name, List<Point> points) {
-    entries.add(new Entry(name, look, false));
+    entries.add(new Entry(name, look, LineChart.Join.LINE));
     chart.add(look, drawn(points), LineChart.Join.LINE);
     return this;
   }
 
   /** Points joined by a dashed line, with hollow markers. */
   public SvgFigure addDashed(int look, String name, List<Point> points) {
-    entries.add(new Entry(name, look, true));
+    entries.add(new Entry(name, look, LineChart.Join.DASHED));
     chart.add(look, drawn(points), LineChart.Join.DASHED);
     return this;
   }
 
   /** Points that are not joined. */
   public SvgFigure addPoints(int look, String name, List<Point> points) {
-    entries.add(new Entry(name, look, false));
+    entries.add(new Entry(name, look, LineChart.Join.POINTS));
     chart.add(look, drawn(points), LineChart.Join.POINTS);
     return this;
   }
@@ -202,9 +202,12 @@ public final class SvgFigure {
     double x = MARGIN;
     for (int i : row) {
       Entry e = entries.get(i);
-      String css = "line " + Look.css(e.look()) + (e.dashed() ? " dash" : "");
-      m.empty("line", "class", css, "x1", x, "y1", y, "x2", x + 28, "y2", y);
-      Look.marker(m, e.look(), x + 14, y, 4.5, e.dashed());
+      boolean dashed = e.join() == LineChart.Join.DASHED;
+      if (dashed || e.join() == LineChart.Join.LINE) {
+        String css = "line " + Look.css(e.look()) + (dashed ? " dash" : "");
+        m.empty("line", "class", css, "x1", x, "y1", y, "x2", x + 28, "y2", y);
+      }
+      Look.marker(m, e.look(), x + 14, y, 4.5, dashed);
       m.element("text", e.name(), "class", "tick", "x", x + 34, "y", y + 4);
       x += entry(i);
     }

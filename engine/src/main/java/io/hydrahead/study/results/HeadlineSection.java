@@ -35,7 +35,7 @@ final class HeadlineSection {
     if (!whole.isEmpty()) {
       head.add("recall, " + Numbers.families(families(whole)) + ", " + span(whole));
     }
-    head.add("loss");
+    head.add("loss, nats a token");
     MarkdownTable table = new MarkdownTable(head, 1);
     for (String arm : recall.arms()) {
       Set<Integer> seeds = recall.seeds(arm);

@@ -54,6 +54,17 @@ final class KeptSection {
     return Optional.ofNullable(last);
   }
 
+  /** At the longest length with enough haystacks, if there is one. */
+  private static Kept longest(List<Kept> own) {
+    return own.reversed().stream().filter(k -> !k.few()).findFirst().orElse(own.getLast());
+  }
+
+  /** " (seed 0 alone)" where fewer seeds than the arm's went so far. */
+  private String alone(Kept k) {
+    Set<Integer> there = k.recall().bySeed().keySet();
+    return there.size() < seeds(k.arm()).size() ? " (" + Numbers.seedWords(there) + " alone)" : "";
+  }
+
   private static boolean able(List<Kept> own) {
     return !own.isEmpty() && own.getFirst().near() >= ABLE;
   }
@@ -94,7 +105,7 @@ final class KeptSection {
 
   /** "up to 32K (8 times the native length); at 128K 75.5% [73.6, 77.4]". */
   private String reach(List<Kept> own) {
-    Kept last = own.getLast();
+    Kept last = longest(own);
     Optional<Kept> held = upTo(own);
     String far =
         held.map(k ->
@@ -113,7 +124,8 @@ final class KeptSection {
         + Numbers.percent(last.kept().low())
         + ", "
         + Numbers.percent(last.kept().high())
-        + "]";
+        + "]"
+        + alone(last);
   }
 
   private String others(String arm) {
@@ -122,13 +134,14 @@ final class KeptSection {
     for (Group g : far()) {
       List<Kept> own = of(arm, g);
       if (able(own)) {
-        Kept last = own.getLast();
+        Kept last = longest(own);
         keeps.add(
             Numbers.percent(last.kept().value())
                 + "% "
                 + g.name()
                 + " at "
-                + Lengths.format(last.length()));
+                + Lengths.format(last.length())
+                + alone(last));
       } else if (!own.isEmpty()) {
         lacks.add(Numbers.percent(own.getFirst().near()) + "% of " + g.name());
       }
@@ -186,7 +199,7 @@ final class KeptSection {
     if (own.isEmpty()) {
       return List.of(Numbers.NONE, Numbers.NONE, Numbers.NONE);
     }
-    Kept last = own.getLast();
+    Kept last = longest(own);
     String near = Numbers.percent(own.getFirst().near());
     if (!able(own)) {
       return List.of(near, Numbers.NONE, "too little to keep");
@@ -237,7 +250,7 @@ final class KeptSection {
     out.append("Percent of the recall at ")
         .append(Lengths.format(folder.nativeLength()))
         .append(
-            ", with a 95% interval. ✓: the whole interval is at or above 95, the statement holds there; ✗: it is below; ?: open. Arms that find less than a fifth of the needles at the native length are left out: of nothing, nothing is kept. A number in brackets: of that many seeds only.\n\n");
+            ", with a 95% interval. ✓: the whole interval is at or above 95, the statement holds there; ✗: it is below; ?: open. Arms that find less than a fifth of the needles at the native length are left out: of nothing, nothing is kept. A number in brackets: of that many seeds only. First over families that were measured far out, then over all.\n\n");
     for (Group g : groups) {
       out.append(details(g));
     }
