@@ -65,6 +65,9 @@ final class ServeCapacity {
           "ms a step",
           "tokens/s");
 
+  /** What is said of plans and lengths of which nothing fits. */
+  private final List<String> tooLarge = new ArrayList<>();
+
   /** Texts that fit with the plan that was measured first, by length. */
   private final Map<Integer, Integer> first = new HashMap<>();
 
@@ -104,10 +107,26 @@ final class ServeCapacity {
             progress.end();
           }
           add(plan, length, memory, room, speed);
+          if (room.texts == 0) {
+            tooLarge.add(tooLarge(plan, length, memory, room));
+          }
         }
       }
     }
     table.print(out);
+    tooLarge.forEach(out::println);
+    out.flush();
+  }
+
+  private String tooLarge(BenchCommand.PlanName plan, int length, long memory, Room room) {
+    return "%s: not one text of %s and %d fits into %s; one takes --memory %d (%s)"
+        .formatted(
+            plan,
+            TokenCount.format(length),
+            options.reply(),
+            Table.bytes(memory),
+            room.least,
+            Table.bytes(room.least));
   }
 
   /** A device says so itself; the host gives pages until it has none, and ends the process. */
@@ -148,8 +167,9 @@ final class ServeCapacity {
    * Texts that fit.
    *
    * @param bytes of one text, its blocks and its slot
+   * @param least memory for one text
    */
-  private record Room(int texts, int blocks, long bytes) {
+  private record Room(int texts, int blocks, long bytes, long least) {
     /** Besides the texts' there are a block and a slot of nobody. */
     static Room of(HybridTransformer model, long memory, int tokens) {
       int blocks = SequenceCache.blocksOf(tokens);
@@ -157,7 +177,8 @@ final class ServeCapacity {
       long slot = CachePool.slotBytes(model, tokens);
       long one = blocks * block + slot;
       long texts = Math.max(0, memory - block - slot) / one;
-      return new Room((int) Math.min(texts, Integer.MAX_VALUE / blocks), blocks, one);
+      int most = Integer.MAX_VALUE / blocks;
+      return new Room((int) Math.min(texts, most), blocks, one, one + block + slot);
     }
 
     /** At once. */
@@ -256,8 +277,8 @@ final class ServeCapacity {
         room.run(),
         Table.bytes(speed.kvBytes),
         Table.bytes(speed.stateBytes),
-        ServeFigures.millis(speed.millis),
-        Math.round(speed.tokensPerSecond));
+        room.texts == 0 ? "–" : ServeFigures.millis(speed.millis),
+        room.texts == 0 ? "–" : Math.round(speed.tokensPerSecond));
     ObjectNode o = bench.figure(figures, "CAPACITY", plan);
     o.put("tokens", length).put("reply", options.reply());
     o.put("memory_bytes", memory).put("text_bytes", room.bytes);

@@ -54,7 +54,10 @@ final class ServeCommand implements Callable<Integer> {
   @Option(
       names = "--api-key",
       paramLabel = "KEY",
-      description = "What clients must show; better given as " + KEY_VARIABLE + ".")
+      description =
+          "What clients must show; better given as "
+              + KEY_VARIABLE
+              + " in the environment, where others do not see it.")
   private String apiKey;
 
   @Option(
@@ -122,14 +125,12 @@ final class ServeCommand implements Callable<Integer> {
   public Integer call() throws InterruptedException {
     Sources.config(folder);
     ServerOptions options = options();
-    HydraServer.check(options);
+    checkName();
     checkPrefixes();
+    HydraServer.check(options);
     try (LoadedModel loaded = LoadedModel.open(folder, common)) {
       ModelConfig config = loaded.model().config();
-      int context =
-          maxContext == null
-              ? config.maxPositionEmbeddings()
-              : (int) Math.min(maxContext.tokens(), Integer.MAX_VALUE / 2);
+      int context = ServeMemory.context(loaded.model(), maxContext, maxSequences);
       GenerateCommand.introduce(common, folder);
       GenerateCommand.warnBeyondNative(common, config, context);
       String served = name == null ? Engine.Options.of(folder).name() : name;
@@ -148,8 +149,21 @@ final class ServeCommand implements Callable<Integer> {
     return ExitCode.INTERRUPTED;
   }
 
+  private void checkName() {
+    if (name != null && (name.isBlank() || name.chars().anyMatch(Character::isISOControl))) {
+      throw new InputException(
+          "--name is empty or has control characters; give a name that clients can send as"
+              + " \"model\", or leave it out for the folder's, '"
+              + Engine.Options.of(folder).name()
+              + "'");
+    }
+  }
+
   private void checkPrefixes() {
     if (prefixDir != null) {
+      if (prefixDir.toString().isEmpty()) {
+        throw new InputException("--prefix-dir is empty; name a folder, or leave it out");
+      }
       AtomicFile.requireReady(prefixDir.resolve("prefixes.bin"), true, "--prefix-dir");
     } else if (prefixDisk != null) {
       throw new InputException("--prefix-disk says how much of a folder: give --prefix-dir, too");
@@ -216,11 +230,36 @@ final class ServeCommand implements Callable<Integer> {
             .timeLimit(Duration.ofSeconds(timeLimit))
             .drain(Duration.ofSeconds(drain))
             .accessLog(common::notice);
-    String key = apiKey == null ? System.getenv(KEY_VARIABLE) : apiKey;
-    if (key != null && key.isBlank()) {
-      throw new InputException("the API key is empty; leave it out, or give one");
-    }
+    String key = key(apiKey, System.getenv(KEY_VARIABLE));
     return key == null ? options : options.apiKey(key);
+  }
+
+  /**
+   * The key that clients must show; null for none. One that is there and empty is a mistake, and
+   * never means none: a script whose variable was not filled would else open the server.
+   *
+   * @param option what {@code --api-key} has; null if it is not there
+   * @param variable what the environment has; null if it is not there
+   */
+  static String key(String option, String variable) {
+    String key = option == null ? variable : option;
+    String whose = option == null ? KEY_VARIABLE : "--api-key";
+    if (key == null) {
+      return null;
+    }
+    if (key.isBlank()) {
+      throw new InputException(
+          option == null
+              ? KEY_VARIABLE + " is set, and empty; give it a key, or unset it to serve without one"
+              : "--api-key is empty; give it a key, or leave it out to serve without one");
+    }
+    if (!key.equals(key.strip()) || !key.chars().allMatch(c -> c >= ' ' && c <= '~')) {
+      throw new InputException(
+          whose
+              + " has white space around it, or characters that no HTTP header can carry; take"
+              + " letters, digits and signs of ASCII");
+    }
+    return key;
   }
 
   private static void at(String option, int value, int min, int max) {

@@ -86,7 +86,6 @@ final class Soak {
             "hydrahead: %d clients of '%s' at %s for %s; Ctrl-C ends it with what was measured"
                 .formatted(clients, engine.name(), server.uri(), time));
         interrupted = watch(engine.scheduler(), load, loaded, samples);
-        load.stop();
         idle = awaitIdle(engine.scheduler());
         lost = load.lost();
         describe(report, loaded, load, samples);
@@ -109,7 +108,10 @@ final class Soak {
     return interrupted ? ExitCode.INTERRUPTED : good ? ExitCode.OK : ExitCode.CHECK_FAILED;
   }
 
-  /** Samples until the time is over; true if the user has ended it before. */
+  /**
+   * Samples until the time is over, then waits for the last replies, which count; true if the user
+   * has ended it before.
+   */
   private boolean watch(
       Scheduler scheduler, SoakLoad load, LoadedModel loaded, List<SoakSample> samples)
       throws InterruptedException {
@@ -127,6 +129,8 @@ final class Soak {
         }
         common.progress().advance((long) Math.min(now, time.seconds()), note(load, samples));
         if (stop || now >= time.seconds()) {
+          load.stop();
+          common.progress().advance((long) Math.min(now, time.seconds()), note(load, samples));
           return stop;
         }
         Thread.sleep(Math.clamp((long) (1000 * (next - now)), 1, 100));

@@ -7,6 +7,7 @@ import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.Arrays;
 import java.util.List;
+import java.util.Locale;
 import java.util.concurrent.TimeUnit;
 import org.junit.jupiter.api.AfterEach;
 import org.junit.jupiter.api.Test;
@@ -79,6 +80,26 @@ class BenchServeTest {
     JsonNode f = Json.read(file()).path("figures").get(0);
     assertThat(f.path("texts").intValue()).isZero();
     assertThat(f.path("tokens_per_second").doubleValue()).isZero();
+    // 512 tokens and 8 are 9 blocks of 64; a block more is nobody's.
+    long least = 10 * 64 * TOKEN;
+    assertThat(r.out())
+        .contains("full: not one text of 512 and 8 fits into 1.0 MiB; one takes --memory " + least);
+    Run enough =
+        bench(
+            "--shape",
+            "tiny",
+            "--plan",
+            "full",
+            "--capacity",
+            "--memory",
+            least,
+            "--reply",
+            "8",
+            "--seconds",
+            "0.01");
+    assertThat(enough.code()).as(enough.err()).isZero();
+    assertThat(Json.read(file()).path("figures").get(0).path("texts").intValue()).isEqualTo(1);
+    assertThat(enough.out()).doesNotContain("not one text");
   }
 
   @Test
@@ -140,6 +161,12 @@ class BenchServeTest {
       assertThat(s.path("threads").longValue()).isPositive();
     }
     assertThat(r.out()).contains("live heap", "0 lost", "too short to tell");
+    String count = String.format(Locale.ROOT, "%,d requests", done);
+    assertThat(r.out()).contains("\n" + count + " in ");
+    assertThat(r.err().lines().filter(l -> l.startsWith("soak: ")))
+        .last()
+        .asString()
+        .contains(", " + count);
   }
 
   @Test

@@ -1,11 +1,21 @@
 package io.hydrahead.cli;
 
 import static org.assertj.core.api.Assertions.assertThat;
+import static org.assertj.core.api.Assertions.assertThatThrownBy;
+import static org.assertj.core.api.Assertions.catchThrowable;
 import static org.assertj.core.api.Assertions.within;
 
 import io.hydrahead.json.Json;
+import io.hydrahead.model.HybridTransformer;
+import io.hydrahead.model.ModelFiles;
+import io.hydrahead.ops.Ops;
+import io.hydrahead.ops.OpsFactory;
+import io.hydrahead.ops.OpsOptions;
+import io.hydrahead.tensor.InputException;
 import java.io.PrintWriter;
 import java.io.StringWriter;
+import java.net.InetAddress;
+import java.net.ServerSocket;
 import java.net.URI;
 import java.net.http.HttpClient;
 import java.net.http.HttpRequest;
@@ -117,6 +127,103 @@ class ServeCommandTest {
       Run bad = Run.of("serve", model, "--prefix-dir", temporary, "--prefix-disk", size);
       assertThat(bad.code()).as(size).isEqualTo(ExitCode.BAD_INPUT);
       assertThat(bad.err()).contains("'--prefix-disk'", size);
+    }
+  }
+
+  /** The system of /proc lets nobody make a folder, whatever its permissions say. */
+  @Test
+  void triesTheFolderForPrefixes() throws Exception {
+    Path model = SmallModel.write(temporary.resolve("small"));
+    Files.delete(model.resolve("model.safetensors")); // nothing is loaded for it
+    if (Files.isDirectory(Path.of("/proc/self"))) {
+      Run r = Run.of("serve", model, "-p", "0", "--prefix-dir", "/proc/hydrahead");
+      assertThat(r.code()).isEqualTo(ExitCode.BAD_INPUT);
+      assertThat(r.err())
+          .contains("/proc/hydrahead", "cannot be written", "choose another --prefix-dir");
+    }
+    Run empty = Run.of("serve", model, "-p", "0", "--prefix-dir", "");
+    assertThat(empty.code()).isEqualTo(ExitCode.BAD_INPUT);
+    assertThat(empty.err()).contains("--prefix-dir is empty");
+    Path fine = temporary.resolve("not/yet");
+    Run.of("serve", model, "-p", "0", "--prefix-dir", fine);
+    assertThat(fine.getParent()).as("what was tried is gone").doesNotExist();
+  }
+
+  @Test
+  void refusesAContextThatDoesNotFitIntoMemory() {
+    Path model = SmallModel.write(temporary.resolve("small"));
+    for (String context : List.of("1000M", "9999999M")) {
+      Run r = Run.of("serve", model, "-p", "0", "--device", "cpu", "--max-context", context);
+      assertThat(r.code()).as(r.err()).isEqualTo(ExitCode.BAD_INPUT);
+      assertThat(r.err())
+          .contains("--max-context " + TokenCount.parse(context).tokens() + " does not fit")
+          .containsPattern("the largest --max-context that does is \\d+");
+    }
+  }
+
+  @Test
+  void whatFitsIsTheLargestThatDoes() {
+    Path folder = SmallModel.write(temporary.resolve("small"));
+    try (Ops ops = OpsFactory.cpu(OpsOptions.defaults());
+        HybridTransformer model =
+            HybridTransformer.load(folder, ops, ModelFiles.LoadOptions.STORED)) {
+      assertThat(ServeMemory.context(model, null, 32))
+          .isEqualTo(model.config().maxPositionEmbeddings());
+      assertThat(ServeMemory.context(model, new TokenCount(5000), 32)).isEqualTo(5000);
+      String told =
+          catchThrowable(() -> ServeMemory.context(model, new TokenCount(1L << 40), 32))
+              .getMessage();
+      long most = Long.parseLong(told.replaceAll("(?s).* is (\\d+)$", "$1"));
+      assertThat(ServeMemory.context(model, new TokenCount(most), 32)).isEqualTo((int) most);
+      assertThatThrownBy(() -> ServeMemory.context(model, new TokenCount(most + 1), 32))
+          .isInstanceOf(InputException.class);
+    }
+  }
+
+  @Test
+  void refusesNamesThatNobodyCanSend() {
+    Path model = SmallModel.write(temporary.resolve("small"));
+    for (String name : List.of("", " ", "a\nb")) {
+      Run r = Run.of("serve", model, "-p", "0", "--name", name);
+      assertThat(r.code()).isEqualTo(ExitCode.BAD_INPUT);
+      assertThat(r.err()).contains("--name is empty or has control characters", "'small'");
+    }
+  }
+
+  @Test
+  void noticesABusyPortBeforeItLoads() throws Exception {
+    Path model = SmallModel.write(temporary.resolve("small"));
+    Files.delete(model.resolve("model.safetensors")); // loading would fail on this
+    try (ServerSocket taken = new ServerSocket(0, 1, InetAddress.getByName("127.0.0.1"))) {
+      Run r = Run.of("serve", model, "-p", taken.getLocalPort());
+      assertThat(r.code()).isEqualTo(ExitCode.BAD_INPUT);
+      assertThat(r.err())
+          .contains("cannot listen at 127.0.0.1:" + taken.getLocalPort(), "take another port");
+    }
+    Run r = Run.of("serve", model, "-p", "0", "--host", "203.0.113.7", "--api-key", "k");
+    assertThat(r.code()).isEqualTo(ExitCode.BAD_INPUT);
+    assertThat(r.err()).contains("203.0.113.7", "this machine has no such address");
+  }
+
+  @Test
+  void aKeyIsNeverEmpty() {
+    assertThat(ServeCommand.key(null, null)).isNull();
+    assertThat(ServeCommand.key(null, "k 1")).isEqualTo("k 1");
+    assertThat(ServeCommand.key("option", "variable")).isEqualTo("option");
+    assertThat(ServeCommand.key("option", "")).isEqualTo("option");
+    for (String empty : List.of("", "  ")) {
+      assertThatThrownBy(() -> ServeCommand.key(null, empty))
+          .isInstanceOf(InputException.class)
+          .hasMessage(
+              "HYDRAHEAD_API_KEY is set, and empty; give it a key, or unset it to serve without one");
+      assertThatThrownBy(() -> ServeCommand.key(empty, "k"))
+          .isInstanceOf(InputException.class)
+          .hasMessageContaining("--api-key is empty");
+    }
+    for (String odd : List.of("k\n", " k", "schlüssel", "a\u0000b")) {
+      assertThatThrownBy(() -> ServeCommand.key(null, odd))
+          .hasMessageContaining("HYDRAHEAD_API_KEY has");
+      assertThatThrownBy(() -> ServeCommand.key(odd, null)).hasMessageContaining("--api-key has");
     }
   }
 

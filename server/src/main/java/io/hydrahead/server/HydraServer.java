@@ -87,7 +87,7 @@ public final class HydraServer implements AutoCloseable {
       throw new InputException(
           "serving at "
               + options.host()
-              + " lets others in: give an API key, or serve at 127.0.0.1");
+              + " lets others in: give an API key (HYDRAHEAD_API_KEY), or serve at 127.0.0.1");
     }
     requireFree(address, options.port());
     return address;

@@ -228,7 +228,7 @@ class PageInChromiumTest {
           "document.querySelectorAll('#map rect.full, #map rect.other').length === 36 * 32");
       assertThat(browser.text("#heads")).startsWith("48 of 1,152");
       assertThat(browser.text("#one"))
-          .isEqualTo("One text of 128K tokens takes 3.29 GB; in vanilla 19.3 GB.");
+          .isEqualTo("One text of 128K tokens takes 3.29 GB; with all heads full 19.3 GB.");
       assertThat(
               browser
                   .evaluate(

@@ -62,6 +62,10 @@ class PageTest {
           .isNotBlank()
           .doesNotContainPattern("https?:|['\"(]//");
     }
+    assertThat(running.get("/").body())
+        .as("what the second bar is, in words that need no explanation")
+        .contains(">all heads full<")
+        .doesNotContain(">vanilla<");
     assertThat(running.get("/").headers().firstValue("Content-Type"))
         .hasValue("text/html; charset=utf-8");
     for (String none : List.of("/page/", "/page/none.js", "/page/..%2f..%2fPage.class", "/page")) {

@@ -76,8 +76,15 @@ public final class Engine implements AutoCloseable {
     private static final int WAITING = 256;
 
     public Options {
-      if (name.isBlank() || maxContext < 0 || maxSequences < 1 || maxWaiting < 1) {
-        throw new InputException("a served model needs a name, a context and a queue");
+      if (name.isBlank()) {
+        throw new InputException(
+            "the name of a served model is empty; clients send it as its model");
+      }
+      if (maxContext < 0 || maxSequences < 1 || maxWaiting < 1) {
+        throw new InputException(
+            "a served model has a context of at least 0 tokens, which is its own, and room for at"
+                + " least one request that runs and one that waits; not %d, %d and %d"
+                    .formatted(maxContext, maxSequences, maxWaiting));
       }
     }
 

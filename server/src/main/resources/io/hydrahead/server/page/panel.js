@@ -59,19 +59,19 @@ export class Panel {
     $('heads').textContent = full === all
       ? `All ${count(all)} have full attention: a plain Transformer.`
       : `${count(full)} of ${count(all)} have full attention, the others ${other}. `
-        + `The KV cache takes ${percent(share)} of vanilla's.`;
+        + `The KV cache takes ${percent(share)} of what it would with all heads full.`;
     this.#draw(`${full} of ${all} heads have full attention`);
     $('one').textContent = this.#one();
   }
 
-  /** One text as long as the model takes, here and in vanilla. */
+  /** One text as long as the model takes, here and with all heads full. */
   #one() {
     const { memory: m, max_model_len: n } = this.#facts;
     const own = n * m.kv_bytes_per_token + Math.min(n, m.window_tokens) * m.window_bytes_per_token + m.state_bytes;
     const vanilla = n * m.vanilla_kv_bytes_per_token;
     return own === vanilla
       ? `One text of ${tokens(n)} tokens takes ${bytes(own)}.`
-      : `One text of ${tokens(n)} tokens takes ${bytes(own)}; in vanilla ${bytes(vanilla)}.`;
+      : `One text of ${tokens(n)} tokens takes ${bytes(own)}; with all heads full ${bytes(vanilla)}.`;
   }
 
   #draw(label) {
@@ -195,6 +195,6 @@ function held(s, own, vanilla) {
     return `${whose}.`;
   }
   return own < vanilla
-    ? `${whose}: ${percent(own / vanilla)} of what vanilla takes.`
+    ? `${whose}: ${percent(own / vanilla)} of what they would take with all heads full.`
     : `${whose}. States have one size whatever the length: they pay with longer texts.`;
 }
