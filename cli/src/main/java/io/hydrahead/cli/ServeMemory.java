@@ -12,6 +12,9 @@ final class ServeMemory {
   /** Longest that a text's place in it is a number of 32 bits, with room to count on. */
   private static final int MOST = Integer.MAX_VALUE / 2;
 
+  /** Of the host's memory; the rest is for the program itself and everybody else. */
+  private static final double SHARE = 0.9;
+
   private ServeMemory() {}
 
   /**
@@ -23,7 +26,8 @@ final class ServeMemory {
   static int context(HybridTransformer model, TokenCount asked, int sequences) {
     long wanted = asked == null ? model.config().maxPositionEmbeddings() : asked.tokens();
     boolean host = model.ops().memory().host();
-    long room = host ? machineBytes() - model.parameters().bytes() : Long.MAX_VALUE;
+    long room =
+        host ? (long) (SHARE * machineBytes()) - model.parameters().bytes() : Long.MAX_VALUE;
     if (wanted <= MOST && fits(model, (int) wanted, sequences, room)) {
       return (int) wanted;
     }
@@ -45,15 +49,14 @@ final class ServeMemory {
         low == 0
             ? "not even one token does; take a smaller model or a larger machine"
             : "the largest --max-context that does is " + low;
-    throw new InputException(
-        "%s not fit into the memory of %s: %s".formatted(what, where(model, host), most));
+    throw new InputException("%s not fit into %s: %s".formatted(what, where(model, host), most));
   }
 
   private static String where(HybridTransformer model, boolean host) {
     return host
-        ? "this machine or container (%s, of which the weights take %s)"
+        ? "nine tenths of the %s of this machine or container, beside %s of weights"
             .formatted(Table.bytes(machineBytes()), Table.bytes(model.parameters().bytes()))
-        : model.ops().memory().toString();
+        : "the memory of " + model.ops().memory();
   }
 
   private static boolean fits(HybridTransformer model, int context, int sequences, long room) {

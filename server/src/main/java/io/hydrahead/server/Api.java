@@ -188,7 +188,8 @@ final class Api {
       throw ApiException.of(
           415,
           "invalid_request_error",
-          "Send the body as Content-Type: application/json.",
+          "Send the body as Content-Type: application/json"
+              + (type.isEmpty() ? "; it has none." : ", not " + ApiException.shorten(type) + "."),
           "unsupported_media_type");
     }
     int most = (int) Math.min(options.maxBodyBytes(), Integer.MAX_VALUE - 16);

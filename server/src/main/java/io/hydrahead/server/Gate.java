@@ -132,7 +132,11 @@ final class Gate implements Filter {
     String path = request.path().path();
     if (local && !isLocal(request.headers().first(HeaderNames.HOST).orElse(""))) {
       throw ApiException.of(
-          403, "invalid_request_error", "This server is for its own machine only.", "forbidden");
+          403,
+          "invalid_request_error",
+          "This server is for its own machine only, as 127.0.0.1 or localhost; started with --host"
+              + " and a key it serves others, too.",
+          "forbidden");
     }
     if (options.apiKey().isEmpty() || OPEN.contains(path) || Page.has(path)) {
       return;
@@ -145,7 +149,9 @@ final class Gate implements Filter {
       throw ApiException.of(
           401,
           "authentication_error",
-          "Give the server's API key as 'Authorization: Bearer …'.",
+          given.isEmpty()
+              ? "Give the server's API key as 'Authorization: Bearer …'."
+              : "This is not the server's API key; give that as 'Authorization: Bearer …'.",
           "invalid_api_key");
     }
   }

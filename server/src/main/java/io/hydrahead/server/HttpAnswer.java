@@ -94,6 +94,9 @@ final class HttpAnswer {
       if (e.status() == 429 || e.status() == 503) {
         response.header(HeaderNames.RETRY_AFTER, "1");
       }
+      if (e.status() == 401) {
+        response.header(HeaderNames.WWW_AUTHENTICATE, "Bearer");
+      }
       e.allowed().ifPresent(a -> response.header(HeaderNames.ALLOW, a));
       send(Bodies.write(e.body()).getBytes(StandardCharsets.UTF_8));
     } else if (events) {

@@ -74,6 +74,9 @@ class AccessTest {
         assertThat(status(r, models, wrong)).as(wrong).isEqualTo(401);
       }
       assertThat(status(r, models.replace("/v1/models", "/metrics"), "")).isEqualTo(401);
+      HttpResponse<String> none = r.send(HttpRequest.newBuilder(URI.create(models)).build());
+      assertThat(none.headers().firstValue("WWW-Authenticate")).hasValue("Bearer");
+      assertThat(none.body()).contains("Give the server's API key");
       assertThat(r.log()).anyMatch(l -> l.contains("\"status\":401"));
       assertThat(status(r, models.replace("/v1/models", "/health"), "")).isEqualTo(200);
     }

@@ -321,6 +321,9 @@ class ApiTest {
     assertThat(models.path("data").get(0).path("id").asString()).isEqualTo(Running.NAME);
     assertThat(running.get("/v1/models/tiny-teacher").statusCode()).isEqualTo(200);
     assertThat(running.get("/v1/models/gpt-5").statusCode()).isEqualTo(404);
+    assertThat(running.get("/v1/models/org/gpt-5").body())
+        .as("names of organisations have a slash")
+        .contains("'org/gpt-5' does not exist");
     assertThat(running.get("/health").body()).isEqualTo("{\"status\":\"ok\"}");
     assertThat(running.get("/ready").statusCode()).isEqualTo(200);
     running.ask(COMPLETIONS, "{\"prompt\": \"x\", \"max_tokens\": 3}");

@@ -3,6 +3,7 @@ package io.hydrahead.server;
 import static org.assertj.core.api.Assertions.assertThat;
 
 import io.hydrahead.json.Json;
+import java.net.http.HttpRequest.BodyPublishers;
 import java.net.http.HttpResponse;
 import org.junit.jupiter.api.AfterAll;
 import org.junit.jupiter.api.BeforeAll;
@@ -133,6 +134,16 @@ class ErrorMessagesTest {
         "no POST /chat/completions here; OpenAI's endpoints are /v1/");
     expect(TEXT, "{\"prompt\":\n  tru}", 400, "", "body: invalid JSON at line 2, column ");
     expect(TEXT, "[1]", 400, "", "must be a JSON object, not a list.");
+    expect(TEXT, "{\"messages\":[]}", 400, "prompt", "go to /v1/chat/completions.");
+    expect(CHAT, "{\"prompt\":\"a\"}", 400, "messages", "go to /v1/completions.");
+    HttpResponse<String> type =
+        running.send(
+            running
+                .request(TEXT)
+                .header("Content-Type", "text/plain")
+                .POST(BodyPublishers.ofString("{}"))
+                .build());
+    assertThat(type.body()).contains("application/json, not text/plain.");
     HttpResponse<String> get = running.get(TEXT);
     assertThat(get.body()).contains("This path takes POST requests only.");
     assertThat(running.post("/v1/models", "{}").body()).contains("GET and HEAD requests only.");

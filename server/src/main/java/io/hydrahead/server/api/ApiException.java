@@ -112,7 +112,8 @@ public final class ApiException extends RuntimeException {
         allowed);
   }
 
-  static String shorten(String s) {
+  /** At most 60 characters of {@code s}. */
+  public static String shorten(String s) {
     return s.length() <= 60 ? s : s.substring(0, 57) + "…";
   }
 

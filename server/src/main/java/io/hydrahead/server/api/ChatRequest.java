@@ -44,6 +44,7 @@ public record ChatRequest(
   public static ChatRequest read(JsonNode body, RequestLimits limits) {
     RequestFields f = RequestFields.of(body);
     String model = f.text("model", "");
+    f.requireOr("messages", "prompt", "/v1/completions");
     ArrayNode messages = Messages.read(f, limits);
     ArrayNode tools = tools(f, limits);
     boolean parallelCalls = f.flag("parallel_tool_calls", true);
@@ -125,7 +126,7 @@ public record ChatRequest(
           "unsupported");
     }
     if (!List.of("text", "json_object").contains(type)) {
-      throw format.error("type", "must be text or json_object");
+      throw format.wrong("type", "must be text or json_object");
     }
     format.end();
     return type.equals("json_object");

@@ -40,6 +40,7 @@ public record CompletionRequest(
   public static CompletionRequest read(JsonNode body, RequestLimits limits) {
     RequestFields f = RequestFields.of(body);
     String model = f.text("model", "");
+    f.requireOr("prompt", "messages", "/v1/chat/completions");
     List<Prompt> prompts = prompts(f, limits);
     int maxTokens = f.integer("max_tokens", 0, Integer.MAX_VALUE, 16);
     boolean echo = f.flag("echo", false);

@@ -5,7 +5,6 @@ import java.util.ArrayList;
 import java.util.LinkedHashSet;
 import java.util.List;
 import java.util.Map;
-import java.util.Optional;
 import java.util.OptionalInt;
 import java.util.OptionalLong;
 import java.util.Set;
@@ -70,8 +69,14 @@ final class RequestFields {
     return node.get(field);
   }
 
-  Optional<JsonNode> optional(String field) {
-    return has(field) ? Optional.of(node.get(field)) : Optional.empty();
+  /** Like {@link #required}; a body with {@code other} instead was meant for another path. */
+  void requireOr(String field, String other, String path) {
+    if (!has(field) && node.has(other)) {
+      throw ApiException.invalid(
+          field,
+          "'%s' is missing; requests with '%s' go to %s.".formatted(field, other, path),
+          "missing_required_parameter");
+    }
   }
 
   String text(String field) {
