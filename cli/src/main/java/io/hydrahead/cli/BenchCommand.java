@@ -168,6 +168,9 @@ final class BenchCommand implements Callable<Integer> {
       throw new InputException("--contexts has at most " + TokenCount.format(MOST_TOKENS));
     }
     serving.check(what == What.SERVE, contexts.size());
+    if (what == What.SERVE) {
+      serving.tellUnused(common);
+    }
     if (serving.soaks()) {
       return serving.soak(common).run(json);
     }

@@ -2,8 +2,12 @@ package io.hydrahead.cli;
 
 import io.hydrahead.tensor.InputException;
 import java.nio.file.Path;
+import java.util.ArrayList;
 import java.util.List;
+import picocli.CommandLine;
+import picocli.CommandLine.Model.CommandSpec;
 import picocli.CommandLine.Option;
+import picocli.CommandLine.Spec;
 
 /** What {@code bench serve} takes beside what every bench does. */
 final class ServeBenchOptions {
@@ -12,6 +16,12 @@ final class ServeBenchOptions {
 
   /** Fewer tokens than these are gone before times count. */
   private static final int LEAST_REPLY = 2 * ServeCapacity.WARM_STEPS;
+
+  private static final List<String> OF_OTHER_BENCHES =
+      List.of("--batch", "--micro-rows", "--recompute");
+
+  @Spec(Spec.Target.MIXEE)
+  private CommandSpec bench;
 
   @Option(
       names = "--clients",
@@ -89,9 +99,13 @@ final class ServeBenchOptions {
    * @throws InputException if they do not go together
    */
   void check(boolean serve, int contexts) {
-    if (reply < 1 || clients().stream().anyMatch(n -> n < 1 || n > MOST_CLIENTS)) {
-      throw new InputException(
-          "--reply and --clients must be at least 1, clients at most " + MOST_CLIENTS);
+    if (reply < 1) {
+      throw new InputException("--reply must be at least 1, not " + reply);
+    }
+    for (int n : clients()) {
+      if (n < 1 || n > MOST_CLIENTS) {
+        throw new InputException("--clients must be from 1 to " + MOST_CLIENTS + ", not " + n);
+      }
     }
     if (!(shared >= 0 && shared <= 1)) {
       throw new InputException("--shared must be from 0 to 1, not " + shared);
@@ -120,6 +134,29 @@ final class ServeBenchOptions {
     }
     if (soak != null && clients != null && clients.size() > 1) {
       throw new InputException("--soak takes one number of --clients, not " + clients);
+    }
+  }
+
+  /** Names what was given and is of no use to the bench that was asked for. */
+  void tellUnused(CommonOptions common) {
+    List<String> useless = new ArrayList<>(OF_OTHER_BENCHES);
+    String with = "bench serve";
+    if (soaks()) {
+      with = "--soak";
+      useless.addAll(
+          List.of("--shape", "--plan", "--contexts", "--reply", "--seconds", "--shared"));
+    } else if (fair()) {
+      with = "--fairness";
+      useless.addAll(List.of("--clients", "--reply", "--shared"));
+    } else if (capacity) {
+      with = "--capacity";
+      useless.addAll(List.of("--clients", "--shared"));
+    }
+    CommandLine.ParseResult given = bench.commandLine().getParseResult();
+    useless.removeIf(o -> !given.hasMatchedOption(o));
+    if (!useless.isEmpty()) {
+      common.notice(
+          "hydrahead: of no use with " + with + ", and ignored: " + String.join(", ", useless));
     }
   }
 

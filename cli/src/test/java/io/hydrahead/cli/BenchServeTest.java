@@ -161,6 +161,7 @@ class BenchServeTest {
       assertThat(s.path("threads").longValue()).isPositive();
     }
     assertThat(r.out()).contains("live heap", "0 lost", "too short to tell");
+    assertThat(r.err()).doesNotContain("of no use");
     String count = String.format(Locale.ROOT, "%,d requests", done);
     assertThat(r.out()).contains("\n" + count + " in ");
     assertThat(r.err().lines().filter(l -> l.startsWith("soak: ")))
@@ -193,9 +194,12 @@ class BenchServeTest {
             "100",
             "--fairness",
             "2K",
+            "--reply",
+            "5",
             "--seconds",
             "0.3");
     assertThat(r.code()).as(r.err()).isZero();
+    assertThat(r.err()).contains("of no use with --fairness, and ignored: --reply");
     JsonNode f = Json.read(file()).path("figures").get(0);
     assertThat(f.path("tokens").intValue()).isEqualTo(100);
     assertThat(f.path("beside_tokens").intValue()).isEqualTo(2048);
@@ -222,6 +226,8 @@ class BenchServeTest {
       {"--memory", "--capacity", "--memory", "900T"},
       {"--contexts", "--contexts", "1000M"},
       {"--reply", "--capacity", "--reply", "3"},
+      {"--reply must be at least 1, not 0", "--reply", "0"},
+      {"--clients must be from 1 to 4096, not 5000", "--clients", "1,5000"},
       {"--soak", "--checkpoint", "models/tiny-hybrid"},
     };
     for (String[] row : wrong) {

@@ -203,6 +203,9 @@ class ServeCommandTest {
     Run r = Run.of("serve", model, "-p", "0", "--host", "203.0.113.7", "--api-key", "k");
     assertThat(r.code()).isEqualTo(ExitCode.BAD_INPUT);
     assertThat(r.err()).contains("203.0.113.7", "this machine has no such address");
+    Run none = Run.of("serve", model, "-p", "0", "--host", "");
+    assertThat(none.code()).isEqualTo(ExitCode.BAD_INPUT);
+    assertThat(none.err()).contains("host to listen at is empty");
   }
 
   @Test

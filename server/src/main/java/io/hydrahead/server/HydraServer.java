@@ -124,6 +124,10 @@ public final class HydraServer implements AutoCloseable {
   }
 
   private static InetAddress address(String host) {
+    if (host.isBlank()) {
+      throw new InputException(
+          "the host to listen at is empty; write an address such as 127.0.0.1");
+    }
     try {
       return InetAddress.getByName(host);
     } catch (UnknownHostException e) {
