@@ -346,6 +346,18 @@ class ApiTest {
             "{" + HELLO + ", \"max_tokens\": 2, \"user\": \"me\", \"metadata\": {\"a\": \"b\"}}");
     assertThat(r.statusCode()).isEqualTo(200);
     assertThat(r.headers().firstValue("X-HydraHead-Ignored")).contains("user, metadata");
+    HttpResponse<String> idle =
+        running.post(
+            CHAT,
+            "{"
+                + HELLO
+                + ", \"max_tokens\": 9, \"max_completion_tokens\": 2, \"tool_choice\": \"auto\","
+                + " \"parallel_tool_calls\": false}");
+    assertThat(idle.statusCode()).as(idle.body()).isEqualTo(200);
+    assertThat(idle.headers().firstValue("X-HydraHead-Ignored"))
+        .contains("tool_choice, parallel_tool_calls, max_tokens");
+    assertThat(Json.parse(idle.body(), "body").at("/usage/completion_tokens").intValue())
+        .isLessThanOrEqualTo(2);
   }
 
   @Test

@@ -48,8 +48,14 @@ public record ChatRequest(
     ArrayNode messages = Messages.read(f, limits);
     ArrayNode tools = tools(f, limits);
     boolean parallelCalls = f.flag("parallel_tool_calls", true);
+    if (tools.isEmpty()) {
+      f.ignore("parallel_tool_calls");
+    }
     OptionalInt maxTokens = f.integer("max_completion_tokens", 1, Integer.MAX_VALUE);
     OptionalInt older = f.integer("max_tokens", 1, Integer.MAX_VALUE);
+    if (maxTokens.isPresent()) {
+      f.ignore("max_tokens");
+    }
     int logprobs = logprobs(f, limits);
     boolean json = json(f);
     ObjectNode variables = variables(f);
@@ -101,6 +107,9 @@ public record ChatRequest(
         "tool_choice",
         v -> v.isString() && List.of("auto", "none").contains(v.stringValue()),
         "a call cannot be enforced; write \"auto\" or \"none\"");
+    if (out.isEmpty()) {
+      f.ignore("tool_choice");
+    }
     return use.equals("none") ? out.removeAll() : out;
   }
 
