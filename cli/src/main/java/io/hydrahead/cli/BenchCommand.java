@@ -161,6 +161,14 @@ final class BenchCommand implements Callable<Integer> {
     if (json != null) {
       Outputs.requireFree(common, json, "--json");
     }
+    Sources.requireAtLeast("--batch", batch, 1);
+    if (microRows != null) {
+      Sources.requireBetween("--micro-rows", microRows, 1, batch);
+    }
+    if (seconds <= 0) {
+      throw new InputException("--seconds must be above 0, not " + seconds);
+    }
+    ModelShapes.get(shape);
     if (what != What.OPS) {
       choosePlans();
     }

@@ -68,6 +68,7 @@ final class ChatCommand implements Callable<Integer> {
           maxContext == null
               ? config.maxPositionEmbeddings()
               : (int) Math.min(maxContext.tokens(), Integer.MAX_VALUE / 2);
+      SessionMemory.require(loaded.model(), capacity, "--max-context");
       GenerateCommand.introduce(common, folder);
       GenerateCommand.warnBeyondNative(common, config, capacity);
       Reply.Voice voice = new Reply.Voice(config, tokenizer, sampler);

@@ -126,6 +126,9 @@ final class EvalCommand implements Callable<Integer> {
     if (json != null && !toStdout) {
       Outputs.requireFree(common, json, "--json", folder, text);
     }
+    if (name != null && name.isBlank()) {
+      throw new InputException("--name is empty; give one, or leave it out for the folder's");
+    }
     Sources.requireAtLeast("--samples", samples, 1);
     Sources.requireAtLeast("--questions", questions, 1);
     Sources.requireBetween("--digits", digits, 1, 18);
@@ -138,6 +141,7 @@ final class EvalCommand implements Callable<Integer> {
     ModelFacts facts;
     try (LoadedModel loaded = LoadedModel.open(folder, common);
         SessionModel model = new SessionModel(name(), loaded.model(), tokenizer)) {
+      SessionMemory.require(loaded.model(), at.getLast(), "--lengths");
       List<Cell> cells =
           new Evaluator(options).run(model, chosen, at, samples, common.seed(), common.progress());
       results = new Results(source(), settings(), cells);

@@ -49,6 +49,7 @@ final class GenerateCommand implements Callable<Integer> {
     try (LoadedModel loaded = LoadedModel.open(folder, common)) {
       ModelConfig config = loaded.model().config();
       int limit = sampling.maxTokens();
+      SessionMemory.require(loaded.model(), ids.length + (long) limit, "--max-tokens");
       introduce(common, folder);
       warnBeyondNative(common, config, ids.length + (long) limit);
       try (Session session = loaded.model().newSession(capacity(ids.length, limit))) {

@@ -88,9 +88,7 @@ final class HydraHead implements Runnable {
     line.setColorScheme(
         CommandLine.Help.defaultColorScheme(
             terminal.color() ? CommandLine.Help.Ansi.AUTO : CommandLine.Help.Ansi.OFF));
-    line.registerConverter(TokenCount.class, TokenCount::parse);
-    line.registerConverter(TimeSpan.class, TimeSpan::parse);
-    line.registerConverter(ByteCount.class, ByteCount::parse);
+    Values.register(line);
     Without.Reader.hide(line);
     Errors errors = new Errors(terminal);
     line.setParameterExceptionHandler(errors);

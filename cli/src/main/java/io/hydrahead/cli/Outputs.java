@@ -50,10 +50,13 @@ final class Outputs {
   }
 
   /**
-   * Refuses an output that is one of the command's inputs, or holds one: with {@code --force} it
-   * would be lost.
+   * Refuses stdout, and an output that is one of the command's inputs, or holds one: with {@code
+   * --force} it would be lost.
    */
   static void keepInputs(Path output, String option, Path... inputs) {
+    if (output.toString().equals("-")) {
+      throw new InputException(option + " -: this goes to a file, not to stdout; name one");
+    }
     Path target = real(output);
     for (Path input : inputs) {
       if (input != null && real(input).startsWith(target)) {

@@ -11,6 +11,7 @@ import io.hydrahead.probe.HeadProbe;
 import io.hydrahead.probe.PairSource;
 import io.hydrahead.probe.ProbeOptions;
 import io.hydrahead.probe.ProbeResult;
+import io.hydrahead.tensor.InputException;
 import io.hydrahead.tokenizer.Tokenizer;
 import java.io.PrintWriter;
 import java.nio.file.Path;
@@ -52,7 +53,7 @@ final class ProbeCommand implements Callable<Integer> {
   @Option(
       names = "--length",
       paramLabel = "N",
-      description = "Tokens of a prompt; default: the native context, at most 4K.")
+      description = "Tokens of a prompt; default: what the model was trained for, at most 4K.")
   private TokenCount length;
 
   @Option(
@@ -124,6 +125,9 @@ final class ProbeCommand implements Callable<Integer> {
     Sources.requireAtLeast("--pairs", pairs, 1);
     Sources.requireAtLeast("--sender-pairs", senderPairs, 0);
     Sources.requireAtLeast("--rounds", rounds, 1);
+    if (threshold < 0) {
+      throw new InputException("--threshold must be at least 0, not " + threshold);
+    }
     Conversion.refuseQwen35(folder);
     ModelConfig config = Sources.config(folder);
     int tokens =
@@ -135,19 +139,22 @@ final class ProbeCommand implements Callable<Integer> {
       common.notice(
           "hydrahead: --length "
               + tokens
-              + " is beyond the model's native context of "
+              + " is beyond the "
               + config.maxPositionEmbeddings()
-              + ": there heads that retrieve may seem not to; take that or less");
+              + " tokens that the model was trained for: there heads that retrieve may seem not to; take that or less");
     }
     TextCodec codec = Texts.codec(Tokenizer.load(folder));
     List<int[]> plain =
-        general ? Texts.rows(codec, text, Math.min(512, tokens), 4, common.seed()) : List.of();
-    Map<String, List<CounterfactualPair>> made =
-        new PairSource(codec, style, tokens, pairs, common.seed()).make();
+        general
+            ? Texts.rows(codec, text, Math.clamp(tokens, 16, 512), 4, common.seed())
+            : List.of();
     ProbeOptions options = new ProbeOptions(threshold, minimumGap, senderPairs, rounds, general);
     ProbeResult result;
     try (LoadedModel loaded =
         LoadedModel.open(folder, common, LoadedModel.options(common), LoadedModel.type(common))) {
+      SessionMemory.require(loaded.model(), tokens, "--length");
+      Map<String, List<CounterfactualPair>> made =
+          new PairSource(codec, style, tokens, pairs, common.seed()).make();
       result = new HeadProbe(loaded.model(), options, common.progress()).run(made, plain);
     }
     HeadScores scores = result.toHeadScores(details(tokens));

@@ -74,7 +74,8 @@ final class ServeMemory {
     }
   }
 
-  private static long machineBytes() {
+  /** Memory that this machine or container has in all. */
+  static long machineBytes() {
     return ManagementFactory.getOperatingSystemMXBean() instanceof OperatingSystemMXBean machine
         ? machine.getTotalMemorySize()
         : Long.MAX_VALUE;

@@ -94,11 +94,12 @@ final class TokenizeCommand implements Callable<Integer> {
       try {
         ids[i] = Integer.parseInt(words[i]);
       } catch (NumberFormatException e) {
-        throw new InputException("'" + words[i] + "' is no token id");
+        throw new InputException(
+            "--decode: '" + words[i] + "' is no token id; give numbers, such as '17 4 250'");
       }
       if (ids[i] < 0 || ids[i] >= vocabulary) {
         throw new InputException(
-            "token id " + ids[i] + " is outside the vocabulary 0…" + (vocabulary - 1));
+            "--decode: token id " + ids[i] + " is outside the vocabulary 0…" + (vocabulary - 1));
       }
     }
     return ids;

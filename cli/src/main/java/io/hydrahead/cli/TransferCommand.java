@@ -92,6 +92,7 @@ final class TransferCommand implements Callable<Integer> {
     }
     Conversion.refuseQwen35(teacher);
     Conversion.refuseQwen35(student);
+    Sources.requireTransformer(teacher);
     List<EvalTask> chosen = EvalTask.parse(tasks);
     try (Ops ops = LoadedModel.ops(common)) {
       TrainingRun.Outcome outcome =

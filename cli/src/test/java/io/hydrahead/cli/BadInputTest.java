@@ -443,6 +443,67 @@ class BadInputTest {
     assertThat(refused("eval", model, "--lengths", "4Q")).contains("4Q");
     assertThat(refused("eval", model, "--samples", "0")).contains("samples");
     assertThat(refused("eval", model, "--digits", "40")).contains("--digits");
+    assertThat(refused("eval", model, "--name", " ")).contains("--name is empty");
+    assertThat(refused("probe", model, "-o", out.resolve("x"), "--threshold", "-1"))
+        .contains("--threshold must be at least 0");
+  }
+
+  @Test
+  void numbersAndPathsThatAreNone() {
+    assertThat(refused("eval", model, "--samples", "1.5"))
+        .contains("'--samples'", "'1.5' is not a whole number");
+    assertThat(refused("eval", model, "--samples", "3000000000"))
+        .contains("'3000000000' is too large: 2147483647 is the most");
+    assertThat(refused("eval", model, "--seed", "-99999999999999999999")).contains("is too small");
+    assertThat(refused("check", model, model, "--tolerance", "NaN"))
+        .contains("'--tolerance'", "'NaN' is not a number such as");
+    assertThat(refused("info", "")).contains("CHECKPOINT", "the path is empty");
+    assertThat(refused("eval", model, "--json", "")).contains("'--json'", "the path is empty");
+    assertThat(refused("probe", model, "-o", "-")).contains("-o -: ", "not to stdout");
+    assertThat(refused("tokenize", model, "--decode", "x")).contains("--decode: 'x'", "numbers");
+  }
+
+  @Test
+  void foldersAndFilesInEachOthersPlace() {
+    assertThat(refused("info", out)).contains("out: no checkpoint, it has no config.json");
+    assertThat(refused("info", model.resolve("config.json"))).contains("a file, expected");
+    assertThat(refused("plan", model, "--ratio", "3:1", "--heads", out))
+        .contains("out: a folder, expected a JSON file");
+    assertThat(refused("pretrain", "--recipe", out, "-o", out.resolve("x")))
+        .contains("out: a folder, expected a JSON file");
+  }
+
+  /** Noticed before a text of that length is made. */
+  @Test
+  void contextsThatNoMachineHolds() {
+    assertThat(refused("eval", model, "--lengths", "128M", "--device", "cpu", "-q"))
+        .contains("--lengths: ", "134,217,728 tokens take", "give less than");
+    assertThat(refused("eval", model, "--lengths", "256M")).contains("\"256M\"", "16 to 128M");
+    Object[] generate = {"generate", model, "the", "-n", "500M", "--device", "cpu", "-q"};
+    assertThat(refused(generate)).contains("--max-tokens: ", "give less than");
+    Path heads = out.resolve("heads.json");
+    assertThat(refused("probe", model, "--length", "500M", "-o", heads, "--device", "cpu", "-q"))
+        .contains("--length: ", "give less than");
+    assertThat(refused("probe", model, "--length", "8", "-o", heads, "-q"))
+        .contains("--length", "or more");
+  }
+
+  @Test
+  void benchesOfNothing() {
+    assertThat(refused("bench", "train", "--batch", "0")).contains("--batch must be at least 1");
+    assertThat(refused("bench", "train", "--batch", "4", "--micro-rows", "8"))
+        .contains("--micro-rows must be between 1 and 4, not 8");
+    assertThat(refused("bench", "decode", "--seconds", "0")).contains("--seconds must be above 0");
+    assertThat(refused("bench", "ops", "--shape", "none")).contains("none", "qwen3-0.6b");
+  }
+
+  @Test
+  void aHybridTeachesNobody() {
+    Path hybrid = Run.home().resolve("models/tiny-hybrid");
+    Path teacher = hybrid.resolveSibling("tiny-teacher");
+    Path recipe = Recipes.transfer(temporary);
+    assertThat(refused("transfer", hybrid, teacher, "--recipe", recipe, "-o", out.resolve("h")))
+        .contains(hybrid + " has 4 of 32 heads full", "give the Transformer that it came from");
   }
 
   @Test

@@ -93,6 +93,10 @@ public final class Checkpoint implements AutoCloseable {
                   ? ": a file, expected a checkpoint folder with config.json"
                   : ": no such checkpoint folder; check the path"));
     }
+    if (!Files.exists(folder.resolve(CONFIG))) {
+      throw new InputException(
+          folder + ": no checkpoint, it has no config.json; name the folder of a model");
+    }
     JsonNode config = Json.read(folder.resolve(CONFIG));
     if (!config.isObject()) {
       throw new InputException(folder.resolve(CONFIG) + ": should be a JSON object");

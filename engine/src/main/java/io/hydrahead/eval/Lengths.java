@@ -9,6 +9,9 @@ import java.util.Locale;
 public final class Lengths {
   private static final int LEAST = 16;
 
+  /** Positions of a text, with room to count on. */
+  private static final int MOST = 1 << 27;
+
   private Lengths() {}
 
   /**
@@ -39,7 +42,7 @@ public final class Lengths {
   private static int one(String text) {
     try {
       long n = tokens(text);
-      if (n >= LEAST && n <= Integer.MAX_VALUE) {
+      if (n >= LEAST && n <= MOST) {
         return (int) n;
       }
     } catch (NumberFormatException e) {
@@ -50,7 +53,9 @@ public final class Lengths {
             + text.strip()
             + "\": give tokens from "
             + LEAST
-            + " on, such as 512, 4K or 512K");
+            + " to "
+            + format(MOST)
+            + ", such as 512, 4K or 512K");
   }
 
   /** The shortest spelling: {@code 4K} for 4096. */

@@ -60,6 +60,9 @@ public final class Json {
       if (Files.isRegularFile(file) && Files.size(file) > MAX_BYTES) {
         throw new InputException(file + ": larger than 1 GiB, which no JSON file here should be");
       }
+      if (Files.isDirectory(file)) {
+        throw new InputException(file + ": a folder, expected a JSON file");
+      }
       bytes = Files.readAllBytes(file);
     } catch (IOException e) {
       throw new InputException(

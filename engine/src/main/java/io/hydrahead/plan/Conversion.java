@@ -92,7 +92,7 @@ public final class Conversion {
               + plan.layers() * plan.heads()
               + " heads full in "
               + (style.isVanilla() ? "a Transformer's" : "a hybrid's")
-              + " style and is no plain Transformer; convert the Transformer that it came from");
+              + " style and is no plain Transformer; give the Transformer that it came from");
     }
   }
 
