@@ -69,28 +69,18 @@ final class KeptSection {
     return !own.isEmpty() && own.getFirst().near() >= ABLE;
   }
 
-  /** In two sentences, and a table of all arms followed. */
+  /** In a few sentences, the first finalist with its own, and a table of all arms followed. */
   String answer() {
     String arm = folder.roles().headline();
-    List<String> how = new ArrayList<>();
-    for (Group g : far()) {
-      List<Kept> own = of(arm, g);
-      if (able(own)) {
-        how.add(g.name() + " needles " + reach(own));
-      }
-    }
-    if (how.isEmpty()) {
+    Optional<String> own = keeps(arm);
+    if (own.isEmpty()) {
       return "Not answered: " + label(arm) + " was not measured beyond its native length.\n\n";
     }
-    StringBuilder out = new StringBuilder();
-    out.append(label(arm))
-        .append(" keeps at least ")
-        .append(Math.round(100 * Statements.KEPT))
-        .append("% of its recall at ")
-        .append(Lengths.format(folder.nativeLength()))
-        .append(": ")
-        .append(String.join("; ", how))
-        .append(".");
+    StringBuilder out = new StringBuilder(own.get());
+    folder.roles().more().stream()
+        .findFirst()
+        .flatMap(this::keeps)
+        .ifPresent(text -> out.append(' ').append(text));
     List<String> others =
         Stream.of(folder.roles().allFull(), folder.roles().vanilla(), folder.roles().yarn())
             .distinct()
@@ -101,6 +91,28 @@ final class KeptSection {
       out.append(" At their own longest lengths: ").append(String.join(". ", others)).append(".");
     }
     return out.append("\n\n").append(summary()).toString();
+  }
+
+  /** A sentence on how far an arm keeps its recall; empty where it was not measured so far out. */
+  private Optional<String> keeps(String arm) {
+    List<String> how = new ArrayList<>();
+    for (Group g : far()) {
+      List<Kept> own = of(arm, g);
+      if (able(own)) {
+        how.add(g.name() + " needles " + reach(own));
+      }
+    }
+    return how.isEmpty()
+        ? Optional.empty()
+        : Optional.of(
+            label(arm)
+                + " keeps at least "
+                + Math.round(100 * Statements.KEPT)
+                + "% of its recall at "
+                + Lengths.format(folder.nativeLength())
+                + ": "
+                + String.join("; ", how)
+                + ".");
   }
 
   /** "up to 32K (8 times the native length); at 128K 75.5% [73.6, 77.4]". */

@@ -122,7 +122,7 @@ public final class Statements {
    * One test.
    *
    * @param name what is compared
-   * @param places families and lengths that all arms compared have
+   * @param places families and lengths that all arms compared have, on as many seeds as any
    * @param difference recall of causal 7:1 less the other's
    * @param bound that the difference must exceed
    * @param p one-sided, against a difference of at most {@code bound}
@@ -183,7 +183,7 @@ public final class Statements {
       String statement, String name, List<String> others, List<String> tasks, double bound) {
     List<String> arms = new ArrayList<>(others);
     arms.add(roles.causal());
-    List<Place> places = cells.common(arms, tasks, cells.lengths());
+    List<Place> places = cells.onMostSeeds(arms, cells.common(arms, tasks, cells.lengths()));
     Map<Integer, List<Part>> parts = cells.differences(roles.causal(), others, places);
     if (parts.isEmpty()) {
       return java.util.Optional.empty();

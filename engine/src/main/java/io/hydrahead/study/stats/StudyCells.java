@@ -94,6 +94,23 @@ public final class StudyCells {
   }
 
   /**
+   * Those of {@code places} that all of {@code arms} have on as many seeds as on any other place: a
+   * length that was measured on one seed alone does not leave the other seeds out.
+   */
+  public List<Place> onMostSeeds(Collection<String> arms, List<Place> places) {
+    Map<Place, Long> seeds = new HashMap<>();
+    for (Place p : places) {
+      seeds.put(
+          p,
+          seeds(arms.iterator().next()).stream()
+              .filter(s -> arms.stream().allMatch(a -> cell(a, s, p.task, p.length).isPresent()))
+              .count());
+    }
+    long most = seeds.values().stream().mapToLong(n -> n).max().orElse(0);
+    return places.stream().filter(p -> seeds.get(p) == most).toList();
+  }
+
+  /**
    * The cells of an arm at {@code places}, a seed's cells weighted alike; seeds with all of them.
    */
   public Map<Integer, List<Part>> parts(String arm, List<Place> places) {

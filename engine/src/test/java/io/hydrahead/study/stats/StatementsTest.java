@@ -3,6 +3,7 @@ package io.hydrahead.study.stats;
 import static org.assertj.core.api.Assertions.assertThat;
 import static org.assertj.core.api.Assertions.within;
 
+import io.hydrahead.study.eval.CellResult;
 import io.hydrahead.study.stats.Statements.Verdict;
 import java.util.List;
 import java.util.Map;
@@ -140,6 +141,21 @@ class StatementsTest {
             new Statements.Kept("causal", kept.group(), 32768, kept.near(), two, kept.kept())
                 .answer())
         .isEqualTo("open");
+  }
+
+  @Test
+  void aLengthOfOneSeedDoesNotLeaveTheOthersOut() {
+    int longest = LENGTHS.getLast();
+    List<CellResult> some =
+        SyntheticStudy.cells(ARMS, TASKS, LENGTHS, StatementsTest::truth).stream()
+            .filter(c -> c.seed() == 0 || c.spec().length() < longest)
+            .toList();
+    Statements s =
+        new Statements(new StudyCells(some), SyntheticStudy.ROLES, 4096, new Bootstrap(100, 1));
+    for (Statements.Test t : s.tests()) {
+      assertThat(t.difference().bySeed()).hasSize(3);
+      assertThat(t.places()).extracting(StudyCells.Place::length).doesNotContain(longest);
+    }
   }
 
   private static Statements.Kept find(List<Statements.Kept> kept, String arm, String group) {
