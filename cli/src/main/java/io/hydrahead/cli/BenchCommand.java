@@ -349,7 +349,7 @@ final class BenchCommand implements Callable<Integer> {
       Style style = plan.style(config);
       try (HybridTransformer model =
           ModelShapes.random(config, plan.plan(config), style, dtype, ops)) {
-        ModelBench bench = new ModelBench(model, seconds, batch);
+        ModelBench bench = new ModelBench(model, seconds, batch, common.progress());
         for (TokenCount context : contexts) {
           int tokens = Math.toIntExact(context.tokens());
           common.progress().begin(what + " " + plan + " " + context, 1, "figure");

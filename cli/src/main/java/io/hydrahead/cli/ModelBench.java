@@ -7,6 +7,7 @@ import io.hydrahead.model.Session;
 import io.hydrahead.model.TrainingPass;
 import io.hydrahead.ops.Ops;
 import io.hydrahead.ops.gemm.Ceilings;
+import io.hydrahead.tensor.Progress;
 import io.hydrahead.tensor.Workspace;
 import java.util.Arrays;
 
@@ -28,13 +29,15 @@ final class ModelBench {
   private final ModelWork work;
   private final double seconds;
   private final int batch;
+  private final Progress progress;
 
-  ModelBench(HybridTransformer model, double seconds, int batch) {
+  ModelBench(HybridTransformer model, double seconds, int batch, Progress progress) {
     this.model = model;
     this.config = model.config();
     this.work = new ModelWork(model);
     this.seconds = seconds;
     this.batch = batch;
+    this.progress = progress;
   }
 
   Figure decode(int context, Ops ops, long ceilingBytes) {
@@ -51,6 +54,7 @@ final class ModelBench {
       }
       long end = System.nanoTime() + (long) (seconds * 1e9);
       while (n < micros.length && (n < 5 || System.nanoTime() < end)) {
+        progress.throwIfCancelled();
         long t = System.nanoTime();
         session.decode(n % config.vocabSize());
         micros[n++] = (System.nanoTime() - t) / 1e3;
@@ -70,6 +74,7 @@ final class ModelBench {
       int n = 0;
       long end = System.nanoTime() + (long) (seconds * 1e9);
       while (n < micros.length && (n < 2 || System.nanoTime() < end)) {
+        progress.throwIfCancelled();
         session.reset();
         long t = System.nanoTime();
         session.prefill(ids);
@@ -96,6 +101,7 @@ final class ModelBench {
         if (i == 2) {
           end = System.nanoTime() + (long) (seconds * 1e9);
         }
+        progress.throwIfCancelled();
         long t = System.nanoTime();
         pass.forward(ids);
         pass.nextTokenLoss(targets, weights, 1f / ids.length, grads);

@@ -179,6 +179,7 @@ final class OpsBench {
     int n = 0;
     long end = System.nanoTime() + (long) (seconds * 1e9);
     while (n < ms.length && (n < 3 || System.nanoTime() < end)) {
+      common.progress().throwIfCancelled();
       long t = System.nanoTime();
       body.run();
       ms[n++] = (System.nanoTime() - t) / 1e6;

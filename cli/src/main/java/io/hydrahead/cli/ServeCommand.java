@@ -69,7 +69,7 @@ final class ServeCommand implements Callable<Integer> {
   @Option(
       names = "--max-context",
       paramLabel = "N",
-      description = "Most tokens of prompt and reply; default: the model's native context.")
+      description = "Most tokens of prompt and reply; default: what the model was trained for.")
   private TokenCount maxContext;
 
   @Option(
@@ -161,9 +161,6 @@ final class ServeCommand implements Callable<Integer> {
 
   private void checkPrefixes() {
     if (prefixDir != null) {
-      if (prefixDir.toString().isEmpty()) {
-        throw new InputException("--prefix-dir is empty; name a folder, or leave it out");
-      }
       AtomicFile.requireReady(prefixDir.resolve("prefixes.bin"), true, "--prefix-dir");
     } else if (prefixDisk != null) {
       throw new InputException("--prefix-disk says how much of a folder: give --prefix-dir, too");

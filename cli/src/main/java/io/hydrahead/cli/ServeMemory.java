@@ -18,7 +18,7 @@ final class ServeMemory {
   private ServeMemory() {}
 
   /**
-   * Most tokens of a text: those asked for, or the model's native context.
+   * Most tokens of a text: those asked for, or what the model was trained for.
    *
    * @param asked what {@code --max-context} says; null if it is not there
    * @throws InputException if the caches of one such text do not fit, with the largest that do
@@ -43,7 +43,7 @@ final class ServeMemory {
     }
     String what =
         asked == null
-            ? "the model's native context of %d tokens does".formatted(wanted)
+            ? "the %d tokens that the model was trained for do".formatted(wanted)
             : "--max-context %d does".formatted(wanted);
     String most =
         low == 0

@@ -218,7 +218,7 @@ class PageInChromiumTest {
       browser.evaluate(
           """
           import('/page/panel.js').then(({Panel}) => new Panel().model({
-            id: 'large', chat: true, max_model_len: 131072, native_context: 40960, layers: 36, heads: 32, kv_heads: 8,
+            id: 'large', chat: true, max_model_len: 131072, trained_context: 40960, layers: 36, heads: 32, kv_heads: 8,
             head_dim: 128, other_heads: 'gated_delta',
             full_attention_heads: Array.from({length: 36}, (_, l) => l % 3 ? [l % 32] : [l % 32, (7 * l + 3) % 32]),
             memory: {kv_bytes_per_token: 24576, vanilla_kv_bytes_per_token: 147456, state_bytes: 72351744,

@@ -7,7 +7,7 @@ import java.util.List;
  *
  * @param chat whether it has a chat template
  * @param maxModelLen most tokens of prompt and reply
- * @param nativeContext tokens that the model was made for
+ * @param trainedContext tokens that the model was trained for
  * @param layers L
  * @param heads H, query heads a layer
  * @param kvHeads KV heads a layer
@@ -20,7 +20,7 @@ public record ModelFacts(
     String id,
     boolean chat,
     int maxModelLen,
-    int nativeContext,
+    int trainedContext,
     int layers,
     int heads,
     int kvHeads,

@@ -61,7 +61,7 @@ public final class Engine implements AutoCloseable {
    * How a model is served.
    *
    * @param name what clients call it
-   * @param maxContext most tokens of prompt and reply; 0 for the model's native context
+   * @param maxContext most tokens of prompt and reply; 0 for the one that the model was trained for
    * @param maxSequences most requests that are worked on at once
    * @param maxWaiting most requests that wait before others are turned away
    * @param prefixes where what was read of prompts is kept from one start to the next, if anywhere
@@ -98,7 +98,7 @@ public final class Engine implements AutoCloseable {
       return new Options(name, maxContext, maxSequences, maxWaiting, Optional.of(store));
     }
 
-    /** Called like its folder, with its native context. */
+    /** Called like its folder, with the context that the model was trained for. */
     public static Options of(Path checkpoint) {
       Path file = checkpoint.toAbsolutePath().normalize().getFileName();
       return new Options(file == null ? "model" : file.toString(), 0, SEQUENCES, WAITING);
