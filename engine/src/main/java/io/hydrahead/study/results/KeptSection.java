@@ -69,8 +69,16 @@ final class KeptSection {
     return !own.isEmpty() && own.getFirst().near() >= ABLE;
   }
 
+  /** Statement C as a question, and its answer. */
+  String question() {
+    return "**C. Does "
+        + label(folder.roles().headline())
+        + " keep its recall beyond the native length?** "
+        + answer();
+  }
+
   /** In a few sentences, the first finalist with its own, and a table of all arms followed. */
-  String answer() {
+  private String answer() {
     String arm = folder.roles().headline();
     Optional<String> own = keeps(arm);
     if (own.isEmpty()) {

@@ -66,14 +66,16 @@ public final class StudyReport {
     PooledRecall common = PooledRecall.common(folder.cells(), folder.inOrder(), deciding, tables);
     ArmGroups groups = new ArmGroups(folder, common);
     RecallSection recall = new RecallSection(folder, deciding, tables, common, groups);
-    StatementsSection section = new StatementsSection(folder, statements, tables);
+    KeptSection kept = new KeptSection(folder, statements);
     StringBuilder out = new StringBuilder("# Head-wise 7:1 against layer-wise 3:1\n\n");
     out.append(new WordsSection(folder).question());
     out.append(new HeadlineSection(folder, deciding, tables).text());
-    out.append(section.answers());
+    out.append(new Answers(folder, statements).text());
+    out.append(new LeadSection(folder, deciding).text());
     show(out, figures, "recall-by-length.svg", "Recall by length");
+    out.append(kept.question());
     out.append(new WordsSection(folder).words());
-    out.append(section.text());
+    out.append(new StatementsSection(folder, statements, kept).text());
     if (figures.containsKey("recall-by-heads.svg") || figures.containsKey("recall-by-memory.svg")) {
       out.append("## Recall against full heads and memory\n\n");
     }
@@ -106,11 +108,16 @@ public final class StudyReport {
       e.put("verdict", f.verdict().name().toLowerCase(java.util.Locale.ROOT));
       number(e, "teacher", f.teacher());
       number(e, "lowest", f.lowest());
+      f.only().ifPresent(arm -> e.put("only_through", arm));
     }
     ArrayNode list = o.putArray("tests");
     for (Statements.Test t : statements.tests()) {
       ObjectNode e = list.addObject().put("statement", t.statement()).put("compared", t.name());
       put(e, t.difference());
+      ObjectNode intervals = e.putObject("interval_by_seed");
+      t.seeds()
+          .forEach((seed, own) ->
+              intervals.putArray(Integer.toString(seed)).add(own.low()).add(own.high()));
       e.put("bound", t.bound()).put("p", t.p()).put("holm", t.adjusted()).put("answer", t.answer());
     }
     ArrayNode kept = o.putArray("kept");

@@ -32,7 +32,8 @@ public final class Bootstrap {
    * @param weight of their mean in the seed's value; negative in a difference of unpaired cells
    */
   public record Part(double weight, double[] values) {
-    double mean() {
+    /** Weight times the values' mean: what it adds to its seed's value. */
+    public double mean() {
       return weight * Arrays.stream(values).average().orElseThrow();
     }
 
@@ -81,6 +82,13 @@ public final class Bootstrap {
     seeds.forEach((s, parts) -> bySeed.put(s, value(parts)));
     double[] draws = draws(seeds, new Dice(seed, 1));
     return estimate(average(bySeed), bySeed, haystacks(seeds), draws);
+  }
+
+  /** Each seed's own value, with an interval over its own haystacks alone. */
+  public Map<Integer, Estimate> each(Map<Integer, List<Part>> seeds) {
+    Map<Integer, Estimate> out = new TreeMap<>();
+    seeds.forEach((s, parts) -> out.put(s, mean(Map.of(s, parts))));
+    return out;
   }
 
   /**

@@ -4,9 +4,12 @@ import io.hydrahead.study.stats.Bootstrap.Estimate;
 import io.hydrahead.study.stats.Bootstrap.Part;
 import io.hydrahead.study.stats.StudyCells.Place;
 import java.util.ArrayList;
+import java.util.Collections;
 import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
+import java.util.Optional;
+import java.util.TreeMap;
 
 /**
  * The three statements: (A) causal 7:1 is not worse than layer-wise 3:1 by three points; (B) it is
@@ -37,6 +40,9 @@ public final class Statements {
 
   /** Share of the measured lengths at which C's families must all be there: C looks far out. */
   private static final double FAR = 0.85;
+
+  /** Name of B's test against the mean of the random draws. */
+  public static final String RANDOM = "random heads, equal cache";
 
   /** Single-key needles. */
   public static final List<String> SINGLE =
@@ -83,8 +89,11 @@ public final class Statements {
   /**
    * @param teacher recall of the teachers up to the native length; NaN where not measured
    * @param lowest least recall, over all common lengths, of an arm compared; NaN likewise
+   * @param only the one arm compared that is not at the ceiling, where all others are: the family
+   *     decides through it alone; empty where there are more
    */
-  public record Family(String task, Verdict verdict, double teacher, double lowest) {}
+  public record Family(
+      String task, Verdict verdict, double teacher, double lowest, Optional<String> only) {}
 
   /** Every task's verdict, in their order. */
   public List<Family> families() {
@@ -105,7 +114,12 @@ public final class Statements {
               : teacher < LEARNT
                   ? Verdict.NOT_LEARNT
                   : lowest > CEILING ? Verdict.AT_CEILING : Verdict.DECIDES;
-      out.add(new Family(task, v, teacher, lowest));
+      List<String> below =
+          roles.compared().stream()
+              .filter(a -> cells.mean(a, List.of(task), lengths) <= CEILING)
+              .toList();
+      boolean one = v == Verdict.DECIDES && below.size() == 1;
+      out.add(new Family(task, v, teacher, lowest, below.stream().filter(a -> one).findFirst()));
     }
     return out;
   }
@@ -124,6 +138,7 @@ public final class Statements {
    * @param name what is compared
    * @param places families and lengths that all arms compared have, on as many seeds as any
    * @param difference recall of causal 7:1 less the other's
+   * @param seeds each seed's difference, with an interval over its own haystacks
    * @param bound that the difference must exceed
    * @param p one-sided, against a difference of at most {@code bound}
    * @param adjusted by Holm
@@ -132,11 +147,13 @@ public final class Statements {
       String statement,
       String name,
       Estimate difference,
+      Map<Integer, Estimate> seeds,
       double bound,
       double p,
       double adjusted,
       List<Place> places) {
     public Test {
+      seeds = Collections.unmodifiableMap(new TreeMap<>(seeds));
       places = List.copyOf(places);
     }
 
@@ -164,7 +181,7 @@ public final class Statements {
       test("A", task, List.of(roles.layer31()), List.of(task), -MARGIN).ifPresent(raw::add);
     }
     Map<String, List<String>> others = new LinkedHashMap<>();
-    others.put("random heads, equal cache", roles.random());
+    others.put(RANDOM, roles.random());
     others.put("layer-wise 5:1", List.of(roles.layer51()));
     others.put("layer-wise 11:1", List.of(roles.layer111()));
     others.forEach((name, arms) -> test("B", name, arms, deciding, 0).ifPresent(raw::add));
@@ -174,27 +191,81 @@ public final class Statements {
       Test t = raw.get(i);
       out.add(
           new Test(
-              t.statement(), t.name(), t.difference(), t.bound(), t.p(), adjusted[i], t.places()));
+              t.statement(),
+              t.name(),
+              t.difference(),
+              t.seeds(),
+              t.bound(),
+              t.p(),
+              adjusted[i],
+              t.places()));
     }
     return out;
   }
 
-  private java.util.Optional<Test> test(
+  private Optional<Test> test(
       String statement, String name, List<String> others, List<String> tasks, double bound) {
     List<String> arms = new ArrayList<>(others);
     arms.add(roles.causal());
     List<Place> places = cells.onMostSeeds(arms, cells.common(arms, tasks, cells.lengths()));
-    Map<Integer, List<Part>> parts = cells.differences(roles.causal(), others, places);
+    return test(statement, name, cells.differences(roles.causal(), others, places), bound, places);
+  }
+
+  private Optional<Test> test(
+      String statement,
+      String name,
+      Map<Integer, List<Part>> parts,
+      double bound,
+      List<Place> places) {
     if (parts.isEmpty()) {
-      return java.util.Optional.empty();
+      return Optional.empty();
     }
     Estimate e = bootstrap.mean(parts);
     double p = e.pAtMost(bound);
-    return java.util.Optional.of(new Test(statement, name, e, bound, p, p, places));
+    return Optional.of(new Test(statement, name, e, bootstrap.each(parts), bound, p, p, places));
+  }
+
+  /** Random draws that collapsed in a seed, over the places of B's test of them. */
+  public List<CollapsedDraws.Draw> collapsed() {
+    return random()
+        .map(t -> CollapsedDraws.of(cells, roles.random(), t.places()))
+        .orElse(List.of());
+  }
+
+  /** B's test of random heads without the draws that collapsed; empty where none did. */
+  public Optional<Test> randomWithoutCollapsed() {
+    List<CollapsedDraws.Draw> collapsed = collapsed();
+    if (collapsed.isEmpty()) {
+      return Optional.empty();
+    }
+    return random()
+        .flatMap(t ->
+            test(
+                t.statement(),
+                t.name(),
+                CollapsedDraws.differences(
+                    cells, roles.causal(), roles.random(), collapsed, t.places()),
+                t.bound(),
+                t.places()));
+  }
+
+  /** Each random draw by itself over the places of B's test of them, outside the tests. */
+  public Map<String, Test> eachDraw() {
+    Map<String, Test> out = new LinkedHashMap<>();
+    List<Place> places = random().map(Test::places).orElse(List.of());
+    for (String draw : roles.random()) {
+      test("B", draw, cells.differences(roles.causal(), List.of(draw), places), 0, places)
+          .ifPresent(t -> out.put(draw, t));
+    }
+    return out;
+  }
+
+  private Optional<Test> random() {
+    return test("B", RANDOM, roles.random(), deciding(), 0);
   }
 
   /** A pooled over all families that decide: the headline of A, outside the family of tests. */
-  public java.util.Optional<Test> pooledA() {
+  public Optional<Test> pooledA() {
     return test("A", "all deciding families", List.of(roles.layer31()), deciding(), -MARGIN);
   }
 
@@ -279,16 +350,16 @@ public final class Statements {
   }
 
   /** Empty where an arm lacks a family at the length or at the native one. */
-  private java.util.Optional<Kept> kept(String arm, Group group, int length) {
+  private Optional<Kept> kept(String arm, Group group, int length) {
     Map<Integer, List<Part>> above = cells.parts(arm, places(group, length));
     Map<Integer, List<Part>> below = cells.parts(arm, places(group, nativeLength));
     above.keySet().retainAll(below.keySet());
     below.keySet().retainAll(above.keySet());
     if (above.isEmpty()) {
-      return java.util.Optional.empty();
+      return Optional.empty();
     }
     double near = bootstrap.mean(below).value();
-    return java.util.Optional.of(
+    return Optional.of(
         new Kept(arm, group, length, near, bootstrap.mean(above), bootstrap.ratio(above, below)));
   }
 

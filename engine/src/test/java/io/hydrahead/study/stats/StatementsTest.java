@@ -5,6 +5,7 @@ import static org.assertj.core.api.Assertions.within;
 
 import io.hydrahead.study.eval.CellResult;
 import io.hydrahead.study.stats.Statements.Verdict;
+import java.util.ArrayList;
 import java.util.List;
 import java.util.Map;
 import java.util.stream.Collectors;
@@ -76,6 +77,64 @@ class StatementsTest {
     assertThat(a.get("mqar").difference().bySeed()).hasSize(3);
     assertThat(a.get("mqar").difference().bySeed().values()).allMatch(d -> d > 0);
     assertThat(a.values()).allMatch(t -> t.adjusted() >= t.p() && t.bound() == -0.03);
+  }
+
+  @Test
+  void eachSeedHasAnIntervalOverItsOwnHaystacks() {
+    for (Statements.Test t : statements(StatementsTest::truth).tests()) {
+      assertThat(t.seeds().keySet()).isEqualTo(t.difference().bySeed().keySet());
+      t.seeds()
+          .forEach((seed, e) -> {
+            assertThat(e.value()).isEqualTo(t.difference().bySeed().get(seed));
+            assertThat(e.haystacks()).isEqualTo(t.difference().haystacks() / 3);
+            assertThat(e.high() - e.low())
+                .as("a third of the haystacks tells less")
+                .isGreaterThan(1.3 * (t.difference().high() - t.difference().low()));
+          });
+    }
+  }
+
+  @Test
+  void aDrawThatCollapsedInASeedIsNamedAndLeftOut() {
+    List<CellResult> cells =
+        new ArrayList<>(SyntheticStudy.cells(ARMS, TASKS, LENGTHS, StatementsTest::truth));
+    cells.removeIf(c -> c.arm().equals("random-2") && c.seed() == 1);
+    SyntheticStudy.cells(List.of("random-2"), TASKS, LENGTHS, (a, t, l) -> 0.3).stream()
+        .filter(c -> c.seed() == 1)
+        .forEach(cells::add);
+    Statements s =
+        new Statements(new StudyCells(cells), SyntheticStudy.ROLES, 4096, new Bootstrap(200, 1));
+    assertThat(s.collapsed()).hasSize(1);
+    CollapsedDraws.Draw draw = s.collapsed().getFirst();
+    assertThat(draw.arm() + draw.seed()).isEqualTo("random-21");
+    assertThat(draw.recall()).isCloseTo(0.3, within(0.05));
+    assertThat(draw.others()).isCloseTo(0.85, within(0.05));
+    Statements.Test with =
+        s.tests().stream()
+            .filter(t -> t.name().equals(Statements.RANDOM))
+            .findFirst()
+            .orElseThrow();
+    Statements.Test without = s.randomWithoutCollapsed().orElseThrow();
+    assertThat(without.seeds().get(0).value()).isEqualTo(with.seeds().get(0).value());
+    assertThat(with.seeds().get(1).value()).isCloseTo(0.33, within(0.05));
+    assertThat(without.seeds().get(1).value()).isCloseTo(0.05, within(0.03));
+    assertThat(s.eachDraw().get("random-2").seeds().get(1).value()).isCloseTo(0.6, within(0.05));
+    Statements none = statements(StatementsTest::truth);
+    assertThat(none.collapsed()).isEmpty();
+    assertThat(none.randomWithoutCollapsed()).isEmpty();
+  }
+
+  @Test
+  void aFamilyInWhichOneArmAloneIsBelowTheCeilingSaysThroughWhich() {
+    Map<String, Statements.Family> families =
+        statements((arm, task, length) ->
+                task.equals("mqar") && !arm.equals("random-2") ? 1 : truth(arm, task, length))
+            .families()
+            .stream()
+            .collect(Collectors.toMap(Statements.Family::task, f -> f));
+    assertThat(families.get("mqar").only()).contains("random-2");
+    assertThat(families.get("niah_multikey_1").only()).isEmpty();
+    assertThat(families.get("niah_single_1").only()).as("decides nothing").isEmpty();
   }
 
   @Test
