@@ -13,7 +13,8 @@ final class LineChart {
   private static final double TOP = 22;
   private static final double BOTTOM = 44;
   private static final double DODGE = 5;
-  private static final double MOST_DODGE = 18;
+  private static final double LEAST_ROOM = 18;
+  private static final double MOST_ROOM = 40;
   private static final double LETTER = 6.9;
   private static final double LINE = 12;
 
@@ -142,8 +143,10 @@ final class LineChart {
         line(m, s, shift(s.slot));
       }
     }
-    for (int i = 0; i < series.size() && markers; i++) {
-      points(m, series.get(i), shift(series.get(i).slot));
+    if (markers) {
+      series.stream().filter(s -> s.points.size() > 1).forEach(s -> points(m, s, shift(s.slot)));
+      // A point alone has no line to be found by, so it lies above the others' markers.
+      series.stream().filter(s -> s.points.size() < 2).forEach(s -> points(m, s, shift(s.slot)));
     }
     if (labels) {
       labels(m);
@@ -158,7 +161,18 @@ final class LineChart {
     if (!markers || !intervals || labels || last == 0) {
       return 0;
     }
-    return (slot - last / 2.0) * Math.min(DODGE, MOST_DODGE / last);
+    return (slot - last / 2.0) * Math.min(DODGE, room() / last);
+  }
+
+  /**
+   * Pixels about a tick that series side by side may take: less than half of the way to the next.
+   */
+  private double room() {
+    double least = Double.POSITIVE_INFINITY;
+    for (int i = 1; i < x.ticks().size(); i++) {
+      least = Math.min(least, px(x.ticks().get(i)) - px(x.ticks().get(i - 1)));
+    }
+    return Math.clamp(0.45 * least, LEAST_ROOM, MOST_ROOM);
   }
 
   private void grid(Markup m) {
@@ -182,13 +196,14 @@ final class LineChart {
     for (double t : x.ticks()) {
       double at = px(t);
       m.empty("line", "class", "axis", "x1", at, "y1", base, "x2", at, "y2", base + 4);
+      String text = x.label().apply(t);
       m.element(
           "text",
-          x.label().apply(t),
+          text,
           "class",
           "tick",
           "x",
-          at,
+          Math.min(at, WIDTH - LETTER * text.length() / 2), // the last one keeps off the frame
           "y",
           base + 18,
           "text-anchor",

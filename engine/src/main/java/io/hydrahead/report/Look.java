@@ -5,7 +5,7 @@ package io.hydrahead.report;
  */
 final class Look {
   /** Number of distinct looks; further models start over. */
-  static final int COUNT = 8;
+  static final int COUNT = 10;
 
   private Look() {}
 
@@ -42,7 +42,9 @@ final class Look {
       case 4 -> polygon(m, css, x, y, r * 1.3, 3, Math.PI);
       case 5 -> polygon(m, css, x, y, r * 1.15, 5, 0);
       case 6 -> polygon(m, css, x, y, r * 1.15, 6, Math.PI / 6);
-      default -> star(m, css, x, y, r * 1.4);
+      case 7 -> star(m, css, x, y, r * 1.4);
+      case 8 -> cross(m, css, x, y, r * 1.25, Math.PI / 4);
+      default -> cross(m, css, x, y, r * 1.25, 0);
     }
   }
 
@@ -59,6 +61,19 @@ final class Look {
     StringBuilder points = new StringBuilder();
     for (int i = 0; i < 8; i++) {
       corner(points, x, y, i % 2 == 0 ? r : r * 0.45, Math.PI * i / 4);
+    }
+    m.empty("polygon", "class", css, "points", points.toString().strip());
+  }
+
+  /** Two bars across each other: upright, or turned. */
+  private static void cross(Markup m, String css, double x, double y, double r, double turn) {
+    StringBuilder points = new StringBuilder();
+    double narrow = Math.atan(0.4);
+    for (int arm = 0; arm < 4; arm++) {
+      double at = turn + arm * Math.PI / 2;
+      corner(points, x, y, r, at - narrow);
+      corner(points, x, y, r, at + narrow);
+      corner(points, x, y, r * 0.53, at + Math.PI / 4);
     }
     m.empty("polygon", "class", css, "points", points.toString().strip());
   }

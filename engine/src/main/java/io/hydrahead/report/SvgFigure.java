@@ -68,13 +68,14 @@ public final class SvgFigure {
   }
 
   /**
-   * A model's points, joined in their order.
+   * A model's points, joined in their order; one alone has no line in the legend either.
    *
    * @param look colour and marker: the same number looks the same in every figure
    */
   public SvgFigure add(int look, String name, List<Point> points) {
-    entries.add(new Entry(name, look, LineChart.Join.LINE));
-    chart.add(look, drawn(points), LineChart.Join.LINE);
+    LineChart.Join join = points.size() > 1 ? LineChart.Join.LINE : LineChart.Join.POINTS;
+    entries.add(new Entry(name, look, join));
+    chart.add(look, drawn(points), join);
     return this;
   }
 

@@ -1,5 +1,6 @@
 package io.hydrahead.study.results;
 
+import io.hydrahead.study.eval.CellResult;
 import java.util.ArrayList;
 import java.util.Collection;
 import java.util.Comparator;
@@ -68,6 +69,14 @@ final class ArmGroups {
     for (String arm : folder.cells().arms()) {
       Set<Integer> own = recall.seeds(arm);
       seeds.put(arm, own.isEmpty() ? folder.cells().seeds(arm) : own);
+    }
+  }
+
+  /** Of arms on the seeds of these cells, such as those of the loss at one length. */
+  ArmGroups(ResultsFolder folder, Collection<CellResult> cells) {
+    this.folder = folder;
+    for (CellResult c : cells) {
+      seeds.computeIfAbsent(c.arm(), a -> new TreeSet<>()).add(c.seed());
     }
   }
 

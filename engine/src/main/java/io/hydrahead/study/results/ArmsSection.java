@@ -2,13 +2,17 @@ package io.hydrahead.study.results;
 
 import io.hydrahead.study.results.ArmGroups.Group;
 import io.hydrahead.study.results.ArmGroups.Row;
+import java.util.ArrayList;
 import java.util.Comparator;
 import java.util.List;
 import java.util.function.DoubleFunction;
 import java.util.stream.Collectors;
+import tools.jackson.databind.JsonNode;
 
 /** What each arm is, and what its training took. */
 final class ArmsSection {
+  private static final String PARENTS = "Trained, and read only as the model of an arm above";
+
   private final ResultsFolder folder;
   private final ArmGroups groups;
 
@@ -29,28 +33,55 @@ final class ArmsSection {
                 "parameters",
                 "FLOPs a token at 4K",
                 "transfer tokens",
-                "learning rates by stage",
-                "training, s"),
+                "stages: tokens, learning rate",
+                "training, s",
+                "data other than the rest's"),
             2);
     for (Group g : groups.of(folder.cells().arms())) {
       table.group(g.title());
       for (Row r : g.rows()) {
-        List<ReportedArm> own =
-            folder.arms().stream().filter(a -> a.arm().equals(r.arm()) && !r.again()).toList();
+        List<ReportedArm> own = r.again() ? List.of() : of(r.arm());
         if (!own.isEmpty()) {
           table.row(row(r.arm(), own));
         }
       }
     }
+    table.group(PARENTS);
+    for (String arm : parents()) {
+      table.row(row(arm, of(arm)));
+    }
     return table.isEmpty()
         ? ""
         : "## Arms\n\n"
             + about()
-            + "Where seeds differ, the least and the most of them. Transfer tokens are those that an arm was trained on after the Transformer; 0: the Transformer itself, or another arm's model used as the table above says. The recipes lie in `recipes/study`.\n\n"
-            + table;
+            + "Where seeds differ, the least and the most of them. Transfer tokens are those that an arm was trained on after the Transformer; 0: the Transformer itself; \"as\": it is that arm's model, whose training the row tells, used as the table above says. The recipes lie in `recipes/study`.\n\n"
+            + table.withoutEmpty(Numbers.NONE);
+  }
+
+  private List<ReportedArm> of(String arm) {
+    return folder.arms().stream().filter(a -> a.arm().equals(arm)).toList();
+  }
+
+  private JsonNode told(String arm) {
+    return folder.study().path(StudyReport.ARMS).path(arm);
+  }
+
+  /** Arms with facts and without cells that another arm is the model of. */
+  private List<String> parents() {
+    return folder.cells().arms().stream()
+        .map(a -> told(a).path("of").asString(""))
+        .filter(p -> !p.isEmpty() && !folder.cells().arms().contains(p) && !of(p).isEmpty())
+        .distinct()
+        .sorted()
+        .toList();
   }
 
   private List<String> row(String arm, List<ReportedArm> own) {
+    String parent = told(arm).path("of").asString("");
+    List<Integer> seeds = own.stream().map(ReportedArm::seed).toList();
+    List<ReportedArm> theirs = of(parent).stream().filter(a -> seeds.contains(a.seed())).toList();
+    List<ReportedArm> trained = theirs.isEmpty() ? own : theirs;
+    String as = theirs.isEmpty() ? "" : ", as " + parent;
     String recipe = own.getFirst().text("recipe");
     return List.of(
         folder.label(arm),
@@ -62,15 +93,39 @@ final class ArmsSection {
         HeadlineSection.kvShare(folder, arm),
         range(own, "parameters", Numbers::count),
         range(own, "flops_per_token", Numbers::count),
-        range(own, "tokens", Numbers::count),
-        own.stream()
-            .map(ReportedArm::learningRates)
+        range(trained, "tokens", Numbers::count) + as,
+        trained.stream()
+            .map(ReportedArm::stages)
             .filter(r -> !r.isEmpty())
             .distinct()
             .collect(
                 Collectors.collectingAndThen(
                     Collectors.joining("; "), s -> s.isEmpty() ? Numbers.NONE : s)),
-        range(own, "seconds", v -> Numbers.format("%.0f", v)));
+        range(trained, "seconds", v -> Numbers.format("%.0f", v)) + as,
+        data(theirs.isEmpty() ? arm : parent));
+  }
+
+  /** "plain text 0.15 rather than 0.25; weight of niah_multikey_2 8 rather than 2". */
+  private String data(String arm) {
+    List<String> out = new ArrayList<>();
+    data("", told(arm).path("data"), folder.study().path("data"), out);
+    return out.isEmpty() ? Numbers.NONE : String.join("; ", out);
+  }
+
+  private static void data(String path, JsonNode own, JsonNode others, List<String> out) {
+    for (String field : own.propertyNames()) {
+      JsonNode value = own.get(field);
+      JsonNode other = others.path(field);
+      if (value.isObject()) {
+        data(path + field + ".", value, other, out);
+      } else {
+        String name =
+            (path + field)
+                .replaceFirst("^families\\.", "weight of ")
+                .replaceFirst("^plain$", "share of plain text");
+        out.add(name + " " + value + (other.isMissingNode() ? "" : " rather than " + other));
+      }
+    }
   }
 
   /** One number, or from the least to the most of the seeds. */
@@ -95,6 +150,11 @@ final class ArmsSection {
           table.row(List.of(r.label(), about));
         }
       }
+    }
+    table.group(PARENTS);
+    for (String arm : parents()) {
+      String about = folder.study().path(StudyReport.ABOUT).path(arm).asString("");
+      table.row(List.of(folder.label(arm), about));
     }
     return table.isEmpty() ? "" : table.toString();
   }

@@ -1,14 +1,9 @@
 package io.hydrahead.study.results;
 
-import io.hydrahead.eval.Lengths;
-import io.hydrahead.study.eval.CellResult;
-import java.util.ArrayList;
 import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
 import java.util.Set;
-import java.util.TreeMap;
-import java.util.TreeSet;
 import tools.jackson.databind.JsonNode;
 
 /** How it was measured, on what, by which commands, and what people noted. */
@@ -17,7 +12,13 @@ final class FactsSection {
 
   /** Fields of study.json that have a place of their own. */
   private static final Set<String> ELSEWHERE =
-      Set.of("roles", TEACHERS, StudyReport.ABOUT, StudyReport.NOTES, StudyReport.TRIALS);
+      Set.of(
+          "roles",
+          TEACHERS,
+          StudyReport.ABOUT,
+          StudyReport.NOTES,
+          StudyReport.ARMS,
+          StudyReport.TRIALS);
 
   private final ResultsFolder folder;
 
@@ -26,46 +27,7 @@ final class FactsSection {
   }
 
   String text(String command) {
-    return method() + teachers() + facts() + notes() + again(command);
-  }
-
-  private String method() {
-    return """
-    ## How it was measured
-
-    - A haystack is read once; its questions, with the expected answers behind them, are branches of one more pass behind
-      the same caches and states. An answer counts where the model's first choice is right at every one of its tokens:
-      as long as all are right, greedy decoding reads the very same tokens, so this is greedy exact match without decoding.
-      Of several answers to one question those before the first mistake count, which greedy decoding gives too.
-    - Common and frequent words have no one order: their answers are generated, and the share of words found counts.
-    - Words, values and wordings of the test occur in neither training, probe nor development; the held-out text is the
-      test split of the corpus.
-    - Families whose text answers several questions were asked up to QUESTIONS; single needles and word counts one.
-    - Haystacks a seed, family and length: HAYSTACKS.
-    - Models of one seed read the same haystacks, so arms are compared haystack by haystack; every seed reads its own.
-
-    """
-        .replace(
-            "QUESTIONS",
-            Integer.toString(
-                folder.cells().all().stream().mapToInt(c -> c.spec().questions()).max().orElse(1)))
-        .replace("HAYSTACKS", haystacks());
-  }
-
-  /** "50 at 4K, 8K; 25 at 64K". */
-  private String haystacks() {
-    Map<Integer, Set<Integer>> by = new TreeMap<>();
-    for (CellResult c : folder.cells().all()) {
-      if (c.spec().isRecall()) {
-        by.computeIfAbsent(c.scores().length, n -> new TreeSet<>()).add(c.spec().length());
-      }
-    }
-    List<String> out = new ArrayList<>();
-    new TreeMap<>(by)
-        .descendingMap()
-        .forEach((n, lengths) ->
-            out.add(n + " at " + Numbers.list(lengths.stream().map(Lengths::format).toList())));
-    return String.join("; ", out);
+    return new MethodSection(folder).text() + teachers() + facts() + notes() + again(command);
   }
 
   private String teachers() {

@@ -24,17 +24,21 @@ import java.util.TreeSet;
 final class HeadsFigure {
   private final ResultsFolder folder;
   private final Map<String, List<String>> curves = new LinkedHashMap<>();
+  private final Looks looks;
   private final PooledRecall recall;
+
+  /** That the arms on the chart share. */
   private final List<Place> places;
 
   /** What the reader must know of lines and markers. */
   private final Set<String> hints = new LinkedHashSet<>();
 
-  /** Arms whose recall would flatten all others, with it. */
-  private final List<String> below = new ArrayList<>();
+  /** Arms whose recall would flatten all others, with what is said of it. */
+  private final Map<String, String> below = new LinkedHashMap<>();
 
-  HeadsFigure(ResultsFolder folder, List<String> deciding, Bootstrap bootstrap) {
+  HeadsFigure(ResultsFolder folder, List<String> deciding, Bootstrap bootstrap, Looks looks) {
     this.folder = folder;
+    this.looks = looks;
     Set<String> all = new LinkedHashSet<>();
     folder
         .roles()
@@ -45,11 +49,51 @@ final class HeadsFigure {
           curves.put(name, there);
           all.addAll(there);
         });
-    places = folder.cells().common(all, deciding, folder.cells().lengths());
-    Set<String> families = new LinkedHashSet<>(places.stream().map(Place::task).toList());
-    recall = new PooledRecall(folder.cells(), all, families, bootstrap);
-    curves.replaceAll((name, arms) -> arms.stream().filter(a -> at(a).isPresent()).toList());
+    // What is not drawn must not narrow what the drawn ones are compared on.
+    List<Place> of = common(all, deciding);
+    PooledRecall rough = new PooledRecall(folder.cells(), all, families(of), bootstrap);
+    Map<String, Double> values = new LinkedHashMap<>();
+    all.forEach(a -> rough.over(a, of).ifPresent(e -> values.put(a, e.value())));
+    double best = values.values().stream().mapToDouble(v -> v).max().orElse(0);
+    all.removeIf(a -> values.getOrDefault(a, best) < best / 2);
+    places = common(all, deciding);
+    recall = new PooledRecall(folder.cells(), all, families(places), bootstrap);
+    for (String arm : values.keySet()) {
+      if (!all.contains(arm)) {
+        below(arm, new PooledRecall(folder.cells(), Set.of(arm), families(places), bootstrap));
+      }
+    }
+    curves.replaceAll(
+        (name, arms) -> arms.stream().filter(a -> all.contains(a) && at(a).isPresent()).toList());
     curves.values().removeIf(List::isEmpty);
+  }
+
+  private List<Place> common(Set<String> arms, List<String> tasks) {
+    return folder.cells().common(arms, tasks, folder.cells().lengths());
+  }
+
+  private static Set<String> families(List<Place> places) {
+    return new LinkedHashSet<>(places.stream().map(Place::task).toList());
+  }
+
+  /** At the shortest length at which it has all the families. */
+  private void below(String arm, PooledRecall own) {
+    own.lengths().stream()
+        .findFirst()
+        .ifPresent(l -> {
+          Estimate e = own.at(arm, l).orElseThrow();
+          below.put(
+              arm,
+              folder.label(arm)
+                  + " ("
+                  + Numbers.format("%.0f", heads(arm))
+                  + " heads, "
+                  + Numbers.seedWords(e.bySeed().keySet())
+                  + "), "
+                  + Numbers.percent(e.value())
+                  + "% at "
+                  + Lengths.format(l));
+        });
   }
 
   private double heads(String arm) {
@@ -74,37 +118,17 @@ final class HeadsFigure {
     if (all.size() < 2) {
       return Optional.empty();
     }
-    double best = all.stream().mapToDouble(a -> at(a).orElseThrow().value()).max().orElseThrow();
-    double from = 1;
-    for (String arm : all) {
-      Estimate e = at(arm).orElseThrow();
-      if (e.value() < best / 2) {
-        below.add(arm);
-      } else {
-        from = Math.min(from, e.low());
-      }
-    }
-    List<Integer> heads =
-        all.stream()
-            .filter(a -> !below.contains(a))
-            .map(a -> (int) heads(a))
-            .distinct()
-            .sorted()
-            .toList();
+    double from = all.stream().mapToDouble(a -> at(a).orElseThrow().low()).min().orElseThrow();
+    List<Integer> heads = all.stream().map(a -> (int) heads(a)).distinct().sorted().toList();
     SvgFigure figure =
         SvgFigure.sharesOverNumbers("Recall by number of full heads", heads, "full heads", from);
-    for (Map.Entry<String, List<String>> c : curves.entrySet()) {
-      List<String> shown = c.getValue().stream().filter(a -> !below.contains(a)).toList();
-      if (!shown.isEmpty()) {
-        draw(figure, c.getKey(), shown);
-      }
-    }
+    curves.forEach((name, arms) -> draw(figure, name, arms));
     notes(figure);
     return Optional.of(figure.svg());
   }
 
   private void draw(SvgFigure figure, String name, List<String> arms) {
-    int look = look(arms);
+    int look = looks.ofLine(arms);
     Set<Integer> most = Set.of();
     Set<Integer> shared = new TreeSet<>(seeds(arms.getFirst()));
     for (String a : arms) {
@@ -137,16 +161,6 @@ final class HeadsFigure {
     return seeds(all.contains(causal) ? causal : all.getFirst());
   }
 
-  /** Of the core arm on the line, as other charts show it. */
-  private int look(List<String> arms) {
-    List<String> core = folder.roles().core();
-    return arms.stream()
-        .mapToInt(core::indexOf)
-        .filter(i -> i >= 0)
-        .findFirst()
-        .orElse(core.size());
-  }
-
   private List<Point> points(List<String> arms, Set<Integer> seeds) {
     List<Point> out = new ArrayList<>();
     arms.stream()
@@ -171,23 +185,9 @@ final class HeadsFigure {
             + ", all that these arms share.");
     figure.note("Mean over " + Numbers.seedWords(seeds()) + " unless said; bars: 95% intervals.");
     hints.forEach(figure::note);
+    figure.note("Markers of one number stand side by side, so that none hides another.");
     if (!below.isEmpty()) {
-      figure.note(
-          "Below the chart: "
-              + String.join(
-                  "; ",
-                  below.stream()
-                      .map(a ->
-                          folder.label(a)
-                              + " ("
-                              + Numbers.format("%.0f", heads(a))
-                              + " heads, "
-                              + Numbers.seedWords(seeds(a))
-                              + "), "
-                              + Numbers.percent(at(a).orElseThrow().value())
-                              + "%")
-                      .toList())
-              + ".");
+      figure.note("Below the chart: " + String.join("; ", below.values()) + ".");
     }
   }
 }

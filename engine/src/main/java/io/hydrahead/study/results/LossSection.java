@@ -6,16 +6,15 @@ import io.hydrahead.study.results.ArmGroups.Group;
 import io.hydrahead.study.results.ArmGroups.Row;
 import java.util.ArrayList;
 import java.util.List;
+import java.util.Set;
 import java.util.TreeSet;
 
 /** Next-token loss on held-out text by position, every arm. */
 final class LossSection {
   private final ResultsFolder folder;
-  private final ArmGroups groups;
 
-  LossSection(ResultsFolder folder, ArmGroups groups) {
+  LossSection(ResultsFolder folder) {
     this.folder = folder;
-    this.groups = groups;
   }
 
   String text() {
@@ -44,7 +43,8 @@ final class LossSection {
     buckets.forEach(b -> head.add("to " + Lengths.format(b.to() + (b.to() == length - 1 ? 1 : 0))));
     head.add("all");
     MarkdownTable table = new MarkdownTable(head, 1);
-    for (Group g : groups.of(folder.cells().arms())) {
+    Set<String> arms = new TreeSet<>(all.stream().map(CellResult::arm).toList());
+    for (Group g : new ArmGroups(folder, all).of(arms)) {
       table.group(g.title());
       for (Row r : g.rows()) {
         List<CellResult> own =

@@ -172,7 +172,7 @@ final class RecallSection {
             + named(common.families())
             + ", with each seed's own difference; then over all families that decide, for arms that were measured on them; \"elsewhere\" is of arms without the first column, over what they share with "
             + name
-            + ". A number in brackets: of that many seeds only.\n\n"
+            + " on every seed of theirs. A number in brackets: of that many seeds only.\n\n"
             + table.withoutEmpty(Numbers.NONE);
   }
 
@@ -192,9 +192,9 @@ final class RecallSection {
       String arm, String causal, List<Place> shared, List<Place> whole, Set<Integer> seeds) {
     Map<Integer, List<Part>> parts = cells.differences(arm, List.of(causal), shared);
     Map<Integer, List<Part>> all = cells.differences(arm, List.of(causal), whole);
-    List<Place> own = cells.common(List.of(arm, causal), deciding, cells.lengths());
+    List<Place> own = ofAllSeeds(arm, causal);
     Map<Integer, List<Part>> elsewhere =
-        parts.isEmpty() ? cells.differencesEach(arm, causal, own) : Map.of();
+        parts.isEmpty() ? cells.differences(arm, List.of(causal), own) : Map.of();
     if (parts.isEmpty() && all.isEmpty() && elsewhere.isEmpty()) {
       return Optional.empty();
     }
@@ -216,6 +216,18 @@ final class RecallSection {
       row.add(Numbers.points(e) + ", " + words(own) + " (" + by + ")");
     }
     return Optional.of(row);
+  }
+
+  /** Places that both arms have on every seed of the row. */
+  private List<Place> ofAllSeeds(String arm, String causal) {
+    Set<Integer> seeds = groups.seeds(arm);
+    return cells.common(List.of(arm, causal), deciding, cells.lengths()).stream()
+        .filter(p ->
+            seeds.stream()
+                .allMatch(s ->
+                    cells.cell(arm, s, p.task(), p.length()).isPresent()
+                        && cells.cell(causal, s, p.task(), p.length()).isPresent()))
+        .toList();
   }
 
   private String points(Bootstrap.Estimate e, String arm) {

@@ -2,6 +2,9 @@ package io.hydrahead.study.results;
 
 import io.hydrahead.json.Json;
 import java.nio.file.Path;
+import java.util.ArrayList;
+import java.util.List;
+import java.util.Locale;
 import tools.jackson.databind.JsonNode;
 
 /**
@@ -34,18 +37,24 @@ record ReportedArm(String arm, int seed, JsonNode json) {
     return label.isEmpty() ? arm : label;
   }
 
-  /** Learning rates of the stages, in their order. */
-  String learningRates() {
-    StringBuilder out = new StringBuilder();
+  /** "align 3.0M at 4.5e-3 / distil 9.0M at 2.3e-3": stages, their tokens and learning rates. */
+  String stages() {
+    List<String> out = new ArrayList<>();
     for (JsonNode stage : json.path("stages")) {
       JsonNode lr = stage.path("lr");
-      if (lr.isNumber()) {
-        out.append(out.isEmpty() ? "" : " / ")
-            .append(
-                String.format(java.util.Locale.ROOT, "%.0e", lr.doubleValue())
-                    .replace("e-0", "e-"));
-      }
+      String rate =
+          lr.isNumber()
+              ? " at "
+                  + String.format(Locale.ROOT, "%.1e", lr.doubleValue())
+                      .replace("e-0", "e-")
+                      .replace(".0e", "e")
+              : "";
+      out.add(
+          stage.path("name").asString("")
+              + " "
+              + Numbers.count(stage.path("tokens").asDouble(Double.NaN))
+              + rate);
     }
-    return out.toString();
+    return String.join(" / ", out);
   }
 }

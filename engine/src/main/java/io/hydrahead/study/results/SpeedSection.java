@@ -3,7 +3,6 @@ package io.hydrahead.study.results;
 import io.hydrahead.eval.Lengths;
 import java.util.List;
 import java.util.Locale;
-import java.util.Optional;
 import tools.jackson.databind.JsonNode;
 
 /** Time and memory of the arms that were timed. */
@@ -64,20 +63,5 @@ final class SpeedSection {
         .distinct()
         .filter(a -> folder.speed(a).isPresent())
         .toList();
-  }
-
-  /** Bytes of KV cache and recurrent state of an arm at a length, where they were written down. */
-  static Optional<Double> bytes(ResultsFolder folder, String arm, int length) {
-    return folder
-        .speed(arm)
-        .flatMap(speed -> {
-          for (JsonNode at : speed.path("lengths")) {
-            if (at.path("length").asInt() == length) {
-              return Optional.of(
-                  at.path("kv_bytes").asDouble() + at.path("state_bytes").asDouble());
-            }
-          }
-          return Optional.empty();
-        });
   }
 }

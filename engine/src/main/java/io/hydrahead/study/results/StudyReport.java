@@ -20,6 +20,11 @@ public final class StudyReport {
   /** Field of study.json: sentences for the end of the page. */
   public static final String NOTES = "notes";
 
+  /**
+   * Field of study.json: by arm, whose model it is, whose rates it has and what data of its own.
+   */
+  public static final String ARMS = "arms";
+
   /** Field of study.json: what trials of learning rates came to. */
   public static final String TRIALS = "learning_rate_trials";
 
@@ -55,7 +60,7 @@ public final class StudyReport {
   public void write(Path out, String command) {
     List<String> deciding = statements.deciding();
     Path files = out.resolve("study");
-    Map<String, String> figures = new Figures(folder, deciding, tables).draw();
+    Map<String, String> figures = new Figures(folder, deciding, statements.groups(), tables).draw();
     figures.forEach((name, svg) -> AtomicFile.write(files.resolve(name), svg));
     AtomicFile.write(files.resolve("summary.json"), ReadableJson.text(summary()));
     folder.keep(files.resolve("raw"));
@@ -72,20 +77,24 @@ public final class StudyReport {
     out.append(new HeadlineSection(folder, deciding, tables).text());
     out.append(new Answers(folder, statements).text());
     out.append(new LeadSection(folder, deciding).text());
-    show(out, figures, "recall-by-length.svg", "Recall by length");
+    show(out, figures, Figures.LENGTHS, "Recall by length");
     out.append(kept.question());
+    statements.groups().stream()
+        .map(Figures::far)
+        .distinct()
+        .forEach(name -> show(out, figures, name, "Recall far beyond the native length"));
     out.append(new WordsSection(folder).words());
     out.append(new StatementsSection(folder, statements, kept).text());
-    if (figures.containsKey("recall-by-heads.svg") || figures.containsKey("recall-by-memory.svg")) {
+    if (figures.containsKey(Figures.HEADS) || figures.containsKey(Figures.MEMORY)) {
       out.append("## Recall against full heads and memory\n\n");
     }
-    show(out, figures, "recall-by-heads.svg", "Recall by number of full heads");
-    show(out, figures, "recall-by-memory.svg", "Recall against memory");
+    show(out, figures, Figures.HEADS, "Recall by number of full heads");
+    show(out, figures, Figures.MEMORY, "Recall against memory");
     out.append(recall.byLength());
     out.append(recall.againstCausal());
     out.append(recall.byFamily());
-    out.append(new LossSection(folder, groups).text());
-    show(out, figures, "loss-by-position.svg", "Loss by position");
+    out.append(new LossSection(folder).text());
+    show(out, figures, Figures.LOSS, "Loss by position");
     out.append(new SpeedSection(folder).text());
     out.append(new ArmsSection(folder, groups).text());
     out.append(new FactsSection(folder).text(command));

@@ -3,6 +3,7 @@ package io.hydrahead.study.run;
 import io.hydrahead.checkpoint.AtomicFile;
 import io.hydrahead.json.Json;
 import io.hydrahead.model.ConfigJson;
+import io.hydrahead.study.ArmRecipe;
 import io.hydrahead.study.StudyRecipe;
 import io.hydrahead.study.results.StudyReport;
 import io.hydrahead.train.TrainingRun;
@@ -53,6 +54,7 @@ final class StudyFacts {
     recipe
         .arms()
         .forEach((name, arm) -> about.put(name, arm.transfer().path("about").asString("")));
+    out.set(StudyReport.ARMS, arms(recipe));
     nativeLength(shop).ifPresent(n -> out.put("native_length", n));
     out.set("seeds", Json.of(recipe.seeds()));
     out.set("data", recipe.data().node());
@@ -86,6 +88,60 @@ final class StudyFacts {
       out.set(StudyReport.NOTES, notes);
     }
     AtomicFile.write(file(shop), out, true);
+  }
+
+  /** What the recipes of arms alone tell, for a report of runs that did not write it down. */
+  static void tellArms(Workshop shop) {
+    if (before(shop) instanceof ObjectNode o && !o.isEmpty()) {
+      ObjectNode arms = arms(shop.recipe());
+      if (!arms.equals(o.path(StudyReport.ARMS))) {
+        o.set(StudyReport.ARMS, arms);
+        AtomicFile.write(file(shop), o, true);
+      }
+    }
+  }
+
+  /**
+   * By arm: {@code of}, the arm whose model it is; {@code family}, whose learning rates it has; and
+   * {@code data}, what its data has otherwise than the study's.
+   */
+  static ObjectNode arms(StudyRecipe recipe) {
+    ObjectNode out = Json.object();
+    JsonNode data = recipe.data().node();
+    recipe
+        .arms()
+        .forEach((name, arm) -> {
+          ObjectNode o = out.putObject(name);
+          if (arm.source() instanceof ArmRecipe.Of of) {
+            o.put("of", of.arm());
+          }
+          if (!arm.family().isEmpty()) {
+            o.put("family", arm.family());
+          }
+          ObjectNode other = others(data, arm.transfer().path("data"));
+          if (arm.trained() && !other.isEmpty()) {
+            o.set("data", other);
+          }
+        });
+    return out;
+  }
+
+  /** The fields of {@code own} that {@code base} has otherwise or not at all. */
+  private static ObjectNode others(JsonNode base, JsonNode own) {
+    ObjectNode out = Json.object();
+    for (String field : own.propertyNames()) {
+      JsonNode value = own.get(field);
+      JsonNode before = base.path(field);
+      if (value.isObject() && before.isObject()) {
+        ObjectNode inner = others(before, value);
+        if (!inner.isEmpty()) {
+          out.set(field, inner);
+        }
+      } else if (!value.equals(before)) {
+        out.set(field, value);
+      }
+    }
+    return out;
   }
 
   /** From its log, or, where the teacher is elsewhere, from what an earlier run wrote. */

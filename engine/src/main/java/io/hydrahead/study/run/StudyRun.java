@@ -126,6 +126,7 @@ public final class StudyRun {
         StudyFacts.write(shop);
       }
       if (report) {
+        StudyFacts.tellArms(shop);
         report();
       }
     }

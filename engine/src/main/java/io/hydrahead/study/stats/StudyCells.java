@@ -155,27 +155,6 @@ public final class StudyCells {
     return out;
   }
 
-  /**
-   * Like {@link #differences} from one other arm, but each seed over those of {@code places} that
-   * it has: a seed that was measured at fewer lengths is not left out.
-   */
-  public Map<Integer, List<Part>> differencesEach(String arm, String other, List<Place> places) {
-    Map<Integer, List<Part>> out = new TreeMap<>();
-    for (int seed : seeds(arm)) {
-      List<Place> own =
-          places.stream()
-              .filter(p ->
-                  cell(arm, seed, p.task, p.length).isPresent()
-                      && cell(other, seed, p.task, p.length).isPresent())
-              .toList();
-      List<Part> parts = differences(arm, List.of(other), own).get(seed);
-      if (parts != null) {
-        out.put(seed, parts);
-      }
-    }
-    return out;
-  }
-
   private static void add(
       List<Part> parts, CellResult own, List<CellResult> theirs, double weight) {
     boolean paired = theirs.stream().allMatch(t -> t.haystackHash().equals(own.haystackHash()));

@@ -13,12 +13,14 @@ import java.io.IOException;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.ArrayList;
+import java.util.Arrays;
 import java.util.List;
 import java.util.Map;
 import java.util.stream.Stream;
 import javax.xml.parsers.DocumentBuilderFactory;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
+import tools.jackson.databind.JsonNode;
 import tools.jackson.databind.node.ObjectNode;
 
 class StudyReportTest {
@@ -66,7 +68,12 @@ class StudyReportTest {
       int heads = HEADS.get(c.arm());
       ObjectNode facts = Json.object().put("label", "the " + c.arm()).put("full_heads", heads);
       facts.put("heads", 192).put("kv_share", heads / 192.0).put("tokens", 15_000_000);
-      facts.put("seconds", 36).put("parameters", 24_400_000).put("recipe", c.arm() + ".json");
+      facts.put("kv_bytes_per_token", 64 * heads).put("state_bytes", 4096 * (192 - heads));
+      facts
+          .put("learning_rate_factor", 1.5)
+          .put("seconds", 36)
+          .put("parameters", 24_400_000)
+          .put("recipe", c.arm() + ".json");
       Files.writeString(arm.resolve("arm.json"), ReadableJson.text(facts));
       ObjectNode speed = Json.object().put("device", "a GPU").put("type", "BF16");
       var lengths = speed.putArray("lengths");
@@ -153,6 +160,8 @@ class StudyReportTest {
     }
     assertThat(charts)
         .containsExactly(
+            "far-multi-key.svg",
+            "far-single-key.svg",
             "loss-by-position.svg",
             "recall-by-heads.svg",
             "recall-by-length.svg",
@@ -194,6 +203,123 @@ class StudyReportTest {
     assertThat(Files.readString(out.resolve("study/recall-by-heads.svg")))
         .contains("line s4 dash", "head-wise, probe, seed 0", "at 4K, 16K, 32K, 128K,")
         .doesNotContain("Below the chart");
+  }
+
+  /** The vanilla at its native length, and of one seed far out with two haystacks. */
+  private static List<CellResult> vanillaFarInOneSeed() {
+    List<CellResult> out = new ArrayList<>();
+    for (CellResult c : cells()) {
+      if (!c.arm().equals("vanilla") || c.spec().length() == 4096) {
+        out.add(c);
+      } else if (c.seed() == 0 && c.spec().length() > 100_000) {
+        double[] two = Arrays.copyOf(c.scores(), 2);
+        out.add(
+            new CellResult(
+                c.arm(),
+                c.seed(),
+                c.spec(),
+                c.checkpoint(),
+                c.haystackHash(),
+                two,
+                two,
+                c.buckets(),
+                c.work()));
+      }
+    }
+    return out;
+  }
+
+  @Test
+  void whatOneSeedHasAloneIsNeitherJoinedNorComparedAndItsFewHaystacksAreSaid() throws Exception {
+    study(vanillaFarInOneSeed());
+    Path out = folder.resolve("out");
+    new StudyReport(folder).write(out, "x");
+    assertThat(Files.readString(out.resolve("RESULTS.md")))
+        .contains("50 at 4K, 16K, 32K, 128K; only 2 at 128K of the vanilla.")
+        .containsPattern("\\| the vanilla \\|.* 4 families at 4K \\(seeds 0, 1, 2: ");
+    assertThat(Files.readString(out.resolve("study/far-multi-key.svg")))
+        .contains("Mean over niah_multikey_1, the same", "mark s0 hollow")
+        .contains("Hollow: of other seeds or of fewer than 10 haystacks")
+        .doesNotContain("line s0");
+    assertThat(Files.readString(out.resolve("study/recall-by-memory.svg")))
+        .contains("Recall at 32K against memory", "Not measured at this length: the vanilla.")
+        .contains("layer-wise, even: 16, 32, 48 full heads", "the random-2");
+  }
+
+  @Test
+  void whatIsNotDrawnDoesNotNarrowTheChartOfHeads() throws Exception {
+    List<CellResult> some =
+        new ArrayList<>(cells().stream().filter(c -> !c.arm().equals("all-full")).toList());
+    some.addAll(
+        SyntheticStudy.cells(
+            List.of("all-full"),
+            List.of("niah_single_2", "niah_multikey_1", "mqar", "vt"),
+            List.of(4096),
+            (arm, task, length) -> 0.05));
+    study(some);
+    new StudyReport(folder).write(folder.resolve("out"), "x");
+    assertThat(folder.resolve("out/study/recall-by-heads.svg"))
+        .content()
+        .contains("at 4K, 16K, 32K, 128K,")
+        .containsPattern(
+            "Below the chart: the all-full \\(192 heads, seeds 0, 1, 2\\), \\d+\\.\\d%")
+        .doesNotContain("line s4");
+  }
+
+  @Test
+  void lossesOfFewerSeedsAreDashedAndComparedOnTheirSeeds() throws Exception {
+    List<CellResult> some = cells();
+    some.add(SyntheticStudy.perplexity("all-full", 0, 1.6));
+    study(some);
+    Path out = folder.resolve("out");
+    new StudyReport(folder).write(out, "x");
+    assertThat(Files.readString(out.resolve("study/loss-by-position.svg")))
+        .contains("line s2 dash", "the all-full, seed 0", "Dashed: of other seeds");
+    assertThat(Files.readString(out.resolve("RESULTS.md")))
+        .containsPattern(
+            "\\| \\*for comparison: the causal, seed 0\\* \\| 0 \\| 2\\.750 .*\\n\\| the all-full \\| 0 \\| 2\\.600 ");
+  }
+
+  @Test
+  void anArmThatIsAnothersModelHasItsTrainingAndTrialsSayWhatTheyStandFor() throws Exception {
+    study(cells());
+    Path parent = folder.resolve("parent/seed-0/arm.json");
+    Files.createDirectories(parent.getParent());
+    Files.writeString(
+        parent,
+        """
+        {"label": "the parent", "tokens": 48000000, "seconds": 90, "full_heads": 24, "heads": 192,
+         "stages": [{"name": "align", "tokens": 3000000, "lr": 0.0045},
+                    {"name": "lengthen", "tokens": 45000000, "lr": 0.00045}]}
+        """);
+    Path file = folder.resolve("study.json");
+    ObjectNode told = (ObjectNode) Json.read(file);
+    told.set(
+        "arms",
+        parsed(
+            """
+            {"random-1": {"of": "parent"}, "random-2": {"family": "head"},
+             "causal": {"family": "head"},
+             "parent": {"data": {"plain": 0.15, "families": {"mqar": 8}}}}
+            """));
+    told.set("data", parsed("{\"plain\": 0.25, \"families\": {\"mqar\": 2, \"vt\": 1}}"));
+    told.set(
+        "learning_rate_trials",
+        parsed(
+            """
+            [{"family": "head", "arm": "causal", "seed": 1, "share": 0.25, "factor": 1.5}]
+            """));
+    Files.writeString(file, told.toString());
+    new StudyReport(folder).write(folder.resolve("out"), "x");
+    String stages = "align 3.0M at 4.5e-3 / lengthen 45.0M at 4.5e-4";
+    assertThat(folder.resolve("out/RESULTS.md"))
+        .content()
+        .contains("| 48.0M, as parent | " + stages + " | 90, as parent |")
+        .containsPattern("\\| the parent \\| .* \\| 48.0M \\| " + stages + " \\| 90 \\|")
+        .contains("share of plain text 0.15 rather than 0.25; weight of mqar 8 rather than 2")
+        .contains("trials with 25% of the tokens", "on seed 1 alone, which is a test seed too")
+        .contains("the causal stands for `random-2` (×1.5 of the recipe's rates).")
+        .contains("every tested family but niah_multikey_1, niah_single_2, with other words");
   }
 
   @Test
@@ -255,5 +381,9 @@ class StudyReportTest {
         .isInstanceOf(InputException.class)
         .hasMessageContaining(cell.getFileName().toString())
         .hasMessageContaining("scores");
+  }
+
+  private static JsonNode parsed(String json) {
+    return Json.parse(json, "test");
   }
 }
