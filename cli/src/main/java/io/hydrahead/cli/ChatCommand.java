@@ -70,7 +70,7 @@ final class ChatCommand implements Callable<Integer> {
               : (int) Math.min(maxContext.tokens(), Integer.MAX_VALUE / 2);
       SessionMemory.require(loaded.model(), capacity, "--max-context");
       GenerateCommand.introduce(common, folder);
-      GenerateCommand.warnBeyondNative(common, config, capacity);
+      GenerateCommand.warnBeyondNative(common, loaded.model(), capacity);
       Reply.Voice voice = new Reply.Voice(config, tokenizer, sampler);
       try (Session session = loaded.model().newSession(capacity)) {
         return talk(in, new Dialogue(template, tokenizer, system, extras, session), voice, session);

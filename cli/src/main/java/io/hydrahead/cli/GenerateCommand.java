@@ -2,9 +2,12 @@ package io.hydrahead.cli;
 
 import io.hydrahead.checkpoint.Checkpoint;
 import io.hydrahead.json.Json;
+import io.hydrahead.model.HeadPlan;
+import io.hydrahead.model.HybridTransformer;
 import io.hydrahead.model.ModelConfig;
 import io.hydrahead.model.Sampler;
 import io.hydrahead.model.Session;
+import io.hydrahead.model.Style;
 import io.hydrahead.tensor.InputException;
 import io.hydrahead.tokenizer.Tokenizer;
 import java.nio.file.Path;
@@ -51,7 +54,7 @@ final class GenerateCommand implements Callable<Integer> {
       int limit = sampling.maxTokens();
       SessionMemory.require(loaded.model(), ids.length + (long) limit, "--max-tokens");
       introduce(common, folder);
-      warnBeyondNative(common, config, ids.length + (long) limit);
+      warnBeyondNative(common, loaded.model(), ids.length + (long) limit);
       try (Session session = loaded.model().newSession(capacity(ids.length, limit))) {
         Reply.Voice voice = new Reply.Voice(config, tokenizer, sampler);
         Reply reply =
@@ -95,14 +98,25 @@ final class GenerateCommand implements Callable<Integer> {
     }
   }
 
-  static void warnBeyondNative(CommonOptions common, ModelConfig config, long tokens) {
-    if (tokens > config.maxPositionEmbeddings()) {
+  /** Says what is known of texts longer than the model was trained for, where it may get them. */
+  static void warnBeyondNative(CommonOptions common, HybridTransformer model, long tokens) {
+    int trained = model.config().maxPositionEmbeddings();
+    if (tokens > trained) {
       common.notice(
-          "hydrahead: up to "
-              + tokens
-              + " tokens, the model was trained for "
-              + config.maxPositionEmbeddings()
-              + "; a plain Transformer gets worse beyond it");
+          "hydrahead: up to %d tokens, the model was trained for %d; %s"
+              .formatted(tokens, trained, beyond(model.plan(), model.style())));
     }
+  }
+
+  /** What a model of this kind does beyond the lengths of its training. */
+  static String beyond(HeadPlan plan, Style style) {
+    if (plan.isAllFull() && style.isVanilla()) {
+      return "a plain Transformer gets worse beyond it";
+    }
+    if (plan.fullCount() > 0 && style.fullRotary()) {
+      return "its full heads have rotary positions, and such heads get worse beyond it";
+    }
+    return (plan.fullCount() == 0 ? "linear heads go" : "full heads without positions go")
+        + " on beyond it; how well, 'hydrahead eval' tells";
   }
 }

@@ -48,7 +48,8 @@ import picocli.CommandLine.Spec;
     },
     footer = {
       "",
-      "Exit codes: 0 fine, 1 a check failed, 2 bad input, 3 internal error, 130 interrupted.",
+      "Exit codes: 0 fine, 1 a check failed, 2 bad input, 3 internal error, 130 interrupted;",
+      "serve ends with 0 after SIGTERM, if it had to cut no reply off.",
       "Data goes to stdout, everything else to stderr."
     })
 final class HydraHead implements Runnable {

@@ -9,12 +9,13 @@ import sun.misc.Signal;
  * Ctrl-C, TERM, and a terminal that is closed. Work that polls {@link #requested} gets time to end
  * tidily; a second signal, or work that does not poll, ends the process at once. Unfinished outputs
  * are removed either way (by their own {@code finally}, or by the engine's shutdown hook), and the
- * exit code is 130.
+ * exit code is 130; a server that TERM stopped, and that answered all it had begun, ends with 0.
  */
 final class Interrupts {
   private static volatile Duration grace = Duration.ofSeconds(60);
   private static final AtomicInteger POLLING = new AtomicInteger();
   private static volatile boolean requested;
+  private static volatile boolean terminated;
 
   private Interrupts() {}
 
@@ -22,17 +23,18 @@ final class Interrupts {
   static void install(PrintWriter err) {
     for (String name : new String[] {"INT", "TERM", "HUP"}) {
       try {
-        Signal.handle(new Signal(name), s -> onSignal(err));
+        Signal.handle(new Signal(name), s -> onSignal(name, err));
       } catch (IllegalArgumentException e) {
         // The JVM was started with -Xrs, or the platform lacks this signal: the default stays.
       }
     }
   }
 
-  private static void onSignal(PrintWriter err) {
+  private static void onSignal(String name, PrintWriter err) {
     if (requested || POLLING.get() == 0) {
       abort();
     }
+    terminated = name.equals("TERM");
     requested = true;
     err.println();
     err.println("hydrahead: stopping; interrupt again to stop at once");
@@ -64,6 +66,11 @@ final class Interrupts {
     return requested;
   }
 
+  /** Whether it was TERM that asked: the ordinary way to stop what runs for others. */
+  static boolean terminated() {
+    return requested && terminated;
+  }
+
   /** Says that work which polls has begun; {@link #pollingEnds} says that it is over. */
   static void pollingBegins() {
     POLLING.incrementAndGet();
@@ -75,6 +82,7 @@ final class Interrupts {
 
   /** For tests: as if the user had asked to stop, or not. */
   static void request(boolean value) {
+    terminated = false;
     requested = value;
   }
 }

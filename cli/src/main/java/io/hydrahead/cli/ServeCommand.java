@@ -1,7 +1,6 @@
 package io.hydrahead.cli;
 
 import io.hydrahead.checkpoint.AtomicFile;
-import io.hydrahead.model.ModelConfig;
 import io.hydrahead.server.HydraServer;
 import io.hydrahead.server.ServerOptions;
 import io.hydrahead.server.engine.Engine;
@@ -12,6 +11,7 @@ import java.nio.file.Path;
 import java.time.Duration;
 import java.util.concurrent.Callable;
 import picocli.CommandLine.Command;
+import picocli.CommandLine.ITypeConverter;
 import picocli.CommandLine.Mixin;
 import picocli.CommandLine.Option;
 import picocli.CommandLine.Parameters;
@@ -21,12 +21,24 @@ import picocli.CommandLine.Parameters;
     name = "serve",
     description = {
       "Serve a checkpoint over the OpenAI API, until interrupted.",
-      "The address goes to stdout; one line of JSON a request, without its text, to",
-      "stderr."
+      "The addresses of its page and of the API go to stdout; one line of JSON a",
+      "request, without its text, to stderr. Ctrl-C ends it with exit code 130,",
+      "SIGTERM with 0, or 130 where replies had to be cut off after --drain."
     })
 @Without({"--seed", "--force"})
 final class ServeCommand implements Callable<Integer> {
   private static final String KEY_VARIABLE = "HYDRAHEAD_API_KEY";
+
+  private static final long LEAST_BODY = 1 << 10;
+  private static final long MOST_BODY = 1 << 30;
+
+  /** An amount of memory, in MiB where it has no unit. */
+  static final class Mebibytes implements ITypeConverter<ByteCount> {
+    @Override
+    public ByteCount convert(String text) {
+      return ByteCount.parse(text.matches("0*[1-9]\\d*") ? text + "M" : text);
+    }
+  }
 
   /** Bytes a second at which prefixes are saved at the least. */
   private static final long SLOW_DISK = 20L << 20;
@@ -88,10 +100,13 @@ final class ServeCommand implements Callable<Integer> {
 
   @Option(
       names = "--max-body",
-      paramLabel = "MIB",
-      defaultValue = "32",
-      description = "Largest body of a request in MiB (default: ${DEFAULT-VALUE}).")
-  private int maxBody;
+      paramLabel = "SIZE",
+      defaultValue = "32M",
+      converter = Mebibytes.class,
+      description =
+          "Largest body of a request, such as 512K or 64M; without a unit, MiB (default:"
+              + " ${DEFAULT-VALUE}).")
+  private ByteCount maxBody;
 
   @Option(
       names = "--time-limit",
@@ -104,7 +119,8 @@ final class ServeCommand implements Callable<Integer> {
       names = "--drain",
       paramLabel = "SECONDS",
       defaultValue = "30",
-      description = "How long requests may go on after an interrupt (default: ${DEFAULT-VALUE}).")
+      description =
+          "How long requests may go on after Ctrl-C or SIGTERM (default: ${DEFAULT-VALUE}).")
   private int drain;
 
   @Option(
@@ -129,10 +145,9 @@ final class ServeCommand implements Callable<Integer> {
     checkPrefixes();
     HydraServer.check(options);
     try (LoadedModel loaded = LoadedModel.open(folder, common)) {
-      ModelConfig config = loaded.model().config();
       int context = ServeMemory.context(loaded.model(), maxContext, maxSequences);
       GenerateCommand.introduce(common, folder);
-      GenerateCommand.warnBeyondNative(common, config, context);
+      GenerateCommand.warnBeyondNative(common, loaded.model(), context);
       String served = name == null ? Engine.Options.of(folder).name() : name;
       Engine.Options how = new Engine.Options(served, context, maxSequences, maxWaiting);
       if (prefixDir != null) {
@@ -140,13 +155,14 @@ final class ServeCommand implements Callable<Integer> {
       }
       try (Engine engine = Engine.of(folder, loaded.model(), how, () -> {})) {
         tell("known again", disk(engine).restoredTokens(), engine);
-        try (HydraServer server = HydraServer.start(engine, options)) {
+        HydraServer server = HydraServer.start(engine, options);
+        try (server) {
           serve(engine, server);
         }
         tell("saved", disk(engine).savedTokens(), engine);
+        return Interrupts.terminated() && server.drained() ? ExitCode.OK : ExitCode.INTERRUPTED;
       }
     }
-    return ExitCode.INTERRUPTED;
   }
 
   private void checkName() {
@@ -189,10 +205,12 @@ final class ServeCommand implements Callable<Integer> {
     Interrupts.grace(Duration.ofSeconds(drain + saving + 60));
     Interrupts.pollingBegins();
     try {
-      common.out().println(server.uri() + "/v1");
+      Listening at = Listening.of(server.uri());
+      common.out().println("page  " + at.base() + "/");
+      common.out().println("api   " + at.base() + "/v1");
       if (common.out().checkError()) {
         throw new InputException(
-            "the server's address cannot be written to stdout, so nobody would find it; give"
+            "the server's addresses cannot be written to stdout, so nobody would find it; give"
                 + " stdout to a file with room, a terminal or /dev/null");
       }
       common.notice(
@@ -200,9 +218,9 @@ final class ServeCommand implements Callable<Integer> {
               + engine.name()
               + "', up to "
               + TokenCount.format(engine.scheduler().maxContext())
-              + " tokens, with a page at "
-              + server.uri()
-              + "/; Ctrl-C stops");
+              + " tokens"
+              + at.where()
+              + "; Ctrl-C stops");
       while (!Interrupts.requested()) {
         Thread.sleep(100);
       }
@@ -213,17 +231,19 @@ final class ServeCommand implements Callable<Integer> {
   }
 
   private ServerOptions options() {
+    if (maxBody.bytes() < LEAST_BODY || maxBody.bytes() > MOST_BODY) {
+      throw new InputException("--max-body must be from 1K to 1G, not " + maxBody);
+    }
     at("--port", port, 0, 65_535);
     at("--max-sequences", maxSequences, 1, 4096);
     at("--max-waiting", maxWaiting, 1, 1_000_000);
-    at("--max-body", maxBody, 1, 1024);
     at("--time-limit", timeLimit, 1, 1_000_000);
     at("--drain", drain, 0, 3600);
     ServerOptions options =
         ServerOptions.DEFAULT
             .host(host)
             .port(port)
-            .maxBodyBytes((long) maxBody << 20)
+            .maxBodyBytes(maxBody.bytes())
             .timeLimit(Duration.ofSeconds(timeLimit))
             .drain(Duration.ofSeconds(drain))
             .accessLog(common::notice);

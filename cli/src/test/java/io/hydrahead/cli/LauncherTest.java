@@ -152,7 +152,7 @@ class LauncherTest {
     Run r = shell("serve '" + model + "' -p 0 --device cpu", "> /dev/full");
     assertThat(r.code()).as(r.err()).isEqualTo(ExitCode.BAD_INPUT);
     assertThat(r.err())
-        .contains("the server's address cannot be written to stdout")
+        .contains("the server's addresses cannot be written to stdout")
         .contains("stdout cannot be written: ")
         .doesNotContain("serving");
   }
@@ -265,6 +265,32 @@ class LauncherTest {
                   .filter(n -> n.startsWith(".") || n.endsWith(".run")))
           .isEmpty();
     }
+  }
+
+  @Test
+  void aServerThatTermStopsEndsWithZero() throws Exception {
+    Path out = temporary.resolve("addresses");
+    Path err = temporary.resolve("log");
+    ProcessBuilder b =
+        new ProcessBuilder(
+            Run.home().resolve("hydrahead").toString(),
+            "serve",
+            Run.home().resolve("models/tiny-hybrid").toString(),
+            "--port",
+            "0",
+            "--device",
+            "cpu");
+    b.redirectOutput(out.toFile()).redirectError(err.toFile());
+    b.environment().put("HYDRAHEAD_NO_BUILD", "1");
+    Process p = b.start();
+    for (int i = 0; i < 6000 && !Files.readString(out).contains("/v1\n") && p.isAlive(); i++) {
+      Thread.sleep(10);
+    }
+    Thread.sleep(300); // it has said where it is, and waits
+    p.destroy(); // TERM
+    assertThat(p.waitFor(60, TimeUnit.SECONDS)).isTrue();
+    assertThat(p.exitValue()).as(Files.readString(err)).isEqualTo(ExitCode.OK);
+    assertThat(Files.readString(err)).contains("no new requests");
   }
 
   /** INT as Ctrl-C sends it; TERM, handled alike, where whoever started us has INT ignored. */

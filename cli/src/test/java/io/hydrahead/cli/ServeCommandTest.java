@@ -6,8 +6,10 @@ import static org.assertj.core.api.Assertions.catchThrowable;
 import static org.assertj.core.api.Assertions.within;
 
 import io.hydrahead.json.Json;
+import io.hydrahead.model.HeadPlan;
 import io.hydrahead.model.HybridTransformer;
 import io.hydrahead.model.ModelFiles;
+import io.hydrahead.model.Style;
 import io.hydrahead.ops.Ops;
 import io.hydrahead.ops.OpsFactory;
 import io.hydrahead.ops.OpsOptions;
@@ -15,6 +17,7 @@ import io.hydrahead.tensor.InputException;
 import java.io.PrintWriter;
 import java.io.StringWriter;
 import java.net.InetAddress;
+import java.net.NetworkInterface;
 import java.net.ServerSocket;
 import java.net.URI;
 import java.net.http.HttpClient;
@@ -54,6 +57,49 @@ class ServeCommandTest {
         .doesNotContain("tokens of prompts");
   }
 
+  @Test
+  void allAddressesOfThisMachineAreToldAsOneThatWorks() throws Exception {
+    assertThat(Listening.of(URI.create("http://127.0.0.1:81")))
+        .isEqualTo(new Listening("http://127.0.0.1:81", ""));
+    assertThat(Listening.of(URI.create("http://[::1]:81")).base()).isEqualTo("http://[::1]:81");
+    for (String all : List.of("0.0.0.0", "[::]")) {
+      Listening at = Listening.of(URI.create("http://" + all + ":81"));
+      URI told = URI.create(at.base());
+      assertThat(told.getPort()).isEqualTo(81);
+      InetAddress address = InetAddress.getByName(told.getHost());
+      assertThat(address.isAnyLocalAddress()).as(at.base()).isFalse();
+      assertThat(NetworkInterface.getByInetAddress(address)).as(at.base()).isNotNull();
+      assertThat(at.where()).contains("all addresses of this machine");
+    }
+  }
+
+  @Test
+  void whatIsSaidOfLongTextsHoldsForTheModel() {
+    HeadPlan full = HeadPlan.allFull(2, 4);
+    HeadPlan some = HeadPlan.of(List.of(List.of(0, 1), List.of()), 2, 4);
+    HeadPlan none = HeadPlan.of(List.of(List.of(), List.of()), 2, 4);
+    assertThat(GenerateCommand.beyond(full, Style.VANILLA)).contains("plain Transformer", "worse");
+    assertThat(GenerateCommand.beyond(some, Style.HYDRAHEAD))
+        .contains("full heads without positions go on")
+        .doesNotContain("worse");
+    assertThat(GenerateCommand.beyond(none, Style.HYDRAHEAD)).contains("linear heads go on");
+    assertThat(GenerateCommand.beyond(some, Style.QWEN3_5)).contains("rotary", "worse");
+  }
+
+  @Test
+  void bodiesHaveSizesWithUnits() {
+    Path model = SmallModel.write(temporary.resolve("small"));
+    for (String size : List.of("0", "1.5M", "many", "-1", "1025", "2G", "512")) {
+      Run r = Run.of("serve", model, "-p", "70000", "--max-body", size);
+      assertThat(r.code()).as(size).isEqualTo(ExitCode.BAD_INPUT);
+      boolean fine = size.equals("512"); // then the port is what is wrong
+      assertThat(r.err()).as(size).contains(fine ? "--port" : "--max-body");
+    }
+    assertThat(new ServeCommand.Mebibytes().convert("32").bytes()).isEqualTo(32 << 20);
+    assertThat(new ServeCommand.Mebibytes().convert("1M").bytes()).isEqualTo(1 << 20);
+    assertThat(new ServeCommand.Mebibytes().convert("64K").bytes()).isEqualTo(64 << 10);
+  }
+
   /** What a server that answers one prompt and is interrupted writes to stderr. */
   private static String serve(String prompt, Path model, Object... more) throws Exception {
     Interrupts.request(false);
@@ -66,11 +112,13 @@ class ServeCommandTest {
     Arrays.stream(more).forEach(w -> words.add(w.toString()));
     CompletableFuture<Integer> code =
         CompletableFuture.supplyAsync(() -> HydraHead.run(terminal, words.toArray(String[]::new)));
-    while (!out.toString().contains("/v1") && !code.isDone()) {
+    while (!out.toString().contains("/v1\n") && !code.isDone()) {
       Thread.sleep(20);
     }
-    String base = out.toString().strip();
-    assertThat(base).as(err.toString()).startsWith("http://127.0.0.1:").endsWith("/v1");
+    assertThat(out.toString())
+        .as(err.toString())
+        .matches("page  http://127\\.0\\.0\\.1:(\\d+)/\napi   http://127\\.0\\.0\\.1:\\1/v1\n");
+    String base = out.toString().lines().toList().getLast().substring(6);
     try (HttpClient client = HttpClient.newHttpClient()) {
       String body = Json.object().put("prompt", prompt).put("max_tokens", 4).toString();
       HttpResponse<String> reply =

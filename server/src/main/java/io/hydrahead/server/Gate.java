@@ -74,17 +74,20 @@ final class Gate implements Filter {
    * From now on the server is not ready and begins no reply.
    *
    * @param patience how long to wait for those that were begun
+   * @return whether all of them are over
    */
-  void close(Duration patience) {
+  boolean close(Duration patience) {
     closing = true;
     try {
       underWay.awaitAdvanceInterruptibly(
           underWay.arriveAndDeregister(), patience.toNanos(), TimeUnit.NANOSECONDS);
+      return true;
     } catch (TimeoutException late) {
       LOG.log(Level.INFO, "replies that are not over are cut off");
     } catch (InterruptedException e) {
       Thread.currentThread().interrupt();
     }
+    return false;
   }
 
   /**

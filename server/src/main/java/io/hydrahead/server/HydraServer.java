@@ -35,6 +35,7 @@ public final class HydraServer implements AutoCloseable {
   private final ServerMetrics metrics;
   private final Gate gate;
   private final WebServer web;
+  private volatile boolean drained;
 
   private HydraServer(Engine engine, ServerOptions options) {
     InetAddress address = check(options);
@@ -215,9 +216,14 @@ public final class HydraServer implements AutoCloseable {
   @Override
   public void close() {
     long start = System.nanoTime();
-    gate.close(options.drain());
+    drained = gate.close(options.drain());
     engine.scheduler().drain(options.drain().minusNanos(System.nanoTime() - start));
     web.stop();
     metrics.close();
+  }
+
+  /** Whether {@link #close} has let every reply under way end; false before, and if it cut any. */
+  public boolean drained() {
+    return drained;
   }
 }

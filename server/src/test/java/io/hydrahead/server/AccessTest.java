@@ -166,6 +166,7 @@ class AccessTest {
     r.close();
     client.join();
     assertThat(failed[0]).isFalse();
+    assertThat(r.server().drained()).isTrue();
   }
 
   /** Four replies to one request, of which only two fit into the queue and the pools at a time. */

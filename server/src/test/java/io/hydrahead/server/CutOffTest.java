@@ -104,6 +104,7 @@ class CutOffTest {
       while (!end.join(Duration.ofMillis(20))) {
         watched.allow(1);
       }
+      assertThat(server.drained()).isFalse();
       assertThat(lastOf(text.get())).isEqualTo("shutting_down");
       assertThat(lastOf(chat.get())).isEqualTo("shutting_down");
       assertThat(whole.get().statusCode()).isEqualTo(503);
