@@ -156,8 +156,11 @@ class ServeCommandTest {
     bytes[bytes.length / 2] ^= 1;
     Files.write(file, bytes);
     assertThat(serve(prompt, model, "--prefix-dir", folder))
-        .contains(
-            "warning: no saved prefixes are used: " + file, "damaged", "64 tokens of prompts");
+        .contains("warning: no saved prefixes are used; those of this run are saved at its end: ")
+        .contains(file + ": is damaged; saving replaces it", "64 tokens of prompts are saved");
+    assertThat(serve(prompt, model, "--prefix-dir", folder))
+        .contains("64 tokens of prompts are known again")
+        .doesNotContain("warning");
   }
 
   @Test

@@ -4,6 +4,7 @@ import io.hydrahead.checkpoint.AtomicFile;
 import io.hydrahead.checkpoint.Checkpoint;
 import io.hydrahead.checkpoint.OutputFolder;
 import io.hydrahead.checkpoint.SafetensorsWriter;
+import io.hydrahead.json.Json;
 import io.hydrahead.ops.Ops;
 import io.hydrahead.tensor.DType;
 import io.hydrahead.tensor.InputException;
@@ -16,12 +17,16 @@ import java.nio.file.Path;
 import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
+import tools.jackson.databind.node.ObjectNode;
 
 /** Reads and writes models as Hugging Face folders. */
 public final class ModelFiles {
+  private static final String TOKENIZER_CONFIG = "tokenizer_config.json";
+  private static final String MOST_TOKENS = "model_max_length";
+
   /** Files beside the weights that belong to a model and are copied along when it is converted. */
   public static final List<String> TOKENIZER_FILES =
-      List.of("tokenizer.json", "tokenizer_config.json", "chat_template.jinja");
+      List.of("tokenizer.json", TOKENIZER_CONFIG, "chat_template.jinja");
 
   private static final System.Logger LOG = System.getLogger(ModelFiles.class.getName());
 
@@ -59,7 +64,8 @@ public final class ModelFiles {
    * @param dtype of matrices; the vectors of a hybrid (norms, decays, γ) are always float32
    * @param force whether an existing folder may be replaced
    * @param companions folder of what the model was made of, or null: its tokenizer files are copied
-   *     along, and if it is a model, its native context is kept
+   *     along, where {@code model_max_length} is raised to the model's context if that is longer,
+   *     and if it is a model, its native context is kept
    * @param extras further fields of config.json, such as the producer
    */
   public record SaveOptions(DType dtype, boolean force, Path companions, Map<String, ?> extras) {}
@@ -199,6 +205,7 @@ public final class ModelFiles {
         ConfigJson.write(model.config(), model.plan(), model.style(), extras(model, options)),
         true);
     copyCompanions(options.companions(), out.path());
+    raiseLength(out.path().resolve(TOKENIZER_CONFIG), model.config().maxPositionEmbeddings());
   }
 
   /** The fields that are given, and what {@code max_position_embeddings} does not say. */
@@ -228,6 +235,16 @@ public final class ModelFiles {
           throw new InputException(file + ": cannot be read (" + e.getMessage() + ")");
         }
       }
+    }
+  }
+
+  /** Lets a tokenizer that cuts texts off cut them no shorter than the model's context. */
+  private static void raiseLength(Path file, int context) {
+    if (Files.isRegularFile(file)
+        && Json.read(file) instanceof ObjectNode json
+        && json.path(MOST_TOKENS).isNumber()
+        && json.path(MOST_TOKENS).doubleValue() < context) {
+      AtomicFile.write(file, json.put(MOST_TOKENS, context), true);
     }
   }
 }

@@ -166,7 +166,7 @@ final class PrefixFile {
       event.done(pool.model().label(), false, tokens, size(file));
       return tokens;
     } catch (EOFException e) {
-      throw new InputException(file + ": ends too early; delete it, it will be made again", e);
+      throw new InputException(file + ": ends too early; saving replaces it", e);
     } catch (IOException e) {
       throw new InputException(file + ": cannot be read: " + e.getMessage(), e);
     }
@@ -179,13 +179,18 @@ final class PrefixFile {
     int version = in.readInt();
     if (version != VERSION) {
       throw new InputException(
-          file + ": has version " + version + ", this program reads " + VERSION + "; delete it");
+          file
+              + ": has version "
+              + version
+              + ", this program reads "
+              + VERSION
+              + "; saving replaces it");
     }
     boolean same = in.readUTF().equals(model);
     String from = in.readUTF();
     same &= in.readLong() == block.bytes() & in.readLong() == slot.bytes();
     if (!same) {
-      throw new InputException(file + ": was saved by another model; delete it");
+      throw new InputException(file + ": was saved by another model; saving replaces it");
     }
     if (!from.equals(machine)) {
       throw new InputException(
@@ -194,7 +199,7 @@ final class PrefixFile {
               + from
               + "', this is '"
               + machine
-              + "': the two must be the same; delete it");
+              + "': the two must be the same; saving replaces it");
     }
   }
 
@@ -255,6 +260,6 @@ final class PrefixFile {
   }
 
   private static InputException damaged(Path file) {
-    return new InputException(file + ": is damaged; delete it, it will be made again");
+    return new InputException(file + ": is damaged; saving replaces it");
   }
 }

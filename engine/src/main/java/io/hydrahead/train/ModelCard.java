@@ -106,7 +106,7 @@ public final class ModelCard {
     }
     line("## Training\n");
     line(String.format(Locale.ROOT, "%,d tokens in all.\n", outcome.tokens()));
-    line("| stage | steps | tokens so far | last loss | time |\n|---|---|---|---|---|");
+    line("| stage | steps | tokens so far | last loss | time in steps |\n|---|---|---|---|---|");
     last.forEach((stage, n) ->
         line(
             String.format(

@@ -3,13 +3,17 @@ package io.hydrahead.model;
 import static org.assertj.core.api.Assertions.assertThat;
 import static org.assertj.core.api.Assertions.within;
 
+import io.hydrahead.json.Json;
 import io.hydrahead.ops.Ops;
 import io.hydrahead.ops.OpsFactory;
 import io.hydrahead.ops.OpsOptions;
 import io.hydrahead.tensor.DType;
 import io.hydrahead.tensor.Tensor;
+import java.nio.file.Files;
 import java.nio.file.Path;
+import java.util.Map;
 import org.junit.jupiter.api.Test;
+import org.junit.jupiter.api.io.TempDir;
 
 class ModelFilesTest {
   /** Stored in float32. */
@@ -42,6 +46,33 @@ class ModelFilesTest {
       try (Session s = exact.newSession(4);
           Session t = rounded.newSession(4)) {
         assertThat(GoldenCheck.relativeL2(t.prefill(ids), s.prefill(ids))).isBetween(1e-6, 0.05);
+      }
+    }
+  }
+
+  /**
+   * Real checkpoints have 131072 there beside a context of 40960: that stays, as does no number.
+   */
+  @Test
+  void aTokenizersLengthIsRaisedToTheModelsContext(@TempDir Path temporary) throws Exception {
+    Path companions = Files.createDirectory(temporary.resolve("companions"));
+    Path config = companions.resolve("tokenizer_config.json");
+    try (Ops ops = OpsFactory.cpu(OpsOptions.defaults());
+        HybridTransformer model = load(ops, ModelFiles.LoadOptions.STORED)) {
+      int context = model.config().maxPositionEmbeddings();
+      String[][] cases = { // before, after
+        {"3", Integer.toString(context)},
+        {Integer.toString(context), Integer.toString(context)},
+        {"131072000", "131072000"},
+        {"1e30", "1e30"},
+        {"null", "null"},
+      };
+      for (int i = 0; i < cases.length; i++) {
+        Files.writeString(config, "{\"a\":1,\"model_max_length\":" + cases[i][0] + "}");
+        Path out = temporary.resolve("out" + i);
+        model.save(out, new ModelFiles.SaveOptions(DType.F32, false, companions, Map.of()));
+        assertThat(Json.read(out.resolve("tokenizer_config.json")))
+            .isEqualTo(Json.parse("{\"a\":1,\"model_max_length\":" + cases[i][1] + "}", "case"));
       }
     }
   }

@@ -9,9 +9,12 @@ import java.util.Set;
 public final class JsonConstraint implements Constraint {
   private static final byte[] NOTHING = new byte[0];
 
+  /** White space before the object: a space or a line break of habit, no more. */
+  private static final int MOST_LEADING = 2;
+
   private final byte[][] tokens;
-  private final JsonMachine machine = new JsonMachine();
-  private final JsonMachine trial = new JsonMachine();
+  private final JsonMachine machine = new JsonMachine(MOST_LEADING);
+  private final JsonMachine trial = new JsonMachine(MOST_LEADING);
   private final boolean[] begins = new boolean[256];
 
   private JsonConstraint(byte[][] tokens) {

@@ -33,6 +33,9 @@ final class JsonMachine {
     DONE
   }
 
+  /** Most white space before the object. */
+  private final int mostLeading;
+
   private At at = At.START;
 
   /** One bit a container that is open, 1 for an object; the innermost lowest. */
@@ -53,6 +56,17 @@ final class JsonMachine {
 
   private int high;
 
+  JsonMachine() {
+    this(MAX_SPACE);
+  }
+
+  /**
+   * @param mostLeading most bytes of white space before the object
+   */
+  JsonMachine(int mostLeading) {
+    this.mostLeading = mostLeading;
+  }
+
   void copyFrom(JsonMachine m) {
     at = m.at;
     containers = m.containers;
@@ -72,7 +86,7 @@ final class JsonMachine {
   /** Reads a byte, 0 … 255; false if it may not come here, and then nothing can follow. */
   boolean step(int b) {
     return switch (at) {
-      case START -> space(b) || b == '{' && open(true);
+      case START -> space(b) && count <= mostLeading || b == '{' && open(true);
       case FIRST_KEY -> space(b) || b == '}' && close() || b == '"' && string(true);
       case KEY -> space(b) || b == '"' && string(true);
       case COLON -> space(b) || b == ':' && go(At.VALUE);

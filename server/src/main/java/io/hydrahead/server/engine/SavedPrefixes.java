@@ -52,7 +52,9 @@ final class SavedPrefixes {
     } catch (InputException | IOException e) {
       engine.forgetPrefixes();
       failures++;
-      LOG.log(Level.WARNING, "no saved prefixes are used: " + e.getMessage());
+      LOG.log(
+          Level.WARNING,
+          "no saved prefixes are used; those of this run are saved at its end: " + e.getMessage());
     }
   }
 

@@ -3,10 +3,17 @@ package io.hydrahead.server.engine;
 import static org.assertj.core.api.Assertions.assertThat;
 
 import io.hydrahead.json.Json;
+import io.hydrahead.tensor.DType;
 import io.hydrahead.tensor.InputException;
+import io.hydrahead.tensor.Tensor;
+import io.hydrahead.tokenizer.Tokenizer;
+import java.lang.foreign.Arena;
 import java.nio.ByteBuffer;
 import java.nio.charset.StandardCharsets;
+import java.nio.file.Path;
+import java.util.List;
 import java.util.Random;
+import java.util.Set;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.ValueSource;
@@ -103,6 +110,35 @@ class JsonMachineTest {
     assertThat(accepts("{\"a\":" + "[".repeat(60) + "]".repeat(60) + "}")).isFalse();
     assertThat(accepts("{" + " ".repeat(40) + "}")).isTrue();
     assertThat(accepts("{" + " ".repeat(41) + "}")).isFalse();
+  }
+
+  @Test
+  void whiteSpaceBeforeTheObjectHasABoundOfItsOwn() {
+    for (String text : List.of("{ \n\t }", " {}", "\n\n{}", "  \n{}")) {
+      JsonMachine m = new JsonMachine(2);
+      boolean all = text.chars().allMatch(m::step);
+      assertThat(all && m.complete()).as(text).isEqualTo(!text.startsWith("  "));
+      assertThat(accepts(text)).as(text).isTrue();
+    }
+  }
+
+  /** Of all white space a reply may begin with two; then its object must. */
+  @Test
+  void aConstrainedReplyBeginsSoon() {
+    Tokenizer tokenizer = Tokenizer.load(Path.of("../models/tiny-hybrid"));
+    int vocabulary = 1024;
+    Constraint c = JsonConstraint.maker(tokenizer, vocabulary).begin();
+    Tensor logits = Tensor.allocate(Arena.ofAuto(), DType.F32, vocabulary);
+    int space = tokenizer.encode("\n")[0];
+    for (int i = 0; i < 3; i++) {
+      for (int id = 0; id < vocabulary; id++) {
+        logits.set(id, 0);
+      }
+      c.mask(logits, Set.of());
+      assertThat(logits.get(space) == 0).as("after " + i).isEqualTo(i < 2);
+      assertThat(logits.get(tokenizer.encode("{")[0])).isZero();
+      c.advance(space);
+    }
   }
 
   /** Bytes drawn among those that may follow always end as JSON that a strict parser takes. */
