@@ -35,7 +35,16 @@ final class LineChart {
     APART
   }
 
-  private record Series(int look, List<Point> points, Join join, int slot) {}
+  private record Series(int look, List<Point> points, Join join, int slot) {
+    /** Hollow markers lie below the others; a point alone, which no line leads to, lies above. */
+    int depth() {
+      return hollow() ? 0 : points.size() > 1 ? 1 : 2;
+    }
+
+    boolean hollow() {
+      return join == Join.DASHED || join == Join.APART;
+    }
+  }
 
   private final String label;
   private final Axis x;
@@ -139,14 +148,13 @@ final class LineChart {
           right ? "end" : "start");
     }
     for (Series s : series) {
-      if (s.join == Join.LINE || s.join == Join.DASHED) {
+      if ((s.join == Join.LINE || s.join == Join.DASHED) && s.points.size() > 1) {
         line(m, s, shift(s.slot));
       }
     }
-    if (markers) {
-      series.stream().filter(s -> s.points.size() > 1).forEach(s -> points(m, s, shift(s.slot)));
-      // A point alone has no line to be found by, so it lies above the others' markers.
-      series.stream().filter(s -> s.points.size() < 2).forEach(s -> points(m, s, shift(s.slot)));
+    for (int depth = 0; markers && depth < 3; depth++) {
+      int layer = depth;
+      series.stream().filter(s -> s.depth() == layer).forEach(s -> points(m, s, shift(s.slot)));
     }
     if (labels) {
       labels(m);
@@ -254,7 +262,7 @@ final class LineChart {
             "y2",
             py(p.high));
       }
-      Look.marker(m, s.look, at, py(p.y), 4.2, s.join == Join.DASHED || s.join == Join.APART);
+      Look.marker(m, s.look, at, py(p.y), 4.2, s.hollow());
       m.close();
     }
   }

@@ -24,7 +24,7 @@ public final class SvgFigure {
   private boolean legend = true;
 
   /** A line of the legend. */
-  private record Entry(String name, int look, LineChart.Join join) {}
+  private record Entry(String name, int look, LineChart.Join join, boolean line) {}
 
   /**
    * A measured value.
@@ -44,9 +44,14 @@ public final class SvgFigure {
     return new SvgFigure(title, Axis.lengths(lengths, xTitle), Axis.percent(""));
   }
 
-  /** Shares from 0 to 100% over bytes, equal factors in equal room. */
-  public static SvgFigure sharesOverBytes(String title, double low, double high, String xTitle) {
-    return new SvgFigure(title, Axis.bytes(low, high, xTitle), Axis.percent(""));
+  /**
+   * Shares up to 100% over bytes, equal factors in equal room.
+   *
+   * @param from least share that is shown
+   */
+  public static SvgFigure sharesOverBytes(
+      String title, double low, double high, String xTitle, double from) {
+    return new SvgFigure(title, Axis.bytes(low, high, xTitle), Axis.percentFrom(from));
   }
 
   /**
@@ -73,23 +78,23 @@ public final class SvgFigure {
    * @param look colour and marker: the same number looks the same in every figure
    */
   public SvgFigure add(int look, String name, List<Point> points) {
-    LineChart.Join join = points.size() > 1 ? LineChart.Join.LINE : LineChart.Join.POINTS;
-    entries.add(new Entry(name, look, join));
-    chart.add(look, drawn(points), join);
-    return this;
+    return add(look, name, points, LineChart.Join.LINE);
   }
 
-  /** Points joined by a dashed line, with hollow markers. */
+  /** Points joined by a dashed line, with hollow markers; one alone has no line. */
   public SvgFigure addDashed(int look, String name, List<Point> points) {
-    entries.add(new Entry(name, look, LineChart.Join.DASHED));
-    chart.add(look, drawn(points), LineChart.Join.DASHED);
-    return this;
+    return add(look, name, points, LineChart.Join.DASHED);
   }
 
   /** Points that are not joined. */
   public SvgFigure addPoints(int look, String name, List<Point> points) {
-    entries.add(new Entry(name, look, LineChart.Join.POINTS));
-    chart.add(look, drawn(points), LineChart.Join.POINTS);
+    return add(look, name, points, LineChart.Join.POINTS);
+  }
+
+  private SvgFigure add(int look, String name, List<Point> points, LineChart.Join join) {
+    boolean line = join != LineChart.Join.POINTS && points.size() > 1;
+    entries.add(new Entry(name, look, join, line));
+    chart.add(look, drawn(points), join);
     return this;
   }
 
@@ -204,7 +209,7 @@ public final class SvgFigure {
     for (int i : row) {
       Entry e = entries.get(i);
       boolean dashed = e.join() == LineChart.Join.DASHED;
-      if (dashed || e.join() == LineChart.Join.LINE) {
+      if (e.line()) {
         String css = "line " + Look.css(e.look()) + (dashed ? " dash" : "");
         m.empty("line", "class", css, "x1", x, "y1", y, "x2", x + 28, "y2", y);
       }

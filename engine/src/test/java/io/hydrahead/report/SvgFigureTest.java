@@ -23,9 +23,10 @@ class SvgFigureTest {
     String svg =
         figure()
             .add(0, "alone", List.of(point(4096, 0.5)))
+            .addDashed(2, "other", List.of(point(8192, 0.5)))
             .add(1, "joined", List.of(point(4096, 0.5), point(8192, 0.4)))
             .svg();
-    assertThat(svg).doesNotContain("line s0").contains("line s1");
+    assertThat(svg).doesNotContain("line s0", "line s2").contains("line s1", "mark s2 hollow");
     assertThat(svg.lastIndexOf("mark s0")).isGreaterThan(svg.lastIndexOf("mark s1"));
   }
 
@@ -43,7 +44,7 @@ class SvgFigureTest {
   @Test
   void theLastTicksLabelKeepsOffTheFrame() {
     String svg =
-        SvgFigure.sharesOverBytes("Memory", 2 << 20, 128 << 20, "bytes")
+        SvgFigure.sharesOverBytes("Memory", 2 << 20, 128 << 20, "bytes", 0)
             .add(0, "a", List.of(point(4 << 20, 0.5)))
             .svg();
     Matcher last = Pattern.compile("x=\"([\\d.]+)\"[^>]*>([^<]*MiB)<").matcher(svg);

@@ -2,15 +2,16 @@ package io.hydrahead.study.results;
 
 import io.hydrahead.eval.Lengths;
 import io.hydrahead.study.stats.Bootstrap.Part;
+import io.hydrahead.study.stats.CollapsedDraws;
 import io.hydrahead.study.stats.Roles;
 import io.hydrahead.study.stats.StudyCells;
 import io.hydrahead.study.stats.StudyCells.Place;
 import java.util.ArrayList;
-import java.util.Collection;
 import java.util.Comparator;
 import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
+import java.util.function.Function;
 
 /** Where the causal arm's lead comes from: its differences from what A and B compare, by family. */
 final class LeadSection {
@@ -19,20 +20,32 @@ final class LeadSection {
 
   private final StudyCells cells;
   private final String causal;
-  private final Map<String, List<String>> others = new LinkedHashMap<>();
+
+  /** By what is compared: the differences at some places, by seed. */
+  private final Map<String, Function<List<Place>, Map<Integer, List<Part>>>> others =
+      new LinkedHashMap<>();
+
   private final List<String> families;
   private final List<Place> places;
   private final String name;
 
-  LeadSection(ResultsFolder folder, List<String> deciding) {
+  /**
+   * @param collapsed random draws that collapsed in a seed
+   */
+  LeadSection(ResultsFolder folder, List<String> deciding, List<CollapsedDraws.Draw> collapsed) {
     cells = folder.cells();
     Roles roles = folder.roles();
     causal = roles.causal();
     name = folder.label(causal);
     for (String arm : List.of(roles.layer31(), roles.layer51(), roles.layer111())) {
-      others.put(folder.label(arm), List.of(arm));
+      others.put(folder.label(arm), at -> cells.differences(causal, List.of(arm), at));
     }
-    others.put("random draws' mean", roles.random());
+    others.put("random draws' mean", at -> cells.differences(causal, roles.random(), at));
+    if (!collapsed.isEmpty()) {
+      others.put(
+          "random draws' mean without what collapsed",
+          at -> CollapsedDraws.differences(cells, causal, roles.random(), collapsed, at));
+    }
     List<Place> all = cells.common(roles.compared(), deciding, cells.lengths());
     places = cells.onMostSeeds(roles.compared(), all);
     families = deciding.stream().filter(t -> !of(t).isEmpty()).toList();
@@ -47,8 +60,9 @@ final class LeadSection {
   }
 
   /** Mean over seeds of the difference at {@code where}; NaN where there is none. */
-  private double difference(Collection<String> arms, List<Place> where) {
-    return cells.differences(causal, arms, where).values().stream()
+  private static double difference(
+      Function<List<Place>, Map<Integer, List<Part>>> from, List<Place> where) {
+    return from.apply(where).values().stream()
         .mapToDouble(parts -> parts.stream().mapToDouble(Part::mean).sum())
         .average()
         .orElse(Double.NaN);
@@ -81,9 +95,9 @@ final class LeadSection {
   private List<String> row(String title, List<Place> where) {
     List<Place> far = where.stream().filter(p -> p.length() == longest()).toList();
     List<String> row = new ArrayList<>(List.of(title));
-    for (List<String> arms : others.values()) {
-      row.add(Numbers.points(difference(arms, where)));
-      row.add(Numbers.points(difference(arms, far)));
+    for (var from : others.values()) {
+      row.add(Numbers.points(difference(from, where)));
+      row.add(Numbers.points(difference(from, far)));
     }
     return row;
   }
@@ -91,9 +105,9 @@ final class LeadSection {
   /** "More than half of the lead is made in: niah_multivalue (layer-wise 3:1)". */
   private String carried() {
     List<String> out = new ArrayList<>();
-    others.forEach((label, arms) -> {
-      if (difference(arms, places) > 0) {
-        out.add(label + ": " + String.join(", ", half(byFamily(arms))));
+    others.forEach((label, from) -> {
+      if (difference(from, places) > 0) {
+        out.add(label + ": " + String.join(", ", half(byFamily(from))));
       }
     });
     return out.isEmpty()
@@ -103,9 +117,9 @@ final class LeadSection {
             + ".";
   }
 
-  private Map<String, Double> byFamily(List<String> arms) {
+  private Map<String, Double> byFamily(Function<List<Place>, Map<Integer, List<Part>>> from) {
     Map<String, Double> out = new LinkedHashMap<>();
-    families.forEach(f -> out.put(f, difference(arms, of(f)) * of(f).size()));
+    families.forEach(f -> out.put(f, difference(from, of(f)) * of(f).size()));
     return out;
   }
 
@@ -147,8 +161,8 @@ final class LeadSection {
     for (String f : families) {
       List<Place> own = where.stream().filter(p -> p.task().equals(f)).toList();
       List<String> by = new ArrayList<>();
-      others.forEach((label, arms) -> {
-        double d = difference(arms, own);
+      others.forEach((label, from) -> {
+        double d = difference(from, own);
         if (d <= -BEHIND) {
           by.add(label + " " + Numbers.points(d));
         }

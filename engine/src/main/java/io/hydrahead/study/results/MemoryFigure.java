@@ -31,6 +31,7 @@ final class MemoryFigure {
   private final List<Place> places;
   private final List<String> absent;
   private final Map<String, Estimate> recall = new LinkedHashMap<>();
+  private final List<String> below = new ArrayList<>();
 
   MemoryFigure(ResultsFolder folder, List<String> deciding, Bootstrap bootstrap, Looks looks) {
     this.folder = folder;
@@ -85,6 +86,7 @@ final class MemoryFigure {
     if (recall.size() < 2) {
       return Optional.empty();
     }
+    double from = drop();
     double low = recall.keySet().stream().mapToDouble(this::bytes).min().orElseThrow();
     double high = recall.keySet().stream().mapToDouble(this::bytes).max().orElseThrow();
     SvgFigure figure =
@@ -92,7 +94,8 @@ final class MemoryFigure {
             "Recall at " + Lengths.format(length) + " against memory",
             low / 1.5,
             high * 1.5,
-            "KV cache and recurrent state of one sequence");
+            "KV cache and recurrent state of one sequence",
+            from);
     Set<Integer> most = Set.of();
     for (Estimate e : recall.values()) {
       most = e.bySeed().size() > most.size() ? e.bySeed().keySet() : most;
@@ -115,6 +118,7 @@ final class MemoryFigure {
             lines.add(() -> line(figure, name, own));
           }
         });
+    boolean fewer = false;
     String causal = folder.roles().causal();
     if (left.remove(causal)) {
       left.add(causal); // on top where markers meet
@@ -122,14 +126,39 @@ final class MemoryFigure {
     for (String arm : left) {
       Set<Integer> own = recall.get(arm).bySeed().keySet();
       String label = folder.label(arm);
-      figure.addPoints(
-          looks.of(arm),
-          own.equals(seeds) ? label : label + ", " + Numbers.seedWords(own),
-          List.of(point(arm)));
+      List<Point> point = List.of(point(arm));
+      if (own.equals(seeds)) {
+        figure.add(looks.of(arm), label, point);
+      } else {
+        figure.addDashed(looks.of(arm), label + ", " + Numbers.seedWords(own), point);
+        fewer = true;
+      }
     }
     lines.forEach(Runnable::run);
     notes(figure, seeds);
+    if (fewer) {
+      figure.note("Hollow: of fewer seeds, so not to be compared with the others.");
+    }
     return Optional.of(figure.svg());
+  }
+
+  /** Leaves out what would flatten all others, and gives the least share that is left. */
+  private double drop() {
+    double best = recall.values().stream().mapToDouble(Estimate::value).max().orElseThrow();
+    for (String arm : List.copyOf(recall.keySet())) {
+      double value = recall.get(arm).value();
+      if (value < best / 2) {
+        below.add(
+            folder.label(arm)
+                + " ("
+                + Numbers.mebibytes(bytes(arm))
+                + " MiB), "
+                + Numbers.percent(value)
+                + "%");
+        recall.remove(arm);
+      }
+    }
+    return recall.values().stream().mapToDouble(Estimate::value).min().orElseThrow();
   }
 
   private void line(SvgFigure figure, String name, List<String> arms) {
@@ -157,6 +186,9 @@ final class MemoryFigure {
             + Numbers.list(places.stream().map(Place::task).distinct().toList())
             + ", all that these arms share at this length.");
     figure.note("Mean over " + Numbers.seedWords(seeds) + " unless said. Up and left is better.");
+    if (!below.isEmpty()) {
+      figure.note("Below the chart: " + String.join("; ", below) + ".");
+    }
     if (!absent.isEmpty()) {
       figure.note(
           "Not measured at this length: "

@@ -76,7 +76,7 @@ public final class StudyReport {
     out.append(new WordsSection(folder).question());
     out.append(new HeadlineSection(folder, deciding, tables).text());
     out.append(new Answers(folder, statements).text());
-    out.append(new LeadSection(folder, deciding).text());
+    out.append(new LeadSection(folder, deciding, statements.collapsed()).text());
     show(out, figures, Figures.LENGTHS, "Recall by length");
     out.append(kept.question());
     statements.groups().stream()

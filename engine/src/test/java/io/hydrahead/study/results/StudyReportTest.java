@@ -267,6 +267,31 @@ class StudyReportTest {
   }
 
   @Test
+  void aCollapsedDrawIsLeftOutBesideTheMeanAndFlatModelsAreBelowTheChart() throws Exception {
+    List<CellResult> some = cells();
+    some.removeIf(c -> c.arm().equals("random-2") && c.seed() == 1);
+    some.removeIf(c -> c.arm().equals("layer-5-1") && c.seed() == 2);
+    SyntheticStudy.cells(
+            List.of("random-2"),
+            List.of("niah_single_2", "niah_multikey_1", "mqar", "vt"),
+            List.of(4096, 16384, 32768),
+            (arm, task, length) -> 0.1)
+        .stream()
+        .filter(c -> c.seed() == 1)
+        .forEach(some::add);
+    study(some);
+    Path out = folder.resolve("out");
+    new StudyReport(folder).write(out, "x");
+    assertThat(Files.readString(out.resolve("RESULTS.md")))
+        .containsPattern(
+            "- random heads, equal cache, without what collapsed, the random-2 in seed 1 \\(recall 1\\d\\.\\d%, the seed's other draws \\d\\d\\.\\d%\\): better, ")
+        .contains("| less random draws' mean without what collapsed | at 32K |");
+    assertThat(Files.readString(out.resolve("study/recall-by-memory.svg")))
+        .contains("the layer-5-1, seeds 0, 1", "Hollow: of fewer seeds", "mark s3 hollow")
+        .containsPattern("Below the chart: the vanilla \\(\\S+ MiB\\), \\d\\.\\d%");
+  }
+
+  @Test
   void lossesOfFewerSeedsAreDashedAndComparedOnTheirSeeds() throws Exception {
     List<CellResult> some = cells();
     some.add(SyntheticStudy.perplexity("all-full", 0, 1.6));
