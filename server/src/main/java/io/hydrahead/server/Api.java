@@ -4,6 +4,8 @@ import static java.util.stream.Collectors.joining;
 
 import io.helidon.common.buffers.DataReader;
 import io.helidon.http.HeaderNames;
+import io.helidon.http.RequestException;
+import io.helidon.http.Status;
 import io.helidon.webserver.http.ServerRequest;
 import io.helidon.webserver.http.ServerResponse;
 import io.hydrahead.model.ModelConfig;
@@ -193,14 +195,26 @@ final class Api {
           "unsupported_media_type");
     }
     int most = (int) Math.min(options.maxBodyBytes(), Integer.MAX_VALUE - 16);
+    return Bodies.read(bytes(request, most));
+  }
+
+  private byte[] bytes(ServerRequest request, int most) {
     try (InputStream in = request.content().inputStream()) {
       byte[] bytes = in.readNBytes(most + 1);
       if (bytes.length > most) {
         throw ApiException.tooLarge(options.maxBodyBytes());
       }
-      return Bodies.read(bytes);
+      return bytes;
     } catch (IOException | DataReader.InsufficientDataAvailableException e) {
-      throw ApiException.invalid("", "The body cannot be read to its end.");
+      throw ApiException.unreadable("The body cannot be read to its end.");
+    } catch (RequestException | IllegalArgumentException e) {
+      if (e instanceof RequestException r
+          && r.status().code() == Status.REQUEST_ENTITY_TOO_LARGE_413.code()) {
+        throw r;
+      }
+      throw ApiException.unreadable(
+          "A chunk of the body is not valid: with Transfer-Encoding: chunked each begins with its"
+              + " size in hexadecimal on a line of its own, and one of size 0 is the last.");
     }
   }
 

@@ -24,6 +24,7 @@ import java.security.MessageDigest;
 import java.time.Duration;
 import java.time.Instant;
 import java.util.Locale;
+import java.util.Optional;
 import java.util.Set;
 import java.util.concurrent.Phaser;
 import java.util.concurrent.TimeUnit;
@@ -126,8 +127,10 @@ final class Gate implements Filter {
       log(request, response, System.nanoTime() - start, gone);
     }
     // Helidon 4.5.0 says that it closes then, and does not (its issue 12324).
-    if (request.headers().contains(HeaderValues.CONNECTION_CLOSE) && response.isSent()) {
-      throw new CloseConnectionException("as the client wants it");
+    boolean asked = request.headers().contains(HeaderValues.CONNECTION_CLOSE);
+    if (response.isSent()
+        && (asked || response.headers().contains(HeaderValues.CONNECTION_CLOSE))) {
+      throw new CloseConnectionException("as the client wants it, or its body demands");
     }
   }
 
@@ -172,7 +175,8 @@ final class Gate implements Filter {
   private void log(ServerRequest request, ServerResponse response, long nanos, boolean gone) {
     String path = request.path().path();
     String known = known(path);
-    metrics.request(known, response.status().code(), nanos);
+    Optional<String> error = HttpAnswer.error(request);
+    metrics.request(known, response.status().code(), gone ? "gone" : error.orElse("ok"), nanos);
     if (path.equals(STATE) && response.status().code() == 200) {
       return; // the page asks all the time
     }
@@ -181,6 +185,7 @@ final class Gate implements Filter {
     line.put("method", request.prologue().method().text());
     line.put("path", known);
     line.put("status", response.status().code());
+    error.ifPresent(code -> line.put("error", code));
     line.put("ms", nanos / 1_000_000);
     if (gone) {
       line.put("client", "gone");

@@ -1,6 +1,7 @@
 package io.hydrahead.server;
 
 import io.helidon.http.HeaderNames;
+import io.helidon.http.HeaderValues;
 import io.helidon.http.Method;
 import io.helidon.webserver.CloseConnectionException;
 import io.helidon.webserver.http.ServerRequest;
@@ -11,6 +12,7 @@ import java.io.IOException;
 import java.io.OutputStream;
 import java.io.UncheckedIOException;
 import java.nio.charset.StandardCharsets;
+import java.util.Optional;
 
 /**
  * The answer to one request: one JSON body, or server-sent events. While nothing is ready, signs of
@@ -19,6 +21,9 @@ import java.nio.charset.StandardCharsets;
  */
 final class HttpAnswer {
   static final String JSON = "application/json";
+
+  /** Where a request's context has the code of its error. */
+  private static final String ERROR = "io.hydrahead.server.error";
 
   private final ServerRequest request;
   private final ServerResponse response;
@@ -87,12 +92,21 @@ final class HttpAnswer {
     lively = false;
   }
 
-  /** Sends an error, as its status or, where the answer has begun, as the last of it. */
+  /**
+   * Sends an error, as its status or, where the answer has begun, as the last of it.
+   *
+   * @throws BrokenOffException behind the error, if a body has begun, whose status promises a
+   *     success: without the ends that JSON and HTTP ask for, no client can take it for one
+   */
   void fail(ApiException e) {
+    request.context().register(ERROR, e.code());
     if (out == null) {
       response.status(e.status());
       if (e.status() == 429 || e.status() == 503) {
         response.header(HeaderNames.RETRY_AFTER, "1");
+      }
+      if (e.closes()) {
+        response.header(HeaderValues.CONNECTION_CLOSE);
       }
       if (e.status() == 401) {
         response.header(HeaderNames.WWW_AUTHENTICATE, "Bearer");
@@ -103,8 +117,16 @@ final class HttpAnswer {
       event(e.body());
       close();
     } else {
-      body(e.body());
+      // Without its last bracket: some clients stop reading there and look at nothing behind it.
+      String text = Bodies.write(e.body());
+      write(text.substring(0, text.length() - 1).getBytes(StandardCharsets.UTF_8));
+      throw new BrokenOffException();
     }
+  }
+
+  /** The code of the error that a request ended with; empty if with none. */
+  static Optional<String> error(ServerRequest request) {
+    return request.context().get(ERROR, String.class);
   }
 
   /** Whether a status has gone out. */

@@ -1,16 +1,12 @@
 package io.hydrahead.server;
 
-import io.helidon.http.DirectHandler;
-import io.helidon.http.HeaderValues;
 import io.helidon.http.Method;
-import io.helidon.http.Status;
+import io.helidon.webserver.ErrorHandling;
 import io.helidon.webserver.WebServer;
-import io.helidon.webserver.http.DirectHandlers;
 import io.helidon.webserver.http.Handler;
 import io.helidon.webserver.http.HttpRouting;
 import io.helidon.webserver.http1.Http1Config;
 import io.hydrahead.server.api.ApiException;
-import io.hydrahead.server.api.Bodies;
 import io.hydrahead.server.engine.Engine;
 import io.hydrahead.tensor.InputException;
 import java.io.IOException;
@@ -21,7 +17,6 @@ import java.net.ServerSocket;
 import java.net.SocketException;
 import java.net.URI;
 import java.net.UnknownHostException;
-import java.nio.charset.StandardCharsets;
 import java.time.Duration;
 
 /**
@@ -53,8 +48,13 @@ public final class HydraServer implements AutoCloseable {
             .shutdownGracePeriod(Duration.ofSeconds(1))
             .featuresDiscoverServices(false)
             .protocolsDiscoverServices(false)
-            .addProtocol(Http1Config.builder().maxPrologueLength(4096).build())
-            .directHandlers(directHandlers(options.maxBodyBytes()))
+            .addProtocol(
+                Http1Config.builder()
+                    .maxPrologueLength(HttpFaults.MOST_PROLOGUE)
+                    .maxHeadersSize(HttpFaults.MOST_HEADERS)
+                    .build())
+            .directHandlers(HttpFaults.handlers(options.maxBodyBytes()))
+            .errorHandling(ErrorHandling.builder().includeEntity(true).build())
             .routing(r -> route(r, api))
             .build();
   }
@@ -167,35 +167,6 @@ public final class HydraServer implements AutoCloseable {
             (request, response) -> {
               throw ApiException.notAllowed(get ? "GET, HEAD" : method.text());
             });
-  }
-
-  /**
-   * Requests that never become one, such as those that are no HTTP, get errors of the same form.
-   */
-  private static DirectHandlers directHandlers(long mostBytes) {
-    DirectHandlers.Builder b = DirectHandlers.builder();
-    DirectHandler handler =
-        (request, type, status, headers, message) -> {
-          Status s = status.code() >= 500 ? Status.BAD_REQUEST_400 : status;
-          ApiException e =
-              s.code() == Status.REQUEST_ENTITY_TOO_LARGE_413.code()
-                  ? ApiException.tooLarge(mostBytes)
-                  : ApiException.of(
-                      s.code(),
-                      "invalid_request_error",
-                      "The request is not valid HTTP for this server: " + s.reasonPhrase() + ".",
-                      "bad_request");
-          return DirectHandler.TransportResponse.builder()
-              .status(s)
-              .header(HeaderValues.CONTENT_TYPE_JSON)
-              .entity(Bodies.write(e.body()).getBytes(StandardCharsets.UTF_8))
-              .keepAlive(false)
-              .build();
-        };
-    for (DirectHandler.EventType type : DirectHandler.EventType.values()) {
-      b.addHandler(type, handler);
-    }
-    return b.build();
   }
 
   /** The port it listens at, also where {@link ServerOptions#port} was 0. */

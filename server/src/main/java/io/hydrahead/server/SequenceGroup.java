@@ -84,7 +84,7 @@ final class SequenceGroup {
     SequenceGroup group = new SequenceGroup(scheduler, requests);
     boolean done = false;
     try {
-      group.run(watcher, heartbeat, System.nanoTime() + limit.toNanos());
+      group.run(watcher, heartbeat, limit);
       done = true;
     } finally {
       if (!done) {
@@ -93,14 +93,14 @@ final class SequenceGroup {
     }
   }
 
-  private void run(Watcher watcher, Duration heartbeat, long deadline) {
+  private void run(Watcher watcher, Duration heartbeat, Duration limit) {
+    long deadline = System.nanoTime() + limit.toNanos();
     submit();
     long beat = System.nanoTime() + heartbeat.toNanos();
     while (over < requests.size()) {
       long now = System.nanoTime();
       if (now >= deadline) {
-        throw ApiException.of(
-            504, "timeout_error", "The request took longer than this server allows.", "timeout");
+        throw ApiException.timeout(limit);
       }
       if (now >= beat) {
         watcher.heartbeat();

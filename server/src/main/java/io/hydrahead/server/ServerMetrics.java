@@ -79,12 +79,17 @@ final class ServerMetrics implements AutoCloseable {
     Gauge.builder("hydrahead." + name, scheduler, value).description(what).register(registry);
   }
 
-  /** A request was answered. */
-  void request(String path, int status, long nanos) {
+  /**
+   * A request was answered.
+   *
+   * @param outcome {@code ok}, {@code gone} if the client was, or the code of the error
+   */
+  void request(String path, int status, String outcome, long nanos) {
     Timer.builder("hydrahead.http.requests")
-        .description("Requests by path and status")
+        .description("Requests by path, status that was sent, and outcome")
         .tag("path", path)
         .tag("status", Integer.toString(status))
+        .tag("outcome", outcome)
         .register(registry)
         .record(Duration.ofNanos(nanos));
   }

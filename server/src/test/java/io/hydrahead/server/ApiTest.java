@@ -335,7 +335,7 @@ class ApiTest {
             "hydrahead_time_to_first_token_seconds_bucket",
             "hydrahead_kv_bytes",
             "hydrahead_requests_waiting 0.0",
-            "path=\"/v1/completions\",status=\"200\"");
+            "outcome=\"ok\",path=\"/v1/completions\",status=\"200\"");
   }
 
   @Test

@@ -1,16 +1,27 @@
 package io.hydrahead.server;
 
+import static java.nio.charset.StandardCharsets.US_ASCII;
+import static java.nio.charset.StandardCharsets.UTF_8;
 import static org.assertj.core.api.Assertions.assertThat;
+import static org.assertj.core.api.Assertions.assertThatThrownBy;
 
+import com.openai.client.OpenAIClient;
+import com.openai.client.okhttp.OpenAIOkHttpClient;
+import com.openai.errors.OpenAIException;
+import com.openai.models.completions.CompletionCreateParams;
 import io.hydrahead.json.Json;
 import io.hydrahead.server.engine.Watched;
+import java.io.IOException;
+import java.net.Socket;
 import java.net.http.HttpClient;
 import java.net.http.HttpRequest;
 import java.net.http.HttpRequest.BodyPublishers;
 import java.net.http.HttpResponse;
 import java.net.http.HttpResponse.BodyHandlers;
 import java.time.Duration;
+import java.util.List;
 import java.util.concurrent.CompletableFuture;
+import java.util.concurrent.CopyOnWriteArrayList;
 import java.util.concurrent.TimeUnit;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.Timeout;
@@ -123,6 +134,89 @@ class CutOffTest {
       watched.allow(TURNS);
       assertThat(lastOf(stream.get())).isEqualTo("timeout");
       watched.hold(false);
+    }
+  }
+
+  /** Status 200 went out with a sign of life; the client sees an error all the same. */
+  @Test
+  void aBodyThatHasBegunBreaksOff() throws Exception {
+    List<String> log = new CopyOnWriteArrayList<>();
+    ServerOptions options =
+        OPTIONS
+            .heartbeat(Duration.ofMillis(300))
+            .timeLimit(Duration.ofMillis(1500))
+            .accessLog(log::add);
+    try (Watched watched = new Watched(Running.MODEL, 4, 8);
+        HydraServer server = HydraServer.start(watched.engine(), options)) {
+      watched.hold(true);
+      try {
+        cutOff(server);
+      } finally {
+        watched.hold(false);
+      }
+      assertThat(log)
+          .hasSize(5)
+          .allSatisfy(line -> assertThat(line).contains("\"status\":200,\"error\":\"timeout\""));
+      HttpRequest scrape = HttpRequest.newBuilder(server.uri().resolve("/metrics")).build();
+      assertThat(client.send(scrape, BodyHandlers.ofString()).body())
+          .contains(
+              "requests_seconds_count{outcome=\"timeout\",path=\"/v1/completions\",status=\"200\"} 4")
+          .doesNotContain("outcome=\"ok\"");
+    }
+  }
+
+  private void cutOff(HydraServer server) throws IOException {
+    for (String body : List.of(PROMPT + "}", PROMPT + ", \"n\": 4}")) {
+      assertThatThrownBy(() -> post(server, COMPLETIONS, body).get())
+          .hasCauseInstanceOf(IOException.class);
+    }
+    assertThatThrownBy(() -> post(server, CHAT, MESSAGES + "}").get())
+        .hasCauseInstanceOf(IOException.class);
+    OpenAIClient sdk =
+        OpenAIOkHttpClient.builder()
+            .baseUrl(server.uri().resolve("/v1").toString())
+            .apiKey("none")
+            .maxRetries(0)
+            .build();
+    CompletionCreateParams asked =
+        CompletionCreateParams.builder().model("watched").prompt("The key").maxTokens(200).build();
+    assertThatThrownBy(() -> sdk.completions().create(asked)).isInstanceOf(OpenAIException.class);
+    sdk.close();
+    assertThat(raw(server))
+        .startsWith("HTTP/1.1 200 ")
+        .contains("than the 1500 ms that this server allows", "--time-limit")
+        .doesNotContain("\r\n0\r\n");
+  }
+
+  /** All that comes through the connection until it closes. */
+  private static String raw(HydraServer server) throws IOException {
+    String body = PROMPT + "}";
+    String head =
+        "POST %s HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\nContent-Length: %d\r\n\r\n";
+    try (Socket s = new Socket("127.0.0.1", server.port())) {
+      s.setSoTimeout(20_000);
+      s.getOutputStream()
+          .write((head.formatted(COMPLETIONS, body.length()) + body).getBytes(US_ASCII));
+      return new String(s.getInputStream().readAllBytes(), UTF_8);
+    }
+  }
+
+  @Test
+  void aServerThatEndsBreaksOffWhatHasBegun() throws Exception {
+    List<String> log = new CopyOnWriteArrayList<>();
+    ServerOptions options =
+        OPTIONS.heartbeat(Duration.ofMillis(200)).drain(Duration.ofSeconds(1)).accessLog(log::add);
+    try (Watched watched = new Watched(Running.MODEL, 4, 8)) {
+      HydraServer server = HydraServer.start(watched.engine(), options);
+      watched.hold(true);
+      CompletableFuture<HttpResponse<String>> whole = post(server, COMPLETIONS, PROMPT + "}");
+      awaitWaiting(watched, 1);
+      Thread end = Thread.ofVirtual().start(server::close);
+      while (!end.join(Duration.ofMillis(20))) {
+        watched.allow(1);
+      }
+      assertThatThrownBy(whole::get).hasCauseInstanceOf(IOException.class);
+      assertThat(log).singleElement().asString().contains("200,\"error\":\"shutting_down\"");
     }
   }
 }

@@ -1,11 +1,13 @@
 package io.hydrahead.server.api;
 
+import java.time.Duration;
 import java.util.Locale;
 import java.util.Optional;
 
 /** An answer that is an error, in the form of OpenAI's API. */
 public final class ApiException extends RuntimeException {
   private static final long serialVersionUID = 1L;
+  private static final String UNREADABLE = "unreadable_body";
 
   private final int status;
   private final String type;
@@ -46,6 +48,11 @@ public final class ApiException extends RuntimeException {
     return new ApiException(status, type, message, "", code);
   }
 
+  /** 400: the body does not arrive as HTTP has it, so that nothing behind it can be read either. */
+  public static ApiException unreadable(String message) {
+    return of(400, "invalid_request_error", message, UNREADABLE);
+  }
+
   /** 404: there is no such model. */
   public static ApiException noModel(String name, String served) {
     return new ApiException(
@@ -61,6 +68,21 @@ public final class ApiException extends RuntimeException {
    */
   public static ApiException shuttingDown() {
     return of(503, "server_error", "The server is shutting down.", "shutting_down");
+  }
+
+  /**
+   * 504: the request took too long.
+   *
+   * @param limit how long it may take
+   */
+  public static ApiException timeout(Duration limit) {
+    long ms = limit.toMillis();
+    return of(
+        504,
+        "timeout_error",
+        "The request took longer than the %s that this server allows; ask for fewer tokens or replies, or start the server with a larger --time-limit."
+            .formatted(ms % 1000 == 0 ? ms / 1000 + " s" : ms + " ms"),
+        "timeout");
   }
 
   /**
@@ -120,6 +142,16 @@ public final class ApiException extends RuntimeException {
   /** HTTP status. */
   public int status() {
     return status;
+  }
+
+  /** A word for programs, such as {@code timeout}. */
+  public String code() {
+    return code;
+  }
+
+  /** Whether nothing more can be read from the connection. */
+  public boolean closes() {
+    return code.equals(UNREADABLE);
   }
 
   /** The methods that would do instead. */
