@@ -173,11 +173,8 @@ final class MemoryFigure {
     }
   }
 
-  /** Without a bar: intervals would push the points aside, and here their place counts. */
   private Point point(String arm) {
-    Estimate e = recall.get(arm);
-    String label = folder.label(arm) + ": " + Numbers.percent(e) + "%";
-    return new Point(bytes(arm), e.value(), e.value(), e.value(), label);
+    return Figures.point(bytes(arm), recall.get(arm), folder.label(arm));
   }
 
   private void notes(SvgFigure figure, Set<Integer> seeds) {
@@ -185,7 +182,11 @@ final class MemoryFigure {
         "Mean over "
             + Numbers.list(places.stream().map(Place::task).distinct().toList())
             + ", all that these arms share at this length.");
-    figure.note("Mean over " + Numbers.seedWords(seeds) + " unless said. Up and left is better.");
+    figure.note(
+        "Mean over "
+            + Numbers.seedWords(seeds)
+            + " unless said; bars: 95% intervals. Up and left is better.");
+    figure.note("Markers stand a little beside their bytes, so that none hides another.");
     if (!below.isEmpty()) {
       figure.note("Below the chart: " + String.join("; ", below) + ".");
     }
