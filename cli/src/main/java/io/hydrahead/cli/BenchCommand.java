@@ -17,8 +17,11 @@ import java.util.Arrays;
 import java.util.List;
 import java.util.Locale;
 import java.util.concurrent.Callable;
+import picocli.CommandLine;
 import picocli.CommandLine.Command;
 import picocli.CommandLine.Mixin;
+import picocli.CommandLine.Model.CommandSpec;
+import picocli.CommandLine.Model.OptionSpec;
 import picocli.CommandLine.Option;
 import tools.jackson.databind.node.ArrayNode;
 import tools.jackson.databind.node.ObjectNode;
@@ -127,7 +130,8 @@ final class BenchCommand implements Callable<Integer> {
       split = ",",
       defaultValue = "512",
       description =
-          "Tokens: of context for decode, of text for prefill and train, of prompts for serve.")
+          "Tokens: of context for decode, of text for prefill and train, of prompts for serve"
+              + " (default: ${DEFAULT-VALUE}).")
   private List<TokenCount> contexts;
 
   @Option(names = "--batch", paramLabel = "N", defaultValue = "8", description = "Rows for train.")
@@ -150,11 +154,27 @@ final class BenchCommand implements Callable<Integer> {
       names = "--seconds",
       paramLabel = "S",
       defaultValue = "4",
-      description = "Time for each figure (default: ${DEFAULT-VALUE}).")
+      description = {
+        "Time for each figure (default: ${DEFAULT-VALUE}). After it, clients of serve ask for no more",
+        "and the figure waits for what they have asked for: minutes with many on a CPU."
+      })
   private double seconds;
 
   @Option(names = "--json", paramLabel = "FILE", description = "Write the figures to FILE too.")
   private Path json;
+
+  /** The common option, whose words fit models that are stored. */
+  static void describeDtype(CommandLine line) {
+    CommandSpec spec = line.getCommandSpec();
+    OptionSpec dtype = spec.findOption("--dtype");
+    spec.remove(dtype);
+    spec.addOption(
+        OptionSpec.builder(dtype)
+            .description(
+                "Random weights in memory: ${COMPLETION-CANDIDATES}; default: BF16, for train F32;"
+                    + " with --soak, as stored.")
+            .build());
+  }
 
   @Override
   public Integer call() throws InterruptedException {
@@ -166,7 +186,7 @@ final class BenchCommand implements Callable<Integer> {
       Sources.requireBetween("--micro-rows", microRows, 1, batch);
     }
     if (seconds <= 0) {
-      throw new InputException("--seconds must be above 0, not " + seconds);
+      throw new InputException("--seconds must be above 0, not " + Values.spell(seconds));
     }
     ModelShapes.get(shape);
     if (what != What.OPS) {

@@ -91,6 +91,7 @@ final class HydraHead implements Runnable {
             terminal.color() ? CommandLine.Help.Ansi.AUTO : CommandLine.Help.Ansi.OFF));
     Values.register(line);
     Without.Reader.hide(line);
+    BenchCommand.describeDtype(line.getSubcommands().get("bench"));
     Errors errors = new Errors(terminal);
     line.setParameterExceptionHandler(errors);
     line.setExecutionExceptionHandler(errors);

@@ -16,12 +16,12 @@ final class Outputs {
    * @param option that names the file
    * @param inputs what the command reads; absent ones are null
    * @throws InputException if it is one of the inputs or holds one, exists, unless {@code --force}
-   *     is given, or cannot be written
+   *     is given, cannot be written, or would be in a folder that is not there
    */
   static void requireFree(CommonOptions common, Path file, String option, Path... inputs) {
     keepInputs(file, option, inputs);
     AtomicFile.requireReady(file, common.force(), option);
-    announceParent(common, file);
+    requireParent(file, option);
   }
 
   /**
@@ -33,7 +33,7 @@ final class Outputs {
   static void requireFreeFolder(CommonOptions common, Path folder, Path... inputs) {
     keepInputs(folder, "-o", inputs);
     OutputFolder.requireReady(folder, common.force());
-    announceParent(common, folder);
+    requireParent(folder, "-o");
   }
 
   /**
@@ -46,7 +46,7 @@ final class Outputs {
   static void requireReadyRun(CommonOptions common, Path folder, boolean resume, Path... inputs) {
     keepInputs(folder, "-o", inputs);
     RunFolder.requireReady(folder, resume, common.force());
-    announceParent(common, folder);
+    requireParent(folder, "-o");
   }
 
   /**
@@ -78,11 +78,18 @@ final class Outputs {
     }
   }
 
-  /** Says so when folders will be made that nobody named: it may be a slip. */
-  static void announceParent(CommonOptions common, Path output) {
+  /**
+   * Refuses an output in a folder that is not there: it is mostly a slip, and nobody would look for
+   * what was written in a folder made of it.
+   *
+   * @param option that names the output
+   */
+  static void requireParent(Path output, String option) {
     Path parent = output.toAbsolutePath().normalize().getParent();
     if (parent != null && !Files.exists(parent)) {
-      common.notice("hydrahead: there is no folder " + parent + " yet; it will be created");
+      throw new InputException(
+          "%s: there is no folder %s to put it into; make it, or choose another %s"
+              .formatted(output, parent, option));
     }
   }
 }

@@ -8,6 +8,7 @@ import io.hydrahead.server.engine.Generation;
 import io.hydrahead.server.engine.GenerationListener;
 import io.hydrahead.server.engine.GenerationRequest;
 import io.hydrahead.server.engine.Scheduler;
+import io.hydrahead.tensor.Progress;
 import java.time.Duration;
 import java.util.ArrayList;
 import java.util.Arrays;
@@ -29,6 +30,9 @@ import java.util.stream.Stream;
 final class ServeBench {
   /** How often a short prompt is asked for alone, and then beside a long one. */
   private static final int TURNS = 4;
+
+  /** Between two looks at how far clients are. */
+  private static final Duration LOOK = Duration.ofMillis(200);
 
   /** Requests of a turn at least. */
   private static final int LEAST = 2;
@@ -95,9 +99,11 @@ final class ServeBench {
   /**
    * Lets clients ask.
    *
+   * @param progress is told of the tokens of replies, and when the last that were asked for come
    * @throws io.hydrahead.tensor.InputException if not even one fits into memory
+   * @throws java.util.concurrent.CancellationException if {@code progress} asks to stop
    */
-  Figure measure(Load load) throws InterruptedException {
+  Figure measure(Load load, Progress progress) throws InterruptedException {
     BatchOptions options = BatchOptions.of(model, load.clients, load.longest() + load.reply);
     try (Scheduler scheduler = new BatchScheduler(model, options, load.clients)) {
       Client warm = new Client(scheduler, load, load.clients);
@@ -111,13 +117,32 @@ final class ServeBench {
       for (int i = 0; i < load.clients; i++) {
         Client c = new Client(scheduler, load, i);
         all.add(c);
-        threads.add(Thread.ofVirtual().start(() -> c.askWhile(() -> System.nanoTime() < end)));
+        threads.add(
+            Thread.ofVirtual()
+                .start(() -> c.askWhile(() -> System.nanoTime() < end && !progress.cancelled())));
       }
       for (Thread t : threads) {
-        t.join();
+        while (!t.join(LOOK)) {
+          tell(progress, all, start, end);
+          if (progress.cancelled()) {
+            all.forEach(Client::cancel);
+          }
+        }
       }
+      progress.throwIfCancelled();
+      tell(progress, all, start, end);
       return figure(all, (System.nanoTime() - start) / 1e9);
     }
+  }
+
+  /** So many tokens of replies are there; those that were asked for and are not come as fast. */
+  private static void tell(Progress progress, List<Client> clients, long start, long end) {
+    long now = System.nanoTime();
+    long done = clients.stream().mapToLong(c -> c.received).sum();
+    long due = clients.stream().mapToLong(c -> c.due).sum();
+    double left = Math.max((end - now) / 1e9, (due - done) * ((now - start) / 1e9) / done);
+    boolean known = done > 0 && left > 0.5;
+    progress.advance(done, known ? "about " + ProgressBar.duration(left) + " left" : "");
   }
 
   /**
@@ -199,6 +224,11 @@ final class ServeBench {
     private final List<Answered> answered = new ArrayList<>();
     private final CountDownLatch begun = new CountDownLatch(1);
     private volatile Generation asked;
+
+    /** Tokens of replies that have come, and that were asked for; each written by one thread. */
+    private volatile long received;
+
+    private volatile long due;
     private RuntimeException failure;
 
     Client(Scheduler scheduler, Load load, int number) {
@@ -215,7 +245,10 @@ final class ServeBench {
 
     /** Ends what it has asked for last. */
     void cancel() {
-      asked.cancel();
+      Generation last = asked;
+      if (last != null) {
+        last.cancel();
+      }
     }
 
     Spread firsts() {
@@ -254,6 +287,7 @@ final class ServeBench {
 
     void ask(int tokens, boolean shared) throws InterruptedException {
       int[] ids = prompt(tokens, shared);
+      due += load.reply;
       CountDownLatch over = new CountDownLatch(1);
       long start = System.nanoTime();
       asked =
@@ -283,6 +317,7 @@ final class ServeBench {
                     between.add(millis);
                   }
                   last = now;
+                  received++;
                 }
 
                 @Override

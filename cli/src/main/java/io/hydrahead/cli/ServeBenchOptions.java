@@ -64,7 +64,8 @@ final class ServeBenchOptions {
       names = "--capacity",
       description = {
         "For serve: how many prompts of --contexts with their replies fit into the same memory",
-        "with each plan, and what that many do at once. Their caches hold noise."
+        "with each plan, and what that many do at once. Their caches hold noise. Where none fits,",
+        "that is the answer, and the exit code 0 all the same."
       })
   private boolean capacity;
 
@@ -83,6 +84,7 @@ final class ServeBenchOptions {
       paramLabel = "TIME",
       description = {
         "For serve: a mixed load over HTTP for so long, such as 30m, and whether memory grows.",
+        "Loading before it and the last replies after it take some seconds more.",
         "Exit code 1 if it does, or a request is lost; below 5m growth cannot be told."
       })
   private TimeSpan soak;
@@ -108,7 +110,7 @@ final class ServeBenchOptions {
       }
     }
     if (!(shared >= 0 && shared <= 1)) {
-      throw new InputException("--shared must be from 0 to 1, not " + shared);
+      throw new InputException("--shared must be from 0 to 1, not " + Values.spell(shared));
     }
     boolean fair = fairness != null;
     if (!serve && (mix || shared > 0 || fair || capacity || soak != null)) {

@@ -60,8 +60,8 @@ final class ServeCapacity {
           "fit",
           "of the first plan",
           "at once",
-          "keys, values",
-          "states",
+          "keys, values of all",
+          "states of all",
           "ms a step",
           "tokens/s");
 
@@ -93,6 +93,10 @@ final class ServeCapacity {
         options.read()
             ? "prompts of random tokens, which were read"
             : "prompts were not read: keys, values and states are noise");
+    out.println(
+        "a text takes keys and values in whole blocks of %d tokens, and its states; a block and states"
+                .formatted(CachePool.BLOCK)
+            + " more are nobody's");
     out.flush();
     for (BenchCommand.PlanName plan : bench.plans()) {
       try (HybridTransformer model = bench.model(plan)) {
@@ -101,10 +105,8 @@ final class ServeCapacity {
           first.putIfAbsent(length, room.texts);
           Speed speed = new Speed(0, 0, 0, 0);
           if (room.texts > 0) {
-            String what = "capacity " + plan + " " + TokenCount.format(length);
-            progress.begin(what, room.run() + (long) options.reply(), "text or step");
-            speed = measure(model, room, length);
-            progress.end();
+            speed =
+                measure(model, room, length, "capacity " + plan + " " + TokenCount.format(length));
           }
           add(plan, length, memory, room, speed);
           if (room.texts == 0) {
@@ -119,14 +121,15 @@ final class ServeCapacity {
   }
 
   private String tooLarge(BenchCommand.PlanName plan, int length, long memory, Room room) {
-    return "%s: not one text of %s and %d fits into %s; one takes --memory %d (%s)"
+    return "%s: not one text of %s and %d fits into %s; one takes --memory %d (%s, of which %s are nobody's)"
         .formatted(
             plan,
             TokenCount.format(length),
             options.reply(),
             Table.bytes(memory),
             room.least,
-            Table.bytes(room.least));
+            Table.bytes(room.least),
+            Table.bytes(room.least - room.bytes));
   }
 
   /** A device says so itself; the host gives pages until it has none, and ends the process. */
@@ -193,7 +196,7 @@ final class ServeCapacity {
    */
   private record Speed(long kvBytes, long stateBytes, double millis, double tokensPerSecond) {}
 
-  private Speed measure(HybridTransformer model, Room room, int length) {
+  private Speed measure(HybridTransformer model, Room room, int length, String what) {
     int reply = options.reply();
     int n = room.run();
     CachePool.Size pools =
@@ -203,10 +206,13 @@ final class ServeCapacity {
     try (BatchEngine engine = new BatchEngine(model, how)) {
       List<BatchSequence> texts = new ArrayList<>();
       SplittableRandom random = new SplittableRandom(length);
+      progress.begin(what + (options.read() ? ", reading" : ", filling"), n, "texts");
       while (texts.size() < n) {
         texts.add(options.read() ? read(engine, random, model, length) : noise(engine, length));
         advance(texts.size());
       }
+      progress.end();
+      progress.begin(what, reply, "steps");
       int vocabulary = model.config().vocabSize();
       texts.forEach(t -> t.next(random.nextInt(vocabulary)));
       double[] millis = new double[reply];
@@ -226,8 +232,9 @@ final class ServeCapacity {
         texts.getFirst().best(); // waits for a device
         millis[Math.max(0, steps - WARM_STEPS)] = (System.nanoTime() - from) / 1e6;
         steps++;
-        advance((long) n + steps);
+        advance(steps);
       }
+      progress.end();
       int timed = steps - WARM_STEPS;
       BatchStats stats = engine.stats();
       return new Speed(

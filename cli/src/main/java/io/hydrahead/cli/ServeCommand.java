@@ -178,6 +178,7 @@ final class ServeCommand implements Callable<Integer> {
   private void checkPrefixes() {
     if (prefixDir != null) {
       AtomicFile.requireReady(prefixDir.resolve("prefixes.bin"), true, "--prefix-dir");
+      Outputs.requireParent(prefixDir, "--prefix-dir");
     } else if (prefixDisk != null) {
       throw new InputException("--prefix-disk says how much of a folder: give --prefix-dir, too");
     }

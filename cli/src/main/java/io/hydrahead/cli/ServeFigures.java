@@ -101,9 +101,10 @@ final class ServeFigures {
         for (int[] row : rows) {
           for (int n : options.clients()) {
             ServeBench.Load load = new ServeBench.Load(n, row, options.shared(), options.reply());
-            common.progress().begin("serve " + plan + " " + spell(row) + ", " + n, 1, "figure");
-            ServeBench.Figure f = new ServeBench(model, seconds).measure(load);
-            common.progress().advance(1, "");
+            common
+                .progress()
+                .begin("serve " + plan + " " + spell(row) + ", " + n, 0, "tokens of replies");
+            ServeBench.Figure f = new ServeBench(model, seconds).measure(load, common.progress());
             common.progress().end();
             add(table, plan, load, f);
             add(figure(figures, "SERVE", plan), load, f);

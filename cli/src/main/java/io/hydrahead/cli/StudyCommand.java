@@ -126,8 +126,8 @@ final class StudyCommand implements Callable<Integer> {
       return ExitCode.OK;
     }
     OutputFolder.requireUsable(output);
+    Outputs.requireParent(output, "-o");
     StudyForecast.say(run.list(part), common);
-    Outputs.announceParent(common, output);
     StudyRun.Outcome outcome = run.run(part);
     common.out().printf("%d made in %s%n", outcome.done(), output);
     outcome.failures().forEach((unit, why) -> common.out().printf("not made: %s: %s%n", unit, why));

@@ -1,5 +1,6 @@
 package io.hydrahead.cli;
 
+import java.math.BigDecimal;
 import java.nio.file.Path;
 import picocli.CommandLine;
 import picocli.CommandLine.TypeConversionException;
@@ -61,6 +62,11 @@ final class Values {
       // the same message
     }
     throw new TypeConversionException("'" + text + "' is not a number such as 2 or 0.5");
+  }
+
+  /** As people write it: {@code 2} and not {@code 2.0}. */
+  static String spell(double value) {
+    return BigDecimal.valueOf(value).stripTrailingZeros().toPlainString();
   }
 
   /** An empty one would be the working folder, and is mostly a variable that was not filled. */

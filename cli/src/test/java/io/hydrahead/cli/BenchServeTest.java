@@ -3,6 +3,16 @@ package io.hydrahead.cli;
 import static org.assertj.core.api.Assertions.assertThat;
 
 import io.hydrahead.json.Json;
+import io.hydrahead.model.HeadPlan;
+import io.hydrahead.model.HybridTransformer;
+import io.hydrahead.model.ModelConfig;
+import io.hydrahead.model.ModelShapes;
+import io.hydrahead.model.Style;
+import io.hydrahead.ops.Ops;
+import io.hydrahead.ops.OpsFactory;
+import io.hydrahead.ops.OpsOptions;
+import io.hydrahead.tensor.DType;
+import io.hydrahead.tensor.Progress;
 import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.Arrays;
@@ -69,6 +79,7 @@ class BenchServeTest {
       }
       assertThat(figures.get(1).path("of_first_plan").doubleValue()).isGreaterThan(4);
       assertThat(r.out()).contains(how.isEmpty() ? "noise" : "which were read");
+      assertThat(r.out()).contains("a text takes", "keys, values of all", "states of all");
     }
   }
 
@@ -83,7 +94,8 @@ class BenchServeTest {
     // 512 tokens and 8 are 9 blocks of 64; a block more is nobody's.
     long least = 10 * 64 * TOKEN;
     assertThat(r.out())
-        .contains("full: not one text of 512 and 8 fits into 1.0 MiB; one takes --memory " + least);
+        .contains("full: not one text of 512 and 8 fits into 1.0 MiB; one takes --memory " + least)
+        .contains("5.0 MiB, of which 512 KiB are nobody's");
     Run enough =
         bench(
             "--shape",
@@ -215,7 +227,8 @@ class BenchServeTest {
   void optionsThatDoNotGoTogetherAreRefused() {
     String[][] wrong = { // what the message names, then the options
       {"--contexts", "--mix"},
-      {"--shared", "--shared", "1.5"},
+      {"--shared must be from 0 to 1, not 1.5", "--shared", "1.5"},
+      {"--shared must be from 0 to 1, not 2\n", "--shared", "2"},
       {"such as 90s", "--soak", "20"},
       {"such as 90s", "--soak", "0s"},
       {"take one", "--soak", "20s", "--capacity"},
@@ -241,6 +254,63 @@ class BenchServeTest {
     Run other = Run.of("bench", "decode", "--capacity");
     assertThat(other.code()).isEqualTo(ExitCode.BAD_INPUT);
     assertThat(other.err()).contains("bench serve");
+  }
+
+  @Test
+  void helpTellsDefaultsAndWhatTakesLonger() {
+    String help = Run.of("bench", "--help").out().replaceAll("\\s+", " ");
+    assertThat(help)
+        .contains("of prompts for serve (default: 512).")
+        .contains("Random weights in memory: F32, BF16; default: BF16, for train F32")
+        .contains("the figure waits for what they have asked for")
+        .contains("the last replies after it take some seconds more")
+        .contains("Where none fits, that is the answer, and the exit code 0")
+        .doesNotContain("default: as stored");
+  }
+
+  /** Long enough for a look at how far it is: what is counted, and how long it takes still. */
+  @Test
+  void progressCountsTokensOfRepliesAndTellsWhenTheLastCome() throws Exception {
+    List<String> notes = new ArrayList<>();
+    List<Long> done = new ArrayList<>();
+    Progress progress =
+        new Progress() {
+          @Override
+          public void begin(String what, long total, String unit) {}
+
+          @Override
+          public void advance(long now, String note) {
+            done.add(now);
+            notes.add(note);
+          }
+
+          @Override
+          public void end() {}
+
+          @Override
+          public boolean cancelled() {
+            return false;
+          }
+        };
+    ModelConfig config = ModelShapes.get("tiny");
+    HeadPlan plan = BenchCommand.PlanName.HEAD_7_1.plan(config);
+    try (Ops ops = OpsFactory.cpu(OpsOptions.defaults());
+        HybridTransformer model =
+            ModelShapes.random(config, plan, Style.HYDRAHEAD, DType.F32, ops)) {
+      ServeBench.Load load = new ServeBench.Load(2, new int[] {64}, 0, 16);
+      ServeBench.Figure f = new ServeBench(model, 2).measure(load, progress);
+      assertThat(done).isSorted();
+      assertThat(done.getLast()).isEqualTo(16L * f.requests());
+      assertThat(notes).anyMatch(n -> n.matches("about 0:0\\d left"));
+      assertThat(notes.getLast()).isEmpty();
+    }
+  }
+
+  @Test
+  void aStoppedFigureDoesNotWaitForItsReplies() {
+    Interrupts.request(true);
+    Run r = bench("--shape", "tiny", "--plan", "full", "--clients", "4", "--reply", "4000");
+    assertThat(r.code()).as(r.err()).isEqualTo(ExitCode.INTERRUPTED);
   }
 
   @Test

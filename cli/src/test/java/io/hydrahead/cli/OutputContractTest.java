@@ -166,6 +166,36 @@ class OutputContractTest {
     assertThat(Run.of("logits", Run.tiny(), "--ids", ids, "-o", out, "--force").code()).isZero();
   }
 
+  /** Whatever the command, before it reads or computes anything; and root makes no folders. */
+  @Test
+  void aMissingParentFolderIsAnError() {
+    Path none = temporary.resolve("none");
+    Path target = none.resolve("deep/x");
+    Object[][] commands = { // the output last
+      {"eval", none, "--json", target},
+      {"probe", none, "-o", target},
+      {"logits", none, "--ids", none, "-o", target},
+      {"bench", "decode", "--json", target},
+      {"bench", "serve", "--soak", "1s", "--json", target},
+      {"plan", none, "--ratio", "7:1", "-o", target},
+      {"convert", none, "--plan", none, "-o", target},
+      {"transfer", none, none, "--recipe", none, "-o", target},
+      {"pretrain", "--recipe", none, "-o", target},
+      {"report", none, "-o", target},
+      {"demo", "-o", target},
+      {"study", "--recipe", Run.home().resolve("recipes/tiny-hybrid.json"), "-o", target},
+    };
+    for (Object[] words : commands) {
+      Run r = Run.of(words);
+      assertThat(r.code()).as(words[0] + r.err()).isEqualTo(ExitCode.BAD_INPUT);
+      assertThat(r.err())
+          .as(words[0].toString())
+          .contains("there is no folder " + target.getParent())
+          .contains("choose another " + words[words.length - 2]);
+      assertThat(none).doesNotExist();
+    }
+  }
+
   private static void writeIds(SafetensorsFile golden, Path file) {
     StringBuilder s = new StringBuilder("[");
     var input = golden.get("input_ids");

@@ -195,9 +195,12 @@ class ServeCommandTest {
     Run empty = Run.of("serve", model, "-p", "0", "--prefix-dir", "");
     assertThat(empty.code()).isEqualTo(ExitCode.BAD_INPUT);
     assertThat(empty.err()).contains("--prefix-dir", "empty");
-    Path fine = temporary.resolve("not/yet");
+    Path fine = temporary.resolve("yet");
     Run.of("serve", model, "-p", "0", "--prefix-dir", fine);
-    assertThat(fine.getParent()).as("what was tried is gone").doesNotExist();
+    assertThat(fine).as("what was tried is gone").doesNotExist();
+    Run slip = Run.of("serve", model, "-p", "0", "--prefix-dir", temporary.resolve("not/yet"));
+    assertThat(slip.code()).isEqualTo(ExitCode.BAD_INPUT);
+    assertThat(slip.err()).contains("there is no folder " + temporary.resolve("not"));
   }
 
   @Test
