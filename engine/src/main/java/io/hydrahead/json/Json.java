@@ -82,6 +82,10 @@ public final class Json {
    * @throws InputException if it is not strict JSON
    */
   public static JsonNode parse(String text, String source) {
+    if (text.startsWith("\uFEFF")) {
+      throw new InputException(
+          source + ": it begins with a byte order mark (EF BB BF); JSON has none, leave it out");
+    }
     try {
       JsonNode node = MAPPER.readTree(text);
       if (node == null || node.isMissingNode()) {

@@ -128,10 +128,11 @@ final class Api {
     }
   }
 
-  private void requireModel(String name) {
-    if (!name.isEmpty() && !name.equals(engine.name())) {
-      throw ApiException.noModel(name, engine.name());
-    }
+  private void requireModel(Optional<String> name) {
+    name.filter(n -> !n.equals(engine.name()))
+        .ifPresent(n -> {
+          throw ApiException.noModel(n, engine.name());
+        });
   }
 
   private int[] ids(Prompt prompt, String field) {
@@ -234,7 +235,7 @@ final class Api {
 
   /** {@code GET /v1/models/{id}}. */
   void model(ServerRequest request, ServerResponse response) {
-    requireModel(request.path().pathParameters().get("id"));
+    requireModel(Optional.of(request.path().pathParameters().get("id")));
     new HttpAnswer(request, response, false).body(served());
   }
 

@@ -49,7 +49,15 @@ class ErrorMessagesTest {
         "\"temperature\":\"hot\" | temperature | from 0 to 2, not \"hot\".",
         "\"min_p\":[1] | min_p | from 0 to 1, not a list.",
         "\"n\":17 | n | a whole number from 1 to 16, not 17.",
-        "\"max_tokens\":1.5 | max_tokens | a whole number of at least 0, not 1.5.",
+        "\"max_tokens\":1.5 | max_tokens | a whole number from 0 to 2147483647, not 1.5.",
+        "\"max_tokens\":99999999999 | max_tokens | a whole number from 0 to 2147483647, not 99999999999.",
+        "\"top_k\":99999999999 | top_k | a whole number from -1 to 2147483647, not 99999999999.",
+        "\"repetition_penalty\":11 | repetition_penalty | must be a number above 0 and at most 10, not 11.",
+        "\"repetition_penalty\":0 | repetition_penalty | must be a number above 0 and at most 10, not 0.",
+        "\"top_p\":0 | top_p | must be a number above 0 and at most 1, not 0.",
+        "\"top_p\":2 | top_p | must be a number above 0 and at most 1, not 2.",
+        "\"temperature\":1e999 | temperature | not a number beyond",
+        "\"stop_token_ids\":[-1] | stop_token_ids | the token id -1; this model's are from 0 to 1023.",
         "\"stream\":\"yes\" | stream | must be true or false, not \"yes\".",
         "\"logit_bias\":{\"5\":200} | logit_bias | from -100 to 100; 5: 200 is none of these.",
         "\"logit_bias\":{\"99999\":1} | logit_bias | has the token id 99999; this model's are from 0 to 1023.",
@@ -70,6 +78,10 @@ class ErrorMessagesTest {
         "\"role\":\"user\",\"content\":5 | content | must be a text or a list of parts such as {\"type\": \"text\", \"text\": \"…\"}, not 5.",
         "\"role\":\"user\",\"content\":[] | content | , not an empty list.",
         "\"role\":\"user\",\"content\":null | content | is missing; it must be a text or a list of parts",
+        "\"role\":\"user\",\"content\":[{\"type\":\"image_url\",\"image_url\":{}}] | content[0] | is of type \"image_url\"; the model reads parts of type \"text\" only.",
+        "\"role\":\"user\",\"content\":\"a\\ud800b\" | content | has \\ud800, half of a character",
+        "\"role\":\"tool\",\"content\":\"a\",\"tool_call_id\":\"x\" | tool_call_id | must be the id of a call before it, and no message before it has tool_calls, not \"x\".",
+        "\"role\":\"assistant\",\"tool_calls\":[{\"id\":\"x\",\"function\":{\"name\":\"f\",\"arguments\":\"{city\"}}] | tool_calls[0].function.arguments | must be a text that holds a JSON object, not \"{city\".",
         "\"role\":\"user\",\"content\":[\"a\"] | content[0] | must be an object, not \"a\".",
         "\"role\":\"assistant\",\"content\":null | content | and may be null beside 'tool_calls' or 'reasoning_content' only.",
         "\"role\":\"assistant\",\"content\":null,\"function_call\":{\"name\":\"f\",\"arguments\":\"\"} | function_call | is not supported: write tool_calls.",
@@ -147,5 +159,62 @@ class ErrorMessagesTest {
     HttpResponse<String> get = running.get(TEXT);
     assertThat(get.body()).contains("This path takes POST requests only.");
     assertThat(running.post("/v1/models", "{}").body()).contains("GET and HEAD requests only.");
+  }
+
+  private static final String HI = "{\"messages\":[{\"role\":\"user\",\"content\":\"hi\"}],";
+
+  @ParameterizedTest
+  @CsvSource(
+      delimiter = '|',
+      quoteCharacter = '`',
+      value = {
+        "\"tool_choice\":\"banana\" | tool_choice | must be one of auto, none, not \"banana\".",
+        "\"tool_choice\":\"required\" | tool_choice | a call cannot be enforced; write \"auto\" or \"none\", not \"required\".",
+        "\"tools\":[{\"type\":\"function\",\"function\":{\"name\":\"\"}}] | tools[0].function.name | must be the name of a function, not \"\".",
+        "\"tools\":[{\"function\":{\"name\":\"f\"}},{\"function\":{\"name\":\"f\"}}] | tools[1].function.name | is that of another tool, too: \"f\"",
+        "\"tools\":[{\"function\":{\"name\":\"f\"}}],\"response_format\":{\"type\":\"json_object\"} | response_format | cannot stand beside 'tools'",
+      })
+  void ofTools(String fields, String param, String message) {
+    expect(CHAT, HI + fields + "}", 400, param, message);
+  }
+
+  @Test
+  void anEmptyNameIsNoModel() {
+    for (String path : new String[] {CHAT, TEXT, "/tokenize"}) {
+      String asked = path.equals(CHAT) ? HI : "{\"prompt\":\"a\",";
+      expect(path, asked + "\"model\":\"\"}", 404, "model", "The model '' does not exist");
+      running.ask(path, asked + "\"model\":null}");
+    }
+  }
+
+  /** Clients send the fields of all kinds of messages, filled or not. */
+  @Test
+  void fieldsThatAreNullAreLeftOut() {
+    String nulls =
+        "\"refusal\":null,\"annotations\":null,\"tool_calls\":null,\"function_call\":null,"
+            + "\"audio\":null,\"name\":null,\"tool_call_id\":null,\"reasoning_content\":null";
+    for (String role : new String[] {"system", "user", "assistant"}) {
+      String message = "{\"role\":\"" + role + "\",\"content\":\"hi\"," + nulls + "}";
+      running.ask(CHAT, "{\"max_tokens\":1,\"messages\":[" + message + "]}");
+    }
+    expect(
+        CHAT,
+        "{\"messages\":[{\"role\":\"user\",\"content\":\"hi\",\"tool_calls\":[]}]}",
+        400,
+        "messages[0].tool_calls",
+        "is no field of this request");
+  }
+
+  @Test
+  void ofTokensAndMarks() {
+    expect(
+        "/detokenize",
+        "{\"tokens\":[-1]}",
+        400,
+        "tokens",
+        "has the token id -1; this model's are from 0 to 1023.");
+    expect(TEXT, "\uFEFF{\"prompt\":\"a\"}", 400, "", "begins with a byte order mark");
+    expect(TEXT, "{\"prompt\":[\"a\",\"\\udc00\"]}", 400, "prompt[1]", "has \\udc00, half");
+    running.ask(TEXT, "{\"prompt\":\"\\ud83d\\ude00\",\"max_tokens\":1}");
   }
 }

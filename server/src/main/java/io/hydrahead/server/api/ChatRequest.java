@@ -1,8 +1,10 @@
 package io.hydrahead.server.api;
 
 import io.hydrahead.json.Json;
+import java.util.HashSet;
 import java.util.LinkedHashSet;
 import java.util.List;
+import java.util.Optional;
 import java.util.OptionalInt;
 import java.util.Set;
 import tools.jackson.databind.JsonNode;
@@ -24,7 +26,7 @@ import tools.jackson.databind.node.ObjectNode;
  * @param ignored fields that are not used
  */
 public record ChatRequest(
-    String model,
+    Optional<String> model,
     ArrayNode messages,
     ArrayNode tools,
     boolean parallelCalls,
@@ -43,7 +45,7 @@ public record ChatRequest(
    */
   public static ChatRequest read(JsonNode body, RequestLimits limits) {
     RequestFields f = RequestFields.of(body);
-    String model = f.text("model", "");
+    Optional<String> model = f.optionalText("model");
     f.requireOr("messages", "prompt", "/v1/completions");
     ArrayNode messages = Messages.read(f, limits);
     ArrayNode tools = tools(f, limits);
@@ -58,6 +60,14 @@ public record ChatRequest(
     }
     int logprobs = logprobs(f, limits);
     boolean json = json(f);
+    if (json && !tools.isEmpty()) {
+      throw ApiException.invalid(
+          "response_format",
+          "'response_format' of type json_object cannot stand beside 'tools': a reply that is one"
+              + " JSON object has no calls. Leave one of them out, or write \"tool_choice\":"
+              + " \"none\".",
+          "unsupported");
+    }
     ObjectNode variables = variables(f);
     SamplingFields sampling = SamplingFields.read(f, limits);
     refuse(f);
@@ -86,10 +96,21 @@ public record ChatRequest(
 
   static ArrayNode tools(RequestFields f, RequestLimits limits) {
     ArrayNode out = Json.object().putArray("tools");
+    Set<String> names = new HashSet<>();
     for (RequestFields tool : f.objects("tools", limits.tools())) {
       tool.choice("type", "function", "function");
       RequestFields function = tool.object("function");
-      function.text("name");
+      String name = function.text("name");
+      if (name.isBlank()) {
+        throw function.wrong("name", "must be the name of a function");
+      }
+      if (!names.add(name)) {
+        throw function.error(
+            "name",
+            "is that of another tool, too: "
+                + RequestFields.shown(function.required("name"))
+                + "; names tell tools apart");
+      }
       function.text("description", "");
       if (function.has("parameters")) {
         function.object("parameters");
@@ -99,18 +120,24 @@ public record ChatRequest(
       tool.end();
       out.add(tool.node());
     }
-    String use =
-        f.has("tool_choice") && f.required("tool_choice").isString()
-            ? f.text("tool_choice")
-            : "auto";
-    f.refuse(
-        "tool_choice",
-        v -> v.isString() && List.of("auto", "none").contains(v.stringValue()),
-        "a call cannot be enforced; write \"auto\" or \"none\"");
+    String use = choice(f);
     if (out.isEmpty()) {
       f.ignore("tool_choice");
     }
     return use.equals("none") ? out.removeAll() : out;
+  }
+
+  private static String choice(RequestFields f) {
+    if (!f.has("tool_choice")) {
+      return "auto";
+    }
+    JsonNode v = f.required("tool_choice");
+    f.refuse(
+        "tool_choice",
+        c -> !c.isObject() && !c.asString("").equals("required"),
+        "a call cannot be enforced; write \"auto\" or \"none\", not "
+            + (v.isObject() ? "the name of a function" : RequestFields.shown(v)));
+    return f.choice("tool_choice", "auto", "auto", "none");
   }
 
   private static int logprobs(RequestFields f, RequestLimits limits) {

@@ -2,6 +2,7 @@ package io.hydrahead.server.api;
 
 import java.util.ArrayList;
 import java.util.List;
+import java.util.Optional;
 import tools.jackson.databind.JsonNode;
 
 /**
@@ -14,7 +15,7 @@ import tools.jackson.databind.JsonNode;
  * @param ignored fields that are not used
  */
 public record CompletionRequest(
-    String model,
+    Optional<String> model,
     List<Prompt> prompts,
     int maxTokens,
     boolean echo,
@@ -39,7 +40,7 @@ public record CompletionRequest(
    */
   public static CompletionRequest read(JsonNode body, RequestLimits limits) {
     RequestFields f = RequestFields.of(body);
-    String model = f.text("model", "");
+    Optional<String> model = f.optionalText("model");
     f.requireOr("prompt", "messages", "/v1/chat/completions");
     List<Prompt> prompts = prompts(f, limits);
     int maxTokens = f.integer("max_tokens", 0, Integer.MAX_VALUE, 16);

@@ -3,7 +3,9 @@ package io.hydrahead.server.api;
 import io.hydrahead.json.Json;
 import io.hydrahead.tensor.InputException;
 import java.util.ArrayList;
+import java.util.HashSet;
 import java.util.List;
+import java.util.Set;
 import tools.jackson.databind.JsonNode;
 import tools.jackson.databind.node.ArrayNode;
 import tools.jackson.databind.node.ObjectNode;
@@ -25,10 +27,30 @@ public final class Messages {
       throw f.error("messages", "must have at least one message");
     }
     ArrayNode out = Json.object().putArray("messages");
+    Set<String> calls = new HashSet<>();
     for (RequestFields m : all) {
-      out.add(message(m, limits));
+      ObjectNode read = message(m, limits);
+      requireCall(m, read, calls);
+      read.path("tool_calls").forEach(call -> calls.add(call.path("id").asString("")));
+      out.add(read);
     }
     return out;
+  }
+
+  /**
+   * A result belongs to a call before it.
+   *
+   * @param calls ids of all calls so far; "" for one without, which any result may belong to
+   */
+  private static void requireCall(RequestFields m, ObjectNode message, Set<String> calls) {
+    String id = message.path("tool_call_id").asString("");
+    if (message.has("tool_call_id") && !calls.contains(id) && !calls.contains("")) {
+      throw m.wrong(
+          "tool_call_id",
+          calls.isEmpty()
+              ? "must be the id of a call before it, and no message before it has tool_calls"
+              : "must be the id of a call before it");
+    }
   }
 
   private static ObjectNode message(RequestFields m, RequestLimits limits) {
@@ -37,6 +59,8 @@ public final class Messages {
     String role = m.choice("role", "", "system", "developer", "user", "assistant", "tool");
     out.put("role", role);
     boolean assistant = role.equals("assistant");
+    m.ignore("refusal", "annotations");
+    m.allowNull("tool_calls", "function_call", "audio", "reasoning_content", "tool_call_id");
     if (assistant) {
       m.refuse("function_call", "write tool_calls");
     }
@@ -60,7 +84,6 @@ public final class Messages {
         out.set("tool_calls", calls(m, limits));
       }
       m.refuse("audio", "the model reads text only");
-      m.ignore("refusal", "annotations");
     }
     if (role.equals("tool")) {
       out.put("tool_call_id", m.text("tool_call_id"));
@@ -96,7 +119,9 @@ public final class Messages {
     for (RequestFields part : m.objects("content", 10_000)) {
       if (!part.text("type").equals("text")) {
         throw ApiException.invalid(
-            part.path(), "'" + part.path() + "' must be text: the model reads nothing else.");
+            part.path(),
+            "'%s' is of type %s; the model reads parts of type \"text\" only."
+                .formatted(part.path(), RequestFields.shown(part.required("type"))));
       }
       parts.add(part.text("text"));
       part.end();
@@ -135,10 +160,13 @@ public final class Messages {
     }
     try {
       JsonNode parsed = Json.parse(text, "arguments");
-      return parsed.isObject() ? parsed : given;
+      if (parsed.isObject()) {
+        return parsed;
+      }
     } catch (InputException e) {
-      return given;
+      // Told below, with the field.
     }
+    throw function.wrong("arguments", "must be a text that holds a JSON object");
   }
 
   /** The same with every call's arguments as a text, for templates that expect that. */

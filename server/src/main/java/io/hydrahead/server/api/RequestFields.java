@@ -5,6 +5,7 @@ import java.util.ArrayList;
 import java.util.LinkedHashSet;
 import java.util.List;
 import java.util.Map;
+import java.util.Optional;
 import java.util.OptionalInt;
 import java.util.OptionalLong;
 import java.util.Set;
@@ -50,6 +51,10 @@ final class RequestFields {
     return switch (value.getNodeType()) {
       case ARRAY -> value.isEmpty() ? "an empty list" : "a list";
       case OBJECT -> "an object";
+      case NUMBER ->
+          Double.isInfinite(value.doubleValue())
+              ? "a number beyond ±1.8e308"
+              : ApiException.shorten(value.toString());
       default -> ApiException.shorten(value.toString());
     };
   }
@@ -85,6 +90,10 @@ final class RequestFields {
       throw wrong(field, "must be a string");
     }
     return v.stringValue();
+  }
+
+  Optional<String> optionalText(String field) {
+    return has(field) ? Optional.of(text(field)) : Optional.empty();
   }
 
   String text(String field, String fallback) {
@@ -127,10 +136,7 @@ final class RequestFields {
     JsonNode v = node.get(field);
     boolean fits = v.isIntegralNumber() && v.canConvertToLong();
     if (!fits || v.longValue() < min || v.longValue() > max) {
-      boolean open = max == Integer.MAX_VALUE;
-      throw wrong(
-          field,
-          "must be a whole number " + (open ? "of at least " + min : "from " + min + " to " + max));
+      throw wrong(field, "must be a whole number from " + min + " to " + max);
     }
     return OptionalLong.of(v.longValue());
   }
@@ -142,6 +148,18 @@ final class RequestFields {
     JsonNode v = node.get(field);
     if (!v.isNumber() || !(v.doubleValue() >= min && v.doubleValue() <= max)) {
       throw wrong(field, "must be a number from " + spelled(min) + " to " + spelled(max));
+    }
+    return v.doubleValue();
+  }
+
+  /** A number above 0 and at most {@code max}. */
+  double positive(String field, double max, double fallback) {
+    if (!has(field)) {
+      return fallback;
+    }
+    JsonNode v = node.get(field);
+    if (!v.isNumber() || !(v.doubleValue() > 0 && v.doubleValue() <= max)) {
+      throw wrong(field, "must be a number above 0 and at most " + spelled(max));
     }
     return v.doubleValue();
   }
@@ -197,11 +215,11 @@ final class RequestFields {
     return out;
   }
 
-  /** Token ids, each below 2³¹. */
+  /** Token ids, or what may be meant as such: whole numbers of 32 bits. */
   List<Integer> ids(String field, int most) {
     List<Integer> out = new ArrayList<>();
     for (JsonNode id : list(field, most)) {
-      if (!id.isIntegralNumber() || !id.canConvertToInt() || id.intValue() < 0) {
+      if (!id.isIntegralNumber() || !id.canConvertToInt()) {
         throw error(field, "must be a list of token ids; " + shown(id) + " is none");
       }
       out.add(id.intValue());
@@ -226,6 +244,15 @@ final class RequestFields {
     for (String field : fields) {
       if (has(field)) {
         ignored.add(name(field).replaceAll("\\[\\d+]", "[]"));
+      }
+    }
+  }
+
+  /** Lets fields pass that are there and null, as clients send those of other kinds of objects. */
+  void allowNull(String... fields) {
+    for (String field : fields) {
+      if (node.path(field).isNull()) {
+        known.add(field);
       }
     }
   }

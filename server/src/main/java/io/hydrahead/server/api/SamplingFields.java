@@ -43,17 +43,11 @@ public record SamplingFields(
 
   static SamplingFields read(RequestFields f, RequestLimits limits) {
     double temperature = f.number("temperature", 0, 2, 1);
-    double topP = f.number("top_p", 0, 1, 1);
-    if (topP == 0) {
-      throw f.wrong("top_p", "must be above 0");
-    }
+    double topP = f.positive("top_p", 1, 1);
     int topK = Math.max(0, f.integer("top_k", -1, Integer.MAX_VALUE, 0));
     double minP = f.number("min_p", 0, 1, 0);
     OptionalLong seed = f.whole("seed", Long.MIN_VALUE, Long.MAX_VALUE);
-    double repetition = f.number("repetition_penalty", 0, 10, 1);
-    if (repetition == 0) {
-      throw f.wrong("repetition_penalty", "must be above 0");
-    }
+    double repetition = f.positive("repetition_penalty", 10, 1);
     LogitEdits.Settings edits =
         new LogitEdits.Settings(
             f.number("presence_penalty", -2, 2, 0),

@@ -20,7 +20,7 @@ public final class TokenizerBodies {
    * @param reply whether a chat's prompt ends where the reply begins
    */
   public record Tokenize(
-      String model,
+      Optional<String> model,
       Optional<String> prompt,
       Optional<ArrayNode> messages,
       ArrayNode tools,
@@ -31,7 +31,7 @@ public final class TokenizerBodies {
       List<String> ignored) {
     public static Tokenize read(JsonNode body, RequestLimits limits) {
       RequestFields f = RequestFields.of(body);
-      String model = f.text("model", "");
+      Optional<String> model = f.optionalText("model");
       boolean chat = f.has("messages");
       if (chat == f.has("prompt")) {
         throw ApiException.invalid("prompt", "Write either 'prompt' or 'messages'.");
@@ -64,10 +64,10 @@ public final class TokenizerBodies {
       @JsonInclude(JsonInclude.Include.NON_ABSENT) Optional<List<String>> tokenStrs) {}
 
   /** Ids to turn into text. */
-  public record Detokenize(String model, List<Integer> tokens) {
+  public record Detokenize(Optional<String> model, List<Integer> tokens) {
     public static Detokenize read(JsonNode body) {
       RequestFields f = RequestFields.of(body);
-      String model = f.text("model", "");
+      Optional<String> model = f.optionalText("model");
       f.required("tokens");
       List<Integer> tokens = new ArrayList<>(f.ids("tokens", Integer.MAX_VALUE));
       f.end();
