@@ -154,10 +154,9 @@ final class BenchCommand implements Callable<Integer> {
       names = "--seconds",
       paramLabel = "S",
       defaultValue = "4",
-      description = {
-        "Time for each figure (default: ${DEFAULT-VALUE}). After it, clients of serve ask for no more",
-        "and the figure waits for what they have asked for: minutes with many on a CPU."
-      })
+      description =
+          "Time for each figure (default: ${DEFAULT-VALUE}). After it, clients of serve ask for no more"
+              + " and the figure waits for what they have asked for: minutes with many on a CPU.")
   private double seconds;
 
   @Option(names = "--json", paramLabel = "FILE", description = "Write the figures to FILE too.")

@@ -54,19 +54,17 @@ final class ServeBenchOptions {
   @Option(
       names = "--fairness",
       paramLabel = "N",
-      description = {
-        "For serve: how long a prompt of --contexts waits for its first token beside",
-        "a prompt of N tokens that is being read, and alone."
-      })
+      description =
+          "For serve: how long a prompt of --contexts waits for its first token beside a prompt of N"
+              + " tokens that is being read, and alone.")
   private TokenCount fairness;
 
   @Option(
       names = "--capacity",
-      description = {
-        "For serve: how many prompts of --contexts with their replies fit into the same memory",
-        "with each plan, and what that many do at once. Their caches hold noise. Where none fits,",
-        "that is the answer, and the exit code 0 all the same."
-      })
+      description =
+          "For serve: how many prompts of --contexts with their replies fit into the same memory with"
+              + " each plan, and what that many do at once. Their caches hold noise. Where none fits,"
+              + " that is the answer, and the exit code is 0 all the same.")
   private boolean capacity;
 
   @Option(
@@ -82,11 +80,10 @@ final class ServeBenchOptions {
   @Option(
       names = "--soak",
       paramLabel = "TIME",
-      description = {
-        "For serve: a mixed load over HTTP for so long, such as 30m, and whether memory grows.",
-        "Loading before it and the last replies after it take some seconds more.",
-        "Exit code 1 if it does, or a request is lost; below 5m growth cannot be told."
-      })
+      description =
+          "For serve: a mixed load over HTTP for so long, such as 30m, and whether memory grows; loading"
+              + " before it and the last replies after it take some seconds more. Exit code 1 if"
+              + " memory grows or a request is lost; below 5m growth cannot be told.")
   private TimeSpan soak;
 
   @Option(

@@ -264,7 +264,7 @@ class BenchServeTest {
         .contains("Random weights in memory: F32, BF16; default: BF16, for train F32")
         .contains("the figure waits for what they have asked for")
         .contains("the last replies after it take some seconds more")
-        .contains("Where none fits, that is the answer, and the exit code 0")
+        .contains("Where none fits, that is the answer, and the exit code is 0")
         .doesNotContain("default: as stored");
   }
 
