@@ -155,6 +155,8 @@ final class ServeCommand implements Callable<Integer> {
       }
       try (Engine engine = Engine.of(folder, loaded.model(), how, () -> {})) {
         tell("known again", disk(engine).restoredTokens(), engine);
+        tellTemplate(engine);
+        engine.warmUp();
         HydraServer server = HydraServer.start(engine, options);
         try (server) {
           serve(engine, server);
@@ -198,6 +200,20 @@ final class ServeCommand implements Callable<Integer> {
       common.notice(
           "hydrahead: %,d tokens of prompts are %s (%s in %s)"
               .formatted(tokens, what, size, prefixDir));
+    }
+  }
+
+  private void tellTemplate(Engine engine) {
+    switch (engine.templateSource()) {
+      case "chatml" ->
+          common.notice(
+              "hydrahead: the checkpoint has no chat_template.jinja; chats are written as ChatML,"
+                  + " whose tokens its tokenizer has");
+      case "none" ->
+          common.notice(
+              "hydrahead: the checkpoint has no chat_template.jinja, so it cannot chat; use"
+                  + " /v1/completions");
+      default -> {}
     }
   }
 

@@ -312,6 +312,7 @@ final class Api {
             new ModelFacts(
                 engine.name(),
                 engine.template().isPresent(),
+                engine.templateSource(),
                 engine.scheduler().maxContext(),
                 c.maxPositionEmbeddings(),
                 c.layers(),

@@ -57,7 +57,10 @@ final class Prompts {
             .template()
             .orElseThrow(() ->
                 ApiException.invalid(
-                    "messages", "This model has no chat template; use /v1/completions."));
+                    "messages",
+                    "This model cannot chat: its checkpoint has no chat_template.jinja, and its"
+                        + " tokenizer not the tokens of ChatML. Use /v1/completions, or add the"
+                        + " file."));
     requireRead(template, !tools.isEmpty(), variables);
     ArrayNode given =
         template.mentions("developer") ? messages : Messages.withSystemForDeveloper(messages);

@@ -6,6 +6,7 @@ import java.util.List;
  * Body of {@code GET /v1/hydrahead/model}: what is served.
  *
  * @param chat whether it has a chat template
+ * @param chatTemplate where that is from: {@code own}, {@code chatml} or {@code none}
  * @param maxModelLen most tokens of prompt and reply
  * @param trainedContext tokens that the model was trained for
  * @param layers L
@@ -19,6 +20,7 @@ import java.util.List;
 public record ModelFacts(
     String id,
     boolean chat,
+    String chatTemplate,
     int maxModelLen,
     int trainedContext,
     int layers,

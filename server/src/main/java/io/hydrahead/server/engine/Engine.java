@@ -36,6 +36,7 @@ public final class Engine implements AutoCloseable {
   private final DType cacheType;
   private final Tokenizer tokenizer;
   private final Optional<ChatTemplate> template;
+  private final boolean ownTemplate;
   private final Scheduler scheduler;
   private final AutoCloseable owned;
 
@@ -43,16 +44,21 @@ public final class Engine implements AutoCloseable {
       String name,
       HybridTransformer model,
       Tokenizer tokenizer,
-      Optional<ChatTemplate> template,
+      Path checkpoint,
       Scheduler scheduler,
       AutoCloseable owned) {
+    Optional<ChatTemplate> own = ChatTemplate.find(checkpoint);
     this.name = name;
     this.config = model.config();
     this.plan = model.plan();
     this.style = model.style();
     this.cacheType = model.ops().activations();
     this.tokenizer = tokenizer;
-    this.template = template;
+    this.ownTemplate = own.isPresent();
+    this.template =
+        own.isEmpty() && ChatTemplate.knowsChatMl(tokenizer)
+            ? Optional.of(ChatTemplate.load(checkpoint, tokenizer))
+            : own;
     this.scheduler = scheduler;
     this.owned = owned;
   }
@@ -150,9 +156,8 @@ public final class Engine implements AutoCloseable {
     int context =
         options.maxContext() == 0 ? model.config().maxPositionEmbeddings() : options.maxContext();
     Tokenizer tokenizer = Tokenizer.load(checkpoint);
-    Optional<ChatTemplate> template = template(checkpoint, tokenizer);
     return new Engine(
-        options.name(), model, tokenizer, template, scheduler(model, context, options), owned);
+        options.name(), model, tokenizer, checkpoint, scheduler(model, context, options), owned);
   }
 
   /**
@@ -170,14 +175,7 @@ public final class Engine implements AutoCloseable {
       Scheduler scheduler,
       AutoCloseable owned) {
     Tokenizer tokenizer = Tokenizer.load(checkpoint);
-    return new Engine(name, model, tokenizer, template(checkpoint, tokenizer), scheduler, owned);
-  }
-
-  private static Optional<ChatTemplate> template(Path checkpoint, Tokenizer tokenizer) {
-    Optional<ChatTemplate> own = ChatTemplate.find(checkpoint);
-    return own.isEmpty() && ChatTemplate.knowsChatMl(tokenizer)
-        ? Optional.of(ChatTemplate.load(checkpoint, tokenizer))
-        : own;
+    return new Engine(name, model, tokenizer, checkpoint, scheduler, owned);
   }
 
   private static Scheduler scheduler(HybridTransformer model, int context, Options options) {
@@ -232,6 +230,25 @@ public final class Engine implements AutoCloseable {
   /** How conversations become prompts; empty if this is no chat model. */
   public Optional<ChatTemplate> template() {
     return template;
+  }
+
+  /**
+   * Where the template is from: {@code own}, the checkpoint's; {@code chatml}, assumed because it
+   * has none and its tokenizer has the tokens of ChatML; {@code none}.
+   */
+  public String templateSource() {
+    return template.isEmpty() ? "none" : ownTemplate ? "own" : "chatml";
+  }
+
+  /**
+   * Reads and continues a few texts of no meaning, so that the first request finds what else it
+   * would have to load and compile. Takes about a second, longer only where a single step does;
+   * leaves nothing in the caches. Before requests come.
+   *
+   * @throws RuntimeException what goes wrong with the model, which would with every request
+   */
+  public void warmUp() {
+    WarmUp.run(this);
   }
 
   /** What takes requests. */
