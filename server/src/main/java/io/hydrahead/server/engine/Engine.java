@@ -242,8 +242,8 @@ public final class Engine implements AutoCloseable {
 
   /**
    * Reads and continues a few texts of no meaning, so that the first request finds what else it
-   * would have to load and compile. Takes about a second, longer only where a single step does;
-   * leaves nothing in the caches. Before requests come.
+   * would have to load and compile: until that makes it no faster, which takes a second or two, or
+   * a few steps of a large model. Leaves nothing in the caches. Before requests come.
    *
    * @throws RuntimeException what goes wrong with the model, which would with every request
    */

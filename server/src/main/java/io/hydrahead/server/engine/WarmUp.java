@@ -16,23 +16,32 @@ import tools.jackson.databind.node.ArrayNode;
 
 /** The first work of an engine, done before anybody waits for it. */
 final class WarmUp {
-  private static final Duration TIME = Duration.ofSeconds(1);
+  /** Small models are done sooner, large ones after their first steps. */
+  private static final Duration MOST = Duration.ofMillis(2500);
 
   /** Prompt and reply are less than a block of the prefix cache, which then keeps nothing. */
   private static final int PROMPT = 40;
 
   private static final int REPLY = 16;
-  private static final int AT_ONCE = 2;
+  private static final int AT_ONCE = 4;
 
   private WarmUp() {}
 
   static void run(Engine engine) {
-    long deadline = System.nanoTime() + TIME.toNanos();
+    long deadline = System.nanoTime() + MOST.toNanos();
     render(engine);
     int room = engine.scheduler().maxContext();
-    round(engine, 1, Math.min(8, room - 1), 1);
-    while (System.nanoTime() < deadline && room >= PROMPT + REPLY) {
-      round(engine, AT_ONCE, PROMPT, REPLY);
+    int few = Math.min(8, room - 1);
+    round(engine, 1, few, 1);
+    boolean large = round(engine, 1, few, 1) > MOST.toNanos() / 8;
+    if (large || room < PROMPT + REPLY) {
+      return;
+    }
+    long best = Long.MAX_VALUE;
+    for (int steady = 0; steady < 3 && System.nanoTime() < deadline; ) {
+      long nanos = round(engine, AT_ONCE, PROMPT, REPLY);
+      steady = nanos < best * 0.95 ? 0 : steady + 1;
+      best = Math.min(best, nanos);
     }
   }
 
@@ -51,7 +60,9 @@ final class WarmUp {
         });
   }
 
-  private static void round(Engine engine, int sequences, int prompt, int reply) {
+  /** Nanoseconds that it took. */
+  private static long round(Engine engine, int sequences, int prompt, int reply) {
+    long start = System.nanoTime();
     int[] ids = new int[prompt];
     Arrays.setAll(ids, i -> i % engine.config().vocabSize());
     List<CompletableFuture<Void>> all = new ArrayList<>();
@@ -67,6 +78,7 @@ final class WarmUp {
     } catch (CompletionException e) {
       throw e.getCause() instanceof RuntimeException why ? why : e;
     }
+    return System.nanoTime() - start;
   }
 
   /** Waits for the end of a reply only. */
