@@ -54,7 +54,10 @@ class ServeCommandTest {
     String err = serve("the quick", model);
     assertThat(err)
         .contains("serving 'small'", "\"path\":\"/v1/completions\"", "\"status\":200")
-        .doesNotContain("tokens of prompts");
+        .doesNotContain("tokens of prompts", "chat_template");
+    Files.delete(model.resolve("chat_template.jinja"));
+    assertThat(serve("the quick", model))
+        .contains("the checkpoint has no chat_template.jinja; chats are written as ChatML");
   }
 
   @Test
