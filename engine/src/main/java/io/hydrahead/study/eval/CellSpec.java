@@ -47,7 +47,7 @@ public record CellSpec(String task, int length, int haystacks, int questions, Sp
   }
 
   /** Tokens that are read for it, roughly. */
-  long tokens() {
+  public long tokens() {
     return (long) haystacks * length;
   }
 }

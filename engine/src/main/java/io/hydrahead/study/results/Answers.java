@@ -16,7 +16,7 @@ final class Answers {
   private static final String OPEN = "not told apart";
 
   private final ResultsFolder folder;
-  private final List<Test> tests;
+  private final Statements statements;
   private final List<Test> pooled;
   private final List<CollapsedDraws.Draw> collapsed;
   private final List<Test> without;
@@ -24,35 +24,19 @@ final class Answers {
 
   Answers(ResultsFolder folder, Statements statements) {
     this.folder = folder;
-    tests = statements.tests();
+    this.statements = statements;
     pooled = statements.pooledA().stream().toList();
     collapsed = statements.collapsed();
     without = statements.randomWithoutCollapsed().stream().toList();
     draws = statements.eachDraw();
   }
 
-  private String label(String arm) {
-    return folder.label(arm);
-  }
-
-  private String causal() {
-    return label(folder.roles().causal());
-  }
-
-  private String layer31() {
-    return label(folder.roles().layer31());
-  }
-
-  private List<Test> of(String statement) {
-    return tests.stream().filter(t -> t.statement().equals(statement)).toList();
-  }
-
   /** Both, a paragraph each. */
   String text() {
     return "**A. Does "
-        + causal()
+        + folder.causal()
         + " recall as much as "
-        + layer31()
+        + folder.layer31()
         + "?** "
         + a()
         + "\n\n**B. Does it matter which heads stay full, and that they are single heads?** "
@@ -61,7 +45,7 @@ final class Answers {
   }
 
   private String a() {
-    List<Test> own = of("A");
+    List<Test> own = statements.tests("A");
     if (own.isEmpty()) {
       return "Not answered: no family that decides was measured on both arms.";
     }
@@ -100,7 +84,7 @@ final class Answers {
     return out.append(" It keeps ")
         .append(HeadlineSection.kvShare(folder, folder.roles().causal()))
         .append(" of the Transformer's KV cache, ")
-        .append(layer31())
+        .append(folder.layer31())
         .append(' ')
         .append(HeadlineSection.kvShare(folder, folder.roles().layer31()))
         .append('.')
@@ -162,7 +146,7 @@ final class Answers {
   }
 
   private String b() {
-    List<Test> own = of("B");
+    List<Test> own = statements.tests("B");
     if (own.isEmpty()) {
       return "Not answered: the arms it compares have no families in common that decide.\n";
     }
@@ -196,7 +180,7 @@ final class Answers {
     List<String> out =
         collapsed.stream()
             .map(c ->
-                label(c.arm())
+                folder.label(c.arm())
                     + " in seed "
                     + c.seed()
                     + " (recall "
@@ -270,7 +254,7 @@ final class Answers {
   /** Each random draw on its own: a mean can hide one that failed. */
   private String draws() {
     StringBuilder out = new StringBuilder();
-    draws.forEach((arm, t) -> out.append(line(label(arm), word(t.difference()), t)));
+    draws.forEach((arm, t) -> out.append(line(folder.label(arm), word(t.difference()), t)));
     return draws.size() < 2
         ? ""
         : "- each random draw by itself:\n" + out.toString().replaceAll("(?m)^- ", "  - ");

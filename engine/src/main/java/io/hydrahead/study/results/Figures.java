@@ -8,6 +8,7 @@ import io.hydrahead.study.stats.Bootstrap;
 import io.hydrahead.study.stats.Bootstrap.Estimate;
 import io.hydrahead.study.stats.Statements.Group;
 import java.util.ArrayList;
+import java.util.Collection;
 import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
@@ -70,6 +71,15 @@ final class Figures {
   /** File of the chart of C's needles of one kind. */
   static String far(Group group) {
     return "far-" + group.name() + ".svg";
+  }
+
+  /** The seeds of the first of those that rest on the most. */
+  static Set<Integer> mostSeeds(Collection<Estimate> estimates) {
+    Set<Integer> most = Set.of();
+    for (Estimate e : estimates) {
+      most = e.bySeed().size() > most.size() ? e.bySeed().keySet() : most;
+    }
+    return most;
   }
 
   static Point point(double x, Estimate e, String label) {
@@ -151,7 +161,7 @@ final class Figures {
       figure.note(
           "Dashed: of other seeds, which read other texts, so not to be compared with the lines;"
               + " the table has "
-              + folder.label(folder.roles().causal())
+              + folder.causal()
               + " on these seeds.");
     }
     if (!above.isEmpty()) {

@@ -33,7 +33,11 @@ final class HeadlineSection {
     List<String> head = new ArrayList<>(List.of("", "seeds", "full heads", "KV cache"));
     lengths.forEach(l -> head.add("recall, " + Lengths.format(l)));
     if (!whole.isEmpty()) {
-      head.add("recall, " + Numbers.families(families(whole)) + ", " + span(whole));
+      head.add(
+          "recall, "
+              + Numbers.families(Place.tasks(whole).size())
+              + ", "
+              + Numbers.span(Place.lengths(whole)));
     }
     head.add("loss, nats a token");
     MarkdownTable table = new MarkdownTable(head, 1);
@@ -64,14 +68,6 @@ final class HeadlineSection {
         .orElse(Numbers.NONE);
   }
 
-  private static int families(List<Place> places) {
-    return new TreeSet<>(places.stream().map(Place::task).toList()).size();
-  }
-
-  private static String span(List<Place> places) {
-    return Numbers.span(places.stream().map(Place::length).toList());
-  }
-
   private String caption(List<Place> whole, int lossLength) {
     StringBuilder out = new StringBuilder("Recall is the share of answers found, in percent, ");
     out.append("mean over the row's training seeds and, at every length alike, over ")
@@ -80,7 +76,7 @@ final class HeadlineSection {
         .append(" have. ");
     if (!whole.isEmpty()) {
       out.append("The column of ")
-          .append(Numbers.families(families(whole)))
+          .append(Numbers.families(Place.tasks(whole).size()))
           .append(" is the mean over all that the arms of A and B share, ")
           .append(whole.size())
           .append(" pairs of a family and a length. ");

@@ -30,6 +30,9 @@ final class HeadsFigure {
   /** That the arms on the chart share. */
   private final List<Place> places;
 
+  /** Recall of the arms on the chart over all these places. */
+  private final Map<String, Estimate> at = new LinkedHashMap<>();
+
   /** What the reader must know of lines and markers. */
   private final Set<String> hints = new LinkedHashSet<>();
 
@@ -51,29 +54,25 @@ final class HeadsFigure {
         });
     // What is not drawn must not narrow what the drawn ones are compared on.
     List<Place> of = common(all, deciding);
-    PooledRecall rough = new PooledRecall(folder.cells(), all, families(of), bootstrap);
+    PooledRecall rough = new PooledRecall(folder.cells(), all, Place.tasks(of), bootstrap);
     Map<String, Double> values = new LinkedHashMap<>();
     all.forEach(a -> rough.over(a, of).ifPresent(e -> values.put(a, e.value())));
     double best = values.values().stream().mapToDouble(v -> v).max().orElse(0);
     all.removeIf(a -> values.getOrDefault(a, best) < best / 2);
     places = common(all, deciding);
-    recall = new PooledRecall(folder.cells(), all, families(places), bootstrap);
+    recall = new PooledRecall(folder.cells(), all, Place.tasks(places), bootstrap);
+    all.forEach(a -> recall.over(a, places).ifPresent(e -> at.put(a, e)));
     for (String arm : values.keySet()) {
       if (!all.contains(arm)) {
-        below(arm, new PooledRecall(folder.cells(), Set.of(arm), families(places), bootstrap));
+        below(arm, new PooledRecall(folder.cells(), Set.of(arm), Place.tasks(places), bootstrap));
       }
     }
-    curves.replaceAll(
-        (name, arms) -> arms.stream().filter(a -> all.contains(a) && at(a).isPresent()).toList());
+    curves.replaceAll((name, arms) -> arms.stream().filter(a -> at.containsKey(a)).toList());
     curves.values().removeIf(List::isEmpty);
   }
 
   private List<Place> common(Set<String> arms, List<String> tasks) {
     return folder.cells().common(arms, tasks, folder.cells().lengths());
-  }
-
-  private static Set<String> families(List<Place> places) {
-    return new LinkedHashSet<>(places.stream().map(Place::task).toList());
   }
 
   /** At the shortest length at which it has all the families. */
@@ -100,12 +99,8 @@ final class HeadsFigure {
     return folder.facts(arm).map(f -> f.number("full_heads")).orElse(Double.NaN);
   }
 
-  private Optional<Estimate> at(String arm) {
-    return recall.over(arm, places);
-  }
-
   private Set<Integer> seeds(String arm) {
-    return at(arm).orElseThrow().bySeed().keySet();
+    return at.get(arm).bySeed().keySet();
   }
 
   private List<String> arms() {
@@ -118,7 +113,7 @@ final class HeadsFigure {
     if (all.size() < 2) {
       return Optional.empty();
     }
-    double from = all.stream().mapToDouble(a -> at(a).orElseThrow().low()).min().orElseThrow();
+    double from = all.stream().mapToDouble(a -> at.get(a).low()).min().orElseThrow();
     List<Integer> heads = all.stream().map(a -> (int) heads(a)).distinct().sorted().toList();
     SvgFigure figure =
         SvgFigure.sharesOverNumbers("Recall by number of full heads", heads, "full heads", from);
@@ -129,13 +124,9 @@ final class HeadsFigure {
 
   private void draw(SvgFigure figure, String name, List<String> arms) {
     int look = looks.ofLine(arms);
-    Set<Integer> most = Set.of();
     Set<Integer> shared = new TreeSet<>(seeds(arms.getFirst()));
-    for (String a : arms) {
-      most = seeds(a).size() > most.size() ? seeds(a) : most;
-      shared.retainAll(seeds(a));
-    }
-    Set<Integer> joined = most;
+    arms.forEach(a -> shared.retainAll(seeds(a)));
+    Set<Integer> joined = Figures.mostSeeds(arms.stream().map(at::get).toList());
     List<String> same = arms.stream().filter(a -> seeds(a).equals(joined)).toList();
     List<String> others = arms.stream().filter(a -> !same.contains(a)).toList();
     String who = joined.equals(seeds()) ? name : name + ", " + Numbers.seedWords(joined);
@@ -180,8 +171,7 @@ final class HeadsFigure {
         "Mean over "
             + Numbers.list(recall.families())
             + " at "
-            + Numbers.list(
-                places.stream().map(Place::length).distinct().map(Lengths::format).toList())
+            + Numbers.list(Place.lengths(places).stream().map(Lengths::format).toList())
             + ", all that these arms share.");
     figure.note("Mean over " + Numbers.seedWords(seeds()) + " unless said; bars: 95% intervals.");
     hints.forEach(figure::note);

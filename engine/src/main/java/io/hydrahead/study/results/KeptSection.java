@@ -28,10 +28,6 @@ final class KeptSection {
     kept = statements.kept();
   }
 
-  private String label(String arm) {
-    return folder.label(arm);
-  }
-
   private List<Kept> of(String arm, Group group) {
     return kept.stream().filter(k -> k.arm().equals(arm) && k.group().equals(group)).toList();
   }
@@ -72,7 +68,7 @@ final class KeptSection {
   /** Statement C as a question, and its answer. */
   String question() {
     return "**C. Does "
-        + label(folder.roles().headline())
+        + folder.label(folder.roles().headline())
         + " keep its recall beyond the native length?** "
         + answer();
   }
@@ -82,7 +78,9 @@ final class KeptSection {
     String arm = folder.roles().headline();
     Optional<String> own = keeps(arm);
     if (own.isEmpty()) {
-      return "Not answered: " + label(arm) + " was not measured beyond its native length.\n\n";
+      return "Not answered: "
+          + folder.label(arm)
+          + " was not measured beyond its native length.\n\n";
     }
     StringBuilder out = new StringBuilder(own.get());
     folder.roles().more().stream()
@@ -113,7 +111,7 @@ final class KeptSection {
     return how.isEmpty()
         ? Optional.empty()
         : Optional.of(
-            label(arm)
+            folder.label(arm)
                 + " keeps at least "
                 + Math.round(100 * Statements.KEPT)
                 + "% of its recall at "
@@ -176,7 +174,7 @@ final class KeptSection {
               + String.join(" and ", lacks)
               + " needles at the native length itself, so that there is nothing to keep");
     }
-    return out.isEmpty() ? "" : label(arm) + " " + String.join("; it ", out);
+    return out.isEmpty() ? "" : folder.label(arm) + " " + String.join("; it ", out);
   }
 
   private String summary() {
@@ -192,7 +190,7 @@ final class KeptSection {
       int seeds = seeds(arm).size();
       boolean bold = arm.equals(folder.roles().headline());
       List<String> row = new ArrayList<>();
-      row.add(bold ? "**" + label(arm) + "**" : label(arm));
+      row.add(bold ? "**" + folder.label(arm) + "**" : folder.label(arm));
       row.add(Numbers.list(seeds(arm)));
       for (Group g : far) {
         row.addAll(cells(of(arm, g), seeds));
@@ -287,7 +285,7 @@ final class KeptSection {
       List<Kept> own = of(arm, g);
       if (able(own)) {
         List<String> row = new ArrayList<>();
-        row.add(label(arm));
+        row.add(folder.label(arm));
         row.add(Numbers.percent(own.getFirst().near()));
         for (int length : lengths) {
           row.add(

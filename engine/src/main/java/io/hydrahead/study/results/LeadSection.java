@@ -82,7 +82,7 @@ final class LeadSection {
     return "Where the lead comes from: recall of "
         + name
         + " less that of the others, mean over seeds, at "
-        + Numbers.span(places.stream().map(Place::length).toList())
+        + Numbers.span(Place.lengths(places))
         + " together and at "
         + far
         + " alone. "

@@ -49,8 +49,7 @@ final class MemoryFigure {
     List<String> there = at(all, deciding, length);
     absent = all.stream().filter(a -> !there.contains(a)).toList();
     places = cells.common(there, deciding, List.of(length));
-    Set<String> families = new LinkedHashSet<>(places.stream().map(Place::task).toList());
-    PooledRecall pooled = new PooledRecall(cells, there, families, bootstrap);
+    PooledRecall pooled = new PooledRecall(cells, there, Place.tasks(places), bootstrap);
     there.forEach(a -> pooled.over(a, places).ifPresent(e -> recall.put(a, e)));
   }
 
@@ -96,11 +95,7 @@ final class MemoryFigure {
             high * 1.5,
             "KV cache and recurrent state of one sequence",
             from);
-    Set<Integer> most = Set.of();
-    for (Estimate e : recall.values()) {
-      most = e.bySeed().size() > most.size() ? e.bySeed().keySet() : most;
-    }
-    Set<Integer> seeds = most;
+    Set<Integer> seeds = Figures.mostSeeds(recall.values());
     List<String> left = new ArrayList<>(recall.keySet());
     List<Runnable> lines = new ArrayList<>();
     folder
@@ -180,7 +175,7 @@ final class MemoryFigure {
   private void notes(SvgFigure figure, Set<Integer> seeds) {
     figure.note(
         "Mean over "
-            + Numbers.list(places.stream().map(Place::task).distinct().toList())
+            + Numbers.list(Place.tasks(places))
             + ", all that these arms share at this length.");
     figure.note(
         "Mean over "

@@ -48,7 +48,7 @@ final class RecallSection {
         be compared along a row; compare rows of the same seeds only, since training seeds differ by more than many arms do. Where arms were trained on
         fewer seeds, the line before them repeats\s\
         """);
-    out.append(folder.label(folder.roles().causal()))
+    out.append(folder.causal())
         .append(" on those seeds. A number in brackets: of that many seeds only.\n\n");
     if (common.arms().isEmpty()) {
       return out.append("Nothing was measured in a family that decides.\n\n").toString();
@@ -239,8 +239,8 @@ final class RecallSection {
     if (places.isEmpty()) {
       return "nothing";
     }
-    return Numbers.families(new TreeSet<>(places.stream().map(Place::task).toList()).size())
+    return Numbers.families(Place.tasks(places).size())
         + " at "
-        + Numbers.span(places.stream().map(Place::length).toList());
+        + Numbers.span(Place.lengths(places));
   }
 }

@@ -194,6 +194,16 @@ final class ResultsFolder {
     return facts(arm).map(ReportedArm::label).orElse(arm);
   }
 
+  /** The name of the arm that the others are compared with. */
+  String causal() {
+    return label(roles.causal());
+  }
+
+  /** The name of the arm that A compares it with. */
+  String layer31() {
+    return label(roles.layer31());
+  }
+
   /** An arm's speeds, where they were measured: the last seed's, which were measured last. */
   Optional<JsonNode> speed(String arm) {
     return Optional.ofNullable(speeds.get(arm)).map(seeds -> seeds.lastEntry().getValue());

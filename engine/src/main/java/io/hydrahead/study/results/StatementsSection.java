@@ -14,7 +14,7 @@ import java.util.TreeSet;
 final class StatementsSection {
   private final ResultsFolder folder;
   private final List<Family> families;
-  private final List<Test> tests;
+  private final Statements statements;
   private final List<Test> pooled;
   private final KeptSection kept;
   private final TreeSet<Integer> seeds = new TreeSet<>();
@@ -23,25 +23,9 @@ final class StatementsSection {
     this.folder = folder;
     this.kept = kept;
     families = statements.families();
-    tests = statements.tests();
+    this.statements = statements;
     pooled = statements.pooledA().stream().toList();
-    tests.forEach(t -> seeds.addAll(t.difference().bySeed().keySet()));
-  }
-
-  private String label(String arm) {
-    return folder.label(arm);
-  }
-
-  private String causal() {
-    return label(folder.roles().causal());
-  }
-
-  private String layer31() {
-    return label(folder.roles().layer31());
-  }
-
-  private List<Test> of(String statement) {
-    return tests.stream().filter(t -> t.statement().equals(statement)).toList();
+    statements.tests().forEach(t -> seeds.addAll(t.difference().bySeed().keySet()));
   }
 
   String text() {
@@ -54,17 +38,20 @@ final class StatementsSection {
         adjusted for the %d tests of A and B together. A statement holds where that is at most %s; it "does not hold" where the interval excludes it; else it is "open".
 
         """
-            .formatted(causal(), tests.size(), Numbers.format("%.3f", Statements.ALPHA)));
+            .formatted(
+                folder.causal(),
+                statements.tests().size(),
+                Numbers.format("%.3f", Statements.ALPHA)));
     out.append("### A: ")
-        .append(causal())
+        .append(folder.causal())
         .append(" is at most ")
         .append(Math.round(100 * Statements.MARGIN))
         .append(" points below ")
-        .append(layer31())
+        .append(folder.layer31())
         .append(", family by family\n\n")
         .append(tests("A"));
     out.append("### B: ")
-        .append(causal())
+        .append(folder.causal())
         .append(" is above random heads with equal cache, and above whole layers near 7:1\n\n")
         .append("Over all families that decide.\n\n")
         .append(tests("B"));
@@ -82,7 +69,7 @@ final class StatementsSection {
     seeds.forEach(s -> head.add("seed " + s + " [95%]"));
     head.addAll(List.of("haystacks", "p", "p, Holm", "answer"));
     MarkdownTable table = new MarkdownTable(head, 2);
-    for (Test t : of(statement)) {
+    for (Test t : statements.tests(statement)) {
       table.row(row(t, t.name(), Numbers.p(t.adjusted()), t.answer()));
     }
     if (table.isEmpty()) {
@@ -96,16 +83,13 @@ final class StatementsSection {
   }
 
   private static String families(Test t) {
-    return Numbers.families(new TreeSet<>(t.places().stream().map(Place::task).toList()).size());
+    return Numbers.families(Place.tasks(t.places()).size());
   }
 
   private List<String> row(Test t, String name, String holm, String answer) {
     List<String> out =
         new ArrayList<>(
-            List.of(
-                name,
-                Numbers.span(t.places().stream().map(Place::length).toList()),
-                Numbers.points(t.difference())));
+            List.of(name, Numbers.span(Place.lengths(t.places())), Numbers.points(t.difference())));
     seeds.forEach(
         s -> out.add(t.seeds().containsKey(s) ? Numbers.points(t.seeds().get(s)) : Numbers.NONE));
     out.addAll(
@@ -128,7 +112,9 @@ final class StatementsSection {
           List.of(
               f.task(),
               TaskWords.of(f.task()),
-              f.only().map(a -> "decides only through " + label(a)).orElse(f.verdict().words()),
+              f.only()
+                  .map(a -> "decides only through " + folder.label(a))
+                  .orElse(f.verdict().words()),
               Numbers.percent(f.teacher()),
               Numbers.percent(f.lowest())));
     }

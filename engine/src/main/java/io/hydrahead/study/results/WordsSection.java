@@ -22,8 +22,8 @@ final class WordsSection {
         .replace("SIZE", size())
         .replace("NATIVE", Lengths.format(folder.nativeLength()))
         .replace("TOKENS", tokens())
-        .replace("CAUSAL", folder.label(folder.roles().causal()))
-        .replace("LAYER", folder.label(folder.roles().layer31()));
+        .replace("CAUSAL", folder.causal())
+        .replace("LAYER", folder.layer31());
   }
 
   /** "24.4M parameters, 192 attention heads", as far as the runs wrote it. */

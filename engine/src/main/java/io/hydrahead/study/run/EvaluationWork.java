@@ -218,7 +218,7 @@ final class EvaluationWork implements AutoCloseable {
 
   /** Tokens that a model reads for a grid. */
   long tokens(String grid) {
-    return cells(grid).stream().mapToLong(c -> (long) c.haystacks() * c.length()).sum();
+    return cells(grid).stream().mapToLong(CellSpec::tokens).sum();
   }
 
   @Override

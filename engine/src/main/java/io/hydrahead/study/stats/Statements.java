@@ -56,8 +56,15 @@ public final class Statements {
   private final Roles roles;
   private final int nativeLength;
   private final Bootstrap bootstrap;
+  private final List<Family> families;
+  private final List<Test> tests;
+  private final Optional<Test> pooledA;
+  private final List<Group> groups;
+  private final List<Kept> kept;
 
   /**
+   * Draws all that it tells.
+   *
    * @param nativeLength of the teachers
    */
   public Statements(StudyCells cells, Roles roles, int nativeLength, Bootstrap bootstrap) {
@@ -65,6 +72,11 @@ public final class Statements {
     this.roles = roles;
     this.nativeLength = nativeLength;
     this.bootstrap = bootstrap;
+    families = judge();
+    tests = draw();
+    pooledA = test("A", "all deciding families", List.of(roles.layer31()), deciding(), -MARGIN);
+    groups = group();
+    kept = keep();
   }
 
   /** Whether a family can decide anything. */
@@ -97,6 +109,10 @@ public final class Statements {
 
   /** Every task's verdict, in their order. */
   public List<Family> families() {
+    return families;
+  }
+
+  private List<Family> judge() {
     List<Family> out = new ArrayList<>();
     List<Integer> near = cells.lengths().stream().filter(l -> l <= nativeLength).toList();
     for (String task : cells.tasks()) {
@@ -126,10 +142,7 @@ public final class Statements {
 
   /** Tasks that decide. */
   public List<String> deciding() {
-    return families().stream()
-        .filter(f -> f.verdict() == Verdict.DECIDES)
-        .map(Family::task)
-        .toList();
+    return families.stream().filter(f -> f.verdict() == Verdict.DECIDES).map(Family::task).toList();
   }
 
   /**
@@ -175,6 +188,15 @@ public final class Statements {
 
   /** All tests of A, by family, and of B, over all families that decide; Holm over all of them. */
   public List<Test> tests() {
+    return tests;
+  }
+
+  /** Those of statement {@code A} or {@code B}. */
+  public List<Test> tests(String statement) {
+    return tests.stream().filter(t -> t.statement().equals(statement)).toList();
+  }
+
+  private List<Test> draw() {
     List<Test> raw = new ArrayList<>();
     List<String> deciding = deciding();
     for (String task : deciding) {
@@ -261,12 +283,12 @@ public final class Statements {
   }
 
   private Optional<Test> random() {
-    return test("B", RANDOM, roles.random(), deciding(), 0);
+    return tests.stream().filter(t -> t.name().equals(RANDOM)).findFirst();
   }
 
   /** A pooled over all families that decide: the headline of A, outside the family of tests. */
   public Optional<Test> pooledA() {
-    return test("A", "all deciding families", List.of(roles.layer31()), deciding(), -MARGIN);
+    return pooledA;
   }
 
   /**
@@ -308,6 +330,10 @@ public final class Statements {
 
   /** The groups that C speaks of, those measured far out first. */
   public List<Group> groups() {
+    return groups;
+  }
+
+  private List<Group> group() {
     List<Group> far = new ArrayList<>();
     List<Group> whole = new ArrayList<>();
     Map<String, List<String>> kinds = new LinkedHashMap<>();
@@ -328,8 +354,11 @@ public final class Statements {
 
   /** C: single-key and multi-key needles, of those that decide or are at the ceiling. */
   public List<Kept> kept() {
+    return kept;
+  }
+
+  private List<Kept> keep() {
     List<Kept> out = new ArrayList<>();
-    List<Group> groups = groups();
     for (String arm : roles.followed()) {
       for (Group group : groups) {
         for (int length : cells.lengths()) {
@@ -343,7 +372,7 @@ public final class Statements {
   }
 
   private List<String> learnt(List<String> kind) {
-    return families().stream()
+    return families.stream()
         .filter(f -> kind.contains(f.task()) && !(f.teacher() < LEARNT))
         .map(Family::task)
         .toList();

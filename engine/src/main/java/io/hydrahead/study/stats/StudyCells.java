@@ -14,6 +14,7 @@ import java.util.Optional;
 import java.util.Set;
 import java.util.TreeMap;
 import java.util.TreeSet;
+import java.util.stream.Collectors;
 
 /** All finished cells of a study's test split, by arm, seed, task and length. */
 public final class StudyCells {
@@ -77,7 +78,19 @@ public final class StudyCells {
   }
 
   /** A task at a length. */
-  public record Place(String task, int length) {}
+  public record Place(String task, int length) {
+    /** The tasks of {@code places}, each once. */
+    public static Set<String> tasks(Collection<Place> places) {
+      return places.stream().map(Place::task).collect(Collectors.toCollection(LinkedHashSet::new));
+    }
+
+    /** The lengths of {@code places}, each once. */
+    public static Set<Integer> lengths(Collection<Place> places) {
+      return places.stream()
+          .map(Place::length)
+          .collect(Collectors.toCollection(LinkedHashSet::new));
+    }
+  }
 
   /** The places of {@code tasks} × {@code lengths} that every one of {@code arms} has. */
   public List<Place> common(
