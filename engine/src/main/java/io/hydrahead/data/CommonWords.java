@@ -38,10 +38,14 @@ final class CommonWords implements TaskGenerator {
 
   /**
    * How often the other words occur; the common ones occur ten times as often. Varied training text
-   * has shorter lists of once and twice, too, so that more of them are learnt from.
+   * mostly has shorter lists, of once and twice, so that more of them are learnt from.
    */
   private int seldom(Dice dice) {
-    return options.varied() && options.split() == Split.TRAIN ? 1 + dice.below(3) : 3;
+    if (!options.varied() || options.split() != Split.TRAIN) {
+      return 3;
+    }
+    double at = dice.unit();
+    return at < 0.5 ? 1 : at < 0.8 ? 2 : 3;
   }
 
   private TaskText list(int words, int often, int seldom, Dice dice) {

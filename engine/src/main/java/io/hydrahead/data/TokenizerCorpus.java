@@ -5,7 +5,9 @@ import java.util.NoSuchElementException;
 
 /**
  * Text to train a tokenizer on: the same mix of examples and plain text that a {@link DataRecipe}
- * makes training rows of, before there is a tokenizer to measure with.
+ * makes training rows of, before there is a tokenizer to measure with. Words in the examples are all
+ * invented: a tokenizer trained on the training split's listed words would give each of them a token
+ * of its own, which the words of other splits do not have.
  */
 public final class TokenizerCorpus implements Iterable<String> {
   private final DataRecipe recipe;
@@ -52,7 +54,8 @@ public final class TokenizerCorpus implements Iterable<String> {
       text = recipe.text().excerpt(Split.TRAIN, 2000, dice);
     } else {
       TaskFamily family = recipe.drawFamily(dice);
-      TaskGenerator g = family.generator(recipe.drawOptions(family, Split.TRAIN, 512, 512, dice));
+      TaskOptions options = recipe.drawOptions(family, Split.TRAIN, 512, 512, dice).withInvented(1);
+      TaskGenerator g = family.generator(options);
       int size = g.smallest() + dice.below(12);
       text = g.build(Math.min(size, g.largest()), dice.fork(1)).transcript();
     }
