@@ -222,4 +222,19 @@ class TrainingTextTest {
         .contains("special magic number", "VAR ", "The phone number of", "grass is green");
     assertThat(new TokenizerCorpus(recipe("{}"), 1, 1).text(77)).isEqualTo(corpus.text(77));
   }
+
+  @Test
+  void tokenizersSeeNoListedWordsOfTheTasks() {
+    String only = "{'plain': 0, 'families': {'vt': 1}, 'styles': {'varied': 1}, 'invented_words': 0}";
+    TokenizerCorpus corpus = new TokenizerCorpus(recipe(only.replace('\'', '"')), 1, 20_000);
+    StringBuilder all = new StringBuilder();
+    corpus.forEach(all::append);
+    long seen = Words.of(Split.TRAIN).plain().stream().filter(w -> named(all, w)).count();
+    assertThat(seen).isZero();
+  }
+
+  /** Whether a word stands where an assignment names a variable. */
+  private static boolean named(CharSequence text, String word) {
+    return java.util.regex.Pattern.compile("(?m)^[A-Z]+ " + word + "\\b").matcher(text).find();
+  }
 }

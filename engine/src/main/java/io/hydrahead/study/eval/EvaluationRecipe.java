@@ -21,6 +21,7 @@ import java.util.Map;
  * {
  *   "seed": 2026,                      of the haystacks; a model of seed n sees those of seed + n
  *   "style": "varied", "haystack": "prose", "digits": 7, "questions": 8,
+ *   "invented_words": 0,               share of words that are of no list, 0 to 1
  *   "grids": {
  *     "short": [{"tasks": ["niah_single_1", "mqar"], "lengths": ["4K", "32K"], "haystacks": 50},
  *               {"tasks": ["perplexity"], "lengths": ["32K"], "haystacks": 16,
@@ -34,6 +35,8 @@ import java.util.Map;
  * @param style wording
  * @param haystack what needles hide in
  * @param digits of the numbers
+ * @param invented share of single words that are invented rather than listed ones, where there are
+ *     enough of these
  * @param grids cells by the name of their grid, of the test split where they name none
  * @param dev cells that tuning looks at, of the development split
  */
@@ -42,6 +45,7 @@ public record EvaluationRecipe(
     TaskStyle style,
     HaystackKind haystack,
     int digits,
+    double invented,
     Map<String, List<CellSpec>> grids,
     List<CellSpec> dev) {
 
@@ -72,6 +76,7 @@ public record EvaluationRecipe(
     HaystackKind haystack = f.choice("haystack", HaystackKind.class, HaystackKind.PROSE);
     int digits = f.integer("digits", 1, 18, 7);
     int questions = f.integer("questions", 1, 64, 8);
+    double invented = f.number("invented_words", 0, 1, 0);
     Map<String, List<CellSpec>> grids = new LinkedHashMap<>();
     Fields all = f.object("grids");
     for (String name : all.node().propertyNames()) {
@@ -80,7 +85,7 @@ public record EvaluationRecipe(
     all.end();
     List<CellSpec> dev = f.has("dev") ? cells(f.objects("dev"), questions, Split.DEV) : List.of();
     f.end();
-    return new EvaluationRecipe(seed, style, haystack, digits, grids, dev);
+    return new EvaluationRecipe(seed, style, haystack, digits, invented, grids, dev);
   }
 
   private static List<CellSpec> cells(List<Fields> entries, int questions, Split split) {

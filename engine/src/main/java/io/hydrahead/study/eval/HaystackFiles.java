@@ -27,7 +27,7 @@ import java.util.concurrent.Future;
  */
 final class HaystackFiles {
   /** Changes when the makers of texts do. */
-  private static final String VERSION = "haystacks-1";
+  private static final String VERSION = "haystacks-2";
 
   private static final int SHORT_IDS = 1 << 16;
 
@@ -60,7 +60,7 @@ final class HaystackFiles {
     boolean reads = !cell.isRecall() || recipe.haystack() == EvaluationRecipe.HaystackKind.TEXT;
     return new Fingerprint()
         .add(VERSION)
-        .add(recipe.style() + " " + recipe.haystack() + " " + recipe.digits())
+        .add(recipe.style() + " " + recipe.haystack() + " " + recipe.digits() + " " + recipe.invented())
         .add(codec.vocabSize() + Arrays.toString(codec.encode(probe)))
         .add(reads ? heldOut.fingerprint() : "")
         .add(cell.task() + cell.length() + cell.split() + cell.questions() + "/" + seed)

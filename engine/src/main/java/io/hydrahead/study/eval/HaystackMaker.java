@@ -62,6 +62,7 @@ final class HaystackMaker {
             .withHaystack(recipe.haystack().of(heldOut, cell.split()))
             .withLongContext(cell.length() >= LONG)
             .withDigits(recipe.digits())
+            .withInvented(recipe.invented())
             .withAsks(cell.questions());
     TaskGenerator generator = cell.family().generator(options);
     Fit<Example> fit =

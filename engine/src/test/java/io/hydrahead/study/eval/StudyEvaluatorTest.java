@@ -233,6 +233,27 @@ class StudyEvaluatorTest {
   }
 
   @Test
+  void wordsOfTheListsGiveWayToInventedOnes() {
+    CellSpec cell = new CellSpec("vt", 1024, 1, 2, Split.TEST);
+    List<String> listed = io.hydrahead.data.Words.of(Split.TEST).plain();
+    for (int share : List.of(0, 1)) {
+      EvaluationRecipe r =
+          recipe(
+              SMALL.replace(
+                  "'short', 'digits'", "'varied', 'invented_words': " + share + ", 'digits'"));
+      Example e = new HaystackMaker(r, codec, PlainText.generated(), 5).make(cell, 0);
+      List<String> asked =
+          e.questions().stream().flatMap(q -> q.references().stream()).map(String::strip).toList();
+      assertThat(asked).hasSizeGreaterThan(4);
+      if (share == 0) {
+        assertThat(listed).containsAll(asked);
+      } else {
+        assertThat(listed).doesNotContainAnyElementsOf(asked);
+      }
+    }
+  }
+
+  @Test
   void tuningSeesTheDevelopmentSplitOnly() {
     EvaluationRecipe r = recipe(SMALL);
     assertThat(r.dev()).allMatch(c -> c.split() == Split.DEV);
