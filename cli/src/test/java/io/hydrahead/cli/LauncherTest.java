@@ -4,6 +4,7 @@ import static org.assertj.core.api.Assertions.assertThat;
 import static org.junit.jupiter.api.Assumptions.assumeTrue;
 
 import java.io.IOException;
+import java.lang.management.ManagementFactory;
 import java.nio.charset.StandardCharsets;
 import java.nio.file.Files;
 import java.nio.file.Path;
@@ -12,6 +13,8 @@ import java.util.ArrayList;
 import java.util.List;
 import java.util.Map;
 import java.util.concurrent.TimeUnit;
+import java.util.regex.Matcher;
+import java.util.regex.Pattern;
 import org.junit.jupiter.api.AfterEach;
 import org.junit.jupiter.api.BeforeAll;
 import org.junit.jupiter.api.Test;
@@ -79,6 +82,16 @@ class LauncherTest {
     assertThat(r.out())
         .containsPattern("ok +native access")
         .containsPattern("\\d+ bits, \\d+ float");
+  }
+
+  /** Else tests may take several times as long as the same work does in use. */
+  @Test
+  void testsRunWithTheCompilerFlagsThatItPasses() throws IOException {
+    Matcher flag =
+        Pattern.compile("-XX:Tier3\\w+=\\d+")
+            .matcher(Files.readString(Run.home().resolve("hydrahead")));
+    assertThat(flag.find()).isTrue();
+    assertThat(ManagementFactory.getRuntimeMXBean().getInputArguments()).contains(flag.group());
   }
 
   @Test
