@@ -1,5 +1,6 @@
 package io.hydrahead.cli;
 
+import io.hydrahead.json.Excerpt;
 import io.hydrahead.json.Json;
 import java.io.BufferedReader;
 import java.io.IOException;
@@ -245,8 +246,7 @@ final class SoakLoad implements AutoCloseable {
 
   private static void require(boolean good, String otherwise) {
     if (!good) {
-      throw new IllegalStateException(
-          otherwise.length() > 500 ? otherwise.substring(0, 500) + "…" : otherwise);
+      throw new IllegalStateException(Excerpt.of(otherwise, 500));
     }
   }
 

@@ -264,8 +264,7 @@ public final class Fields {
     if (value == null || value.isMissingNode()) {
       return "(missing)";
     }
-    String s = value.toString();
-    return s.length() <= 60 ? s : s.substring(0, 57) + "…";
+    return Excerpt.of(value.toString());
   }
 
   private static String plain(double v) {

@@ -7,8 +7,6 @@ import tools.jackson.core.JacksonException;
 
 /** What is wrong with a text that is no JSON, in words for who wrote it and not for its parser. */
 final class JsonFaults {
-  private static final int MOST_SHOWN = 40;
-
   /** The first that matches the parser's message counts; {@code $1} is its first group. */
   private record Fault(Pattern message, String words) {
     Fault(String message, String words) {
@@ -68,13 +66,9 @@ final class JsonFaults {
     for (Fault f : FAULTS) {
       Matcher m = f.message.matcher(message);
       if (m.find()) {
-        return m.groupCount() == 0 ? f.words : f.words.replace("$1", shorten(m.group(1)));
+        return m.groupCount() == 0 ? f.words : f.words.replace("$1", Excerpt.of(m.group(1)));
       }
     }
     return "this is not JSON";
-  }
-
-  private static String shorten(String s) {
-    return s.length() <= MOST_SHOWN ? s : s.substring(0, MOST_SHOWN - 1) + "…";
   }
 }

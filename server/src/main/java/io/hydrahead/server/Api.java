@@ -8,6 +8,7 @@ import io.helidon.http.RequestException;
 import io.helidon.http.Status;
 import io.helidon.webserver.http.ServerRequest;
 import io.helidon.webserver.http.ServerResponse;
+import io.hydrahead.json.Excerpt;
 import io.hydrahead.model.ModelConfig;
 import io.hydrahead.plan.MemoryPlan;
 import io.hydrahead.server.api.ApiException;
@@ -192,7 +193,7 @@ final class Api {
           415,
           "invalid_request_error",
           "Send the body as Content-Type: application/json"
-              + (type.isEmpty() ? "; it has none." : ", not " + ApiException.shorten(type) + "."),
+              + (type.isEmpty() ? "; it has none." : ", not " + Excerpt.of(type) + "."),
           "unsupported_media_type");
     }
     int most = (int) Math.min(options.maxBodyBytes(), Integer.MAX_VALUE - 16);

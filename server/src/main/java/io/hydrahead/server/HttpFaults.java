@@ -6,6 +6,7 @@ import io.helidon.http.HeaderNames;
 import io.helidon.http.HeaderValues;
 import io.helidon.http.Status;
 import io.helidon.webserver.http.DirectHandlers;
+import io.hydrahead.json.Excerpt;
 import io.hydrahead.server.api.ApiException;
 import io.hydrahead.server.api.Bodies;
 import java.nio.charset.StandardCharsets;
@@ -129,7 +130,7 @@ final class HttpFaults {
 
   /** As much of a foreign text as fits a message. */
   private static String printable(String s) {
-    return ApiException.shorten(s.replaceAll("[^ -~]", "?"));
+    return Excerpt.of(s.replaceAll("[^ -~]", "?"));
   }
 
   private static ApiException fault(int status, String message) {

@@ -1,5 +1,6 @@
 package io.hydrahead.tokenizer.template;
 
+import io.hydrahead.json.Excerpt;
 import io.hydrahead.tokenizer.template.Arguments.Bound;
 import io.hydrahead.tokenizer.template.Values.Callable;
 import io.hydrahead.tokenizer.template.Values.DictView;
@@ -73,8 +74,8 @@ final class Lookup {
   }
 
   private static Undefined undefined(Object of, String name) {
-    String shown = name.length() > 60 ? name.substring(0, 60) + "…" : name;
-    return new Undefined("a value of type " + Values.type(of) + " has no '" + shown + "'");
+    return new Undefined(
+        "a value of type " + Values.type(of) + " has no '" + Excerpt.of(name) + "'");
   }
 
   /** What Python's {@code getattr} would find, or null. */

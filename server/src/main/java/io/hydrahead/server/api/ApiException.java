@@ -1,5 +1,6 @@
 package io.hydrahead.server.api;
 
+import io.hydrahead.json.Excerpt;
 import java.time.Duration;
 import java.util.Locale;
 import java.util.Optional;
@@ -58,7 +59,7 @@ public final class ApiException extends RuntimeException {
     return new ApiException(
         404,
         "invalid_request_error",
-        "The model '" + shorten(name) + "' does not exist; this server has '" + served + "'.",
+        "The model '" + Excerpt.of(name) + "' does not exist; this server has '" + served + "'.",
         "model",
         "model_not_found");
   }
@@ -114,7 +115,7 @@ public final class ApiException extends RuntimeException {
         "There is no "
             + method
             + " "
-            + shorten(path)
+            + Excerpt.of(path)
             + " here; OpenAI's endpoints are /v1/chat/completions, /v1/completions and /v1/models.",
         "not_found");
   }
@@ -132,11 +133,6 @@ public final class ApiException extends RuntimeException {
         "",
         "method_not_allowed",
         allowed);
-  }
-
-  /** At most 60 characters of {@code s}. */
-  public static String shorten(String s) {
-    return s.length() <= 60 ? s : s.substring(0, 57) + "…";
   }
 
   /** HTTP status. */

@@ -1,5 +1,6 @@
 package io.hydrahead.server.api;
 
+import io.hydrahead.json.Excerpt;
 import io.hydrahead.json.Spelling;
 import java.util.ArrayList;
 import java.util.LinkedHashSet;
@@ -54,8 +55,8 @@ final class RequestFields {
       case NUMBER ->
           Double.isInfinite(value.doubleValue())
               ? "a number beyond ±1.8e308"
-              : ApiException.shorten(value.toString());
-      default -> ApiException.shorten(value.toString());
+              : Excerpt.of(value.toString());
+      default -> Excerpt.of(value.toString());
     };
   }
 
@@ -285,8 +286,8 @@ final class RequestFields {
                 .map(k -> "; did you mean '" + name(k) + "'?")
                 .orElse(".");
         throw ApiException.invalid(
-            ApiException.shorten(name(field)),
-            "'" + ApiException.shorten(name(field)) + "' is no field of this request" + meant,
+            Excerpt.of(name(field)),
+            "'" + Excerpt.of(name(field)) + "' is no field of this request" + meant,
             "unknown_parameter");
       }
     }

@@ -1,5 +1,6 @@
 package io.hydrahead.server.api;
 
+import io.hydrahead.json.Excerpt;
 import io.hydrahead.model.LogitEdits;
 import io.hydrahead.model.Sampler;
 import io.hydrahead.server.engine.GenerationRequest;
@@ -97,7 +98,7 @@ public record SamplingFields(
         throw f.error(
             "logit_bias",
             "must map token ids to numbers from -100 to 100; %s: %s is none of these"
-                .formatted(ApiException.shorten(e.getKey()), RequestFields.shown(v)));
+                .formatted(Excerpt.of(e.getKey()), RequestFields.shown(v)));
       }
       out.put(Integer.valueOf(e.getKey()), v.floatValue());
     }
