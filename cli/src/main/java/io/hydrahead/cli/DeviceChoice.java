@@ -14,7 +14,8 @@ import java.util.regex.Pattern;
 
 /**
  * What {@code --device} says. A GPU that was named is opened before the command does anything, so
- * that it fails first; without a name a GPU is taken if one works, and what was taken is said.
+ * that it fails first; without a name a GPU is taken if one works, and what was taken is said. That
+ * is decided once: a GPU that works no more is an error then, and not a reason to go on without.
  */
 final class DeviceChoice {
   private static final Pattern CUDA = Pattern.compile("cuda(?::(\\d{1,4}))?");
@@ -24,6 +25,12 @@ final class DeviceChoice {
   /** Number of the GPU, or -1 for the processor. */
   private final int ordinal;
 
+  /** Whether it is known if a GPU works, where none was named. */
+  private boolean decided;
+
+  private boolean works;
+
+  /** Opened, for the next operations. */
   private CudaDevice device;
 
   private DeviceChoice(boolean named, int ordinal) {
@@ -68,35 +75,44 @@ final class DeviceChoice {
     }
   }
 
+  /** Whether the operations are a GPU's. One that was looked for stays open for the first. */
+  synchronized boolean takesGpu(CommonOptions common) {
+    if (named) {
+      return namesGpu();
+    }
+    if (!decided) {
+      works = openAny(common);
+      decided = true;
+    }
+    return works;
+  }
+
   /**
-   * The operations; who takes them closes them. A named GPU is opened anew each further time, with
-   * a stream and memory of its own.
+   * The operations; who takes them closes them. A GPU is opened anew each further time, with a
+   * stream and memory of its own.
    */
   synchronized Ops ops(CommonOptions common, DType activations) {
-    if (device == null) {
-      openNamed();
-    }
-    CudaDevice d = named ? device : anyDevice(common);
-    device = null;
-    if (d == null) {
+    if (!takesGpu(common)) {
       return cpu(common);
     }
+    CudaDevice d = device == null ? CudaDevice.open(ordinal) : device;
+    device = null;
     return OpsFactory.cuda(
         d, new CudaOptions(d.ordinal(), activations, common.deterministic(), common.threads()));
   }
 
-  private CudaDevice anyDevice(CommonOptions common) {
+  private boolean openAny(CommonOptions common) {
     if (common.blas() != CommonOptions.Blas.AUTO) {
       common.notice("hydrahead: on the CPU, since --blas was given");
-      return null;
+      return false;
     }
     try {
-      CudaDevice d = CudaDevice.open(0);
-      common.notice("hydrahead: on " + d + "; --device cpu would take the CPU");
-      return d;
+      device = CudaDevice.open(ordinal);
+      common.notice("hydrahead: on " + device + "; --device cpu would take the CPU");
+      return true;
     } catch (CudaUnavailableException e) {
       common.notice("hydrahead: on the CPU: " + e.reason());
-      return null;
+      return false;
     }
   }
 

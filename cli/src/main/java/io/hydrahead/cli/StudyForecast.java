@@ -1,9 +1,9 @@
 package io.hydrahead.cli;
 
-import io.hydrahead.ops.Ops;
 import io.hydrahead.ops.gemm.Ceilings;
 import io.hydrahead.study.run.Size;
 import io.hydrahead.study.run.StudyRun;
+import io.hydrahead.tensor.ComputePool;
 import io.hydrahead.tensor.InputException;
 import java.util.List;
 import java.util.Locale;
@@ -42,15 +42,12 @@ final class StudyForecast {
             tokens(all.trained()),
             tokens(all.evaluated()),
             time(all.seconds())));
-    if (common.device().namesGpu()) {
+    if (common.device().takesGpu(common)) {
       return;
     }
     double gflops;
-    try (Ops ops = LoadedModel.ops(common)) {
-      if (!ops.memory().host()) {
-        return;
-      }
-      gflops = Ceilings.fmaGflops(ops.pool(), ROUNDS);
+    try (ComputePool pool = new ComputePool(common.threads())) {
+      gflops = Ceilings.fmaGflops(pool, ROUNDS);
     }
     double seconds = all.operations() / (SHARE * gflops * 1e9);
     requireAsked(seconds, common.device().named());

@@ -139,6 +139,26 @@ class StudyTest {
     assertThat(study("short", words).err()).doesNotContain("to do");
   }
 
+  /** The forecast asks for the device that the run then takes; --blas keeps the test off a GPU. */
+  @Test
+  void anUnnamedDeviceIsLookedForOnce() {
+    Run r =
+        Run.of(
+            "study",
+            "--recipe",
+            recipe,
+            "-o",
+            temporary.resolve("unnamed"),
+            "--blas",
+            "java",
+            "--arm",
+            "layers",
+            "--stage",
+            "probe,train");
+    assertThat(r.code()).as(r.err()).isZero();
+    assertThat(r.err()).contains("on this processor that takes about ").containsOnlyOnce("--blas");
+  }
+
   private void arm(String name, String selection, String more) {
     Recipes.write(
         temporary.resolve(name + ".json"),
