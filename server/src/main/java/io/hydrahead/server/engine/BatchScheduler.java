@@ -189,8 +189,6 @@ public final class BatchScheduler implements Scheduler {
             s.kvBytesTotal(),
             s.stateBytes(),
             s.stateBytesTotal(),
-            s.lookups(),
-            s.hits(),
             saved.disk(s.restoredTokens()));
     synchronized (this) {
       running = reading.size() + replying.size();

@@ -50,8 +50,6 @@ public interface Scheduler extends AutoCloseable {
    * @param kvBytesTotal bytes that there are of them
    * @param stateBytes bytes of recurrent states in use
    * @param stateBytesTotal bytes that there are of them
-   * @param lookups requests so far whose beginnings were looked for
-   * @param hits of these, those that found one
    * @param disk what is kept of them from one start to the next
    */
   record Caches(
@@ -60,10 +58,8 @@ public interface Scheduler extends AutoCloseable {
       long kvBytesTotal,
       long stateBytes,
       long stateBytesTotal,
-      long lookups,
-      long hits,
       Disk disk) {
-    public static final Caches NONE = new Caches(0, 0, 0, 0, 0, 0, 0, Disk.NONE);
+    public static final Caches NONE = new Caches(0, 0, 0, 0, 0, Disk.NONE);
   }
 
   /**

@@ -41,8 +41,6 @@ final class SequenceRunner implements AutoCloseable {
   private volatile long room;
   private volatile long kvBytes;
   private volatile long stateBytes;
-  private volatile long lookups;
-  private volatile long hits;
 
   SequenceRunner(HybridTransformer model, int maxContext) {
     this(model, maxContext, SMALLEST_SESSION, REPLY_AT_FIRST);
@@ -63,7 +61,7 @@ final class SequenceRunner implements AutoCloseable {
   /** What the session takes; all of it is in use. */
   Scheduler.Caches caches() {
     return new Scheduler.Caches(
-        room, kvBytes, kvBytes, stateBytes, stateBytes, lookups, hits, Scheduler.Disk.NONE);
+        room, kvBytes, kvBytes, stateBytes, stateBytes, Scheduler.Disk.NONE);
   }
 
   /** Works on a request to its end, whatever happens. */
@@ -73,8 +71,6 @@ final class SequenceRunner implements AutoCloseable {
       open(prompt.length + Math.min(request.maxTokens(), replyAtFirst));
       boolean rereads = request.promptLogprobs();
       int cached = rereads ? reset() : moveTo(prompt);
-      lookups++;
-      hits += cached > 0 ? 1 : 0;
       listener.started(cached);
       if (rereads) {
         tell(listener, prompt[0], Optional.empty());
