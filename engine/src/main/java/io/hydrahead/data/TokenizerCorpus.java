@@ -5,9 +5,9 @@ import java.util.NoSuchElementException;
 
 /**
  * Text to train a tokenizer on: the same mix of examples and plain text that a {@link DataRecipe}
- * makes training rows of, before there is a tokenizer to measure with. Words in the examples are all
- * invented: a tokenizer trained on the training split's listed words would give each of them a token
- * of its own, which the words of other splits do not have.
+ * makes training rows of, before there is a tokenizer to measure with. Words in the examples are
+ * all invented: a tokenizer trained on the training split's listed words would give each of them a
+ * token of its own, which the words of other splits do not have.
  */
 public final class TokenizerCorpus implements Iterable<String> {
   private final DataRecipe recipe;

@@ -225,7 +225,8 @@ class TrainingTextTest {
 
   @Test
   void tokenizersSeeNoListedWordsOfTheTasks() {
-    String only = "{'plain': 0, 'families': {'vt': 1}, 'styles': {'varied': 1}, 'invented_words': 0}";
+    String only =
+        "{'plain': 0, 'families': {'vt': 1}, 'styles': {'varied': 1}, 'invented_words': 0}";
     TokenizerCorpus corpus = new TokenizerCorpus(recipe(only.replace('\'', '"')), 1, 20_000);
     StringBuilder all = new StringBuilder();
     corpus.forEach(all::append);

@@ -60,11 +60,16 @@ final class HaystackFiles {
     boolean reads = !cell.isRecall() || recipe.haystack() == EvaluationRecipe.HaystackKind.TEXT;
     return new Fingerprint()
         .add(VERSION)
-        .add(recipe.style() + " " + recipe.haystack() + " " + recipe.digits() + " " + recipe.invented())
+        .add(settings())
         .add(codec.vocabSize() + Arrays.toString(codec.encode(probe)))
         .add(reads ? heldOut.fingerprint() : "")
         .add(cell.task() + cell.length() + cell.split() + cell.questions() + "/" + seed)
         .hex();
+  }
+
+  private String settings() {
+    String words = recipe.digits() + " " + recipe.invented();
+    return recipe.style() + " " + recipe.haystack() + " " + words;
   }
 
   private Path file(CellSpec cell, long seed) {

@@ -72,9 +72,12 @@ final class EvaluationWork implements AutoCloseable {
   }
 
   private Tokenizer tokenizer() {
-    boolean own = Files.isDirectory(shop.folder().tokenizer());
-    return Tokenizer.load(
-        own ? shop.folder().tokenizer() : shop.teacher(shop.recipe().seeds().getFirst()));
+    return Tokenizer.load(tokenizerFolder());
+  }
+
+  private Path tokenizerFolder() {
+    Path own = shop.folder().tokenizer();
+    return Files.isDirectory(own) ? own : shop.teacher(shop.recipe().seeds().getFirst());
   }
 
   /** The held-out text, opened when it is first read. */
@@ -126,8 +129,10 @@ final class EvaluationWork implements AutoCloseable {
     AtomicFile.write(haystacksMade(seed), grids + "\n");
   }
 
+  /** False, too, while there is no tokenizer to tell by which haystacks a kept result is of. */
   boolean done(ArmRecipe arm, int seed, String grid) {
     return facts.done(arm.name(), seed)
+        && Files.isDirectory(tokenizerFolder())
         && evaluator()
             .complete(
                 cells(grid), seed, shop.folder().results(arm.name(), seed), checkpoint(arm, seed));

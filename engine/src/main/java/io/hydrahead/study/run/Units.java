@@ -12,6 +12,7 @@ import io.hydrahead.study.StudyRecipe;
 import io.hydrahead.study.StudyStage;
 import io.hydrahead.train.PretrainRecipe;
 import io.hydrahead.train.Stage;
+import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.LinkedHashMap;
@@ -210,8 +211,23 @@ final class Units {
             List.copyOf(needs),
             about,
             size,
-            () -> facts.done(arm.name(), seed),
+            () -> trained(arm, seed),
             () -> make(arm, seed)));
+  }
+
+  /**
+   * Where the record of an arm is kept and its model is not, that will do while nobody reads it.
+   */
+  private boolean trained(ArmRecipe arm, int seed) {
+    return facts.done(arm.name(), seed)
+        && (Files.isDirectory(facts.checkpoint(arm, seed)) || !read(name(arm, seed)));
+  }
+
+  /** Whether an evaluation that is to be made needs the unit, or the model of one that needs it. */
+  private boolean read(String train) {
+    return units.values().stream()
+        .filter(u -> u.needs().contains(train))
+        .anyMatch(u -> u.stage() == StudyStage.EVAL ? !u.done().getAsBoolean() : read(u.name()));
   }
 
   private static String haystacksOf(int seed) {
