@@ -10,8 +10,11 @@ import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.Comparator;
+import java.util.HashMap;
 import java.util.List;
 import java.util.Locale;
+import java.util.Map;
+import java.util.Optional;
 import java.util.concurrent.ExecutorService;
 import java.util.concurrent.Executors;
 
@@ -25,6 +28,9 @@ public final class StudyEvaluator implements AutoCloseable {
   private final TextCodec codec;
   private final ExecutorService makers;
   private final HaystackFiles haystacks;
+
+  /** Of folders whose cells are kept in one file. */
+  private final Map<Path, List<CellResult>> kept = new HashMap<>();
 
   /**
    * @param codec the tokenizer of all models
@@ -46,20 +52,21 @@ public final class StudyEvaluator implements AutoCloseable {
     return recipe.seed() + seed;
   }
 
-  private static Path file(Path armFolder, CellSpec cell) {
-    return armFolder.resolve("cells").resolve(cell.file());
-  }
-
   /** Whether {@code cell} is there for this model, with these haystacks or more of them. */
   private boolean isFinished(CellSpec cell, int seed, Path armFolder, String checkpoint) {
-    Path file = file(armFolder, cell);
-    if (!Files.isRegularFile(file)) {
-      return false;
-    }
-    CellResult there = CellResult.read(file);
-    return there.checkpoint().equals(checkpoint)
-        && there.haystackHash().equals(haystacks.fingerprint(cell, haystackSeed(seed)))
-        && there.spec().haystacks() >= cell.haystacks();
+    Path file = KeptCells.cell(armFolder, cell);
+    Optional<CellResult> found =
+        Files.isRegularFile(file)
+            ? Optional.of(CellResult.read(file))
+            : kept.computeIfAbsent(armFolder, KeptCells::read).stream()
+                .filter(c -> c.spec().file().equals(cell.file()))
+                .findFirst();
+    return found
+        .filter(there -> there.checkpoint().equals(checkpoint))
+        .filter(there -> there.spec().haystacks() >= cell.haystacks())
+        .filter(
+            there -> there.haystackHash().equals(haystacks.fingerprint(cell, haystackSeed(seed))))
+        .isPresent();
   }
 
   /**
@@ -109,8 +116,8 @@ public final class StudyEvaluator implements AutoCloseable {
             .filter(c -> !isFinished(c, subject.seed(), armFolder, subject.checkpoint()))
             .sorted(Comparator.comparingInt(CellSpec::length))
             .toList();
-    run(subject, missing, progress, r -> r.write(file(armFolder, r.spec())));
-    return cells.stream().map(c -> CellResult.read(file(armFolder, c))).toList();
+    run(subject, missing, progress, r -> r.write(KeptCells.cell(armFolder, r.spec())));
+    return cells.stream().map(c -> CellResult.read(KeptCells.cell(armFolder, c))).toList();
   }
 
   /**

@@ -5,13 +5,11 @@ import io.hydrahead.json.Fields;
 import io.hydrahead.json.Json;
 import io.hydrahead.json.ReadableJson;
 import io.hydrahead.study.eval.CellResult;
+import io.hydrahead.study.eval.KeptCells;
 import io.hydrahead.study.stats.Roles;
 import io.hydrahead.study.stats.StudyCells;
 import io.hydrahead.tensor.InputException;
-import java.io.BufferedReader;
 import java.io.IOException;
-import java.io.InputStreamReader;
-import java.nio.charset.StandardCharsets;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.ArrayList;
@@ -23,8 +21,6 @@ import java.util.Set;
 import java.util.TreeMap;
 import java.util.TreeSet;
 import java.util.stream.Stream;
-import java.util.zip.GZIPInputStream;
-import java.util.zip.GZIPOutputStream;
 import tools.jackson.databind.JsonNode;
 
 /**
@@ -35,7 +31,6 @@ import tools.jackson.databind.JsonNode;
  */
 final class ResultsFolder {
   private static final String SEED = "seed-";
-  private static final String LINES = "cells.jsonl.gz";
 
   private final Path folder;
   private final JsonNode study;
@@ -91,25 +86,7 @@ final class ResultsFolder {
         found.add(CellResult.read(cell));
       }
     }
-    Path lines = folder.resolve(LINES);
-    if (Files.isRegularFile(lines)) {
-      readLines(lines, found);
-    }
-  }
-
-  private static void readLines(Path file, List<CellResult> found) {
-    int n = 0;
-    try (BufferedReader in =
-        new BufferedReader(
-            new InputStreamReader(
-                new GZIPInputStream(Files.newInputStream(file)), StandardCharsets.UTF_8))) {
-      for (String line = in.readLine(); line != null; line = in.readLine()) {
-        String place = file + " line " + ++n;
-        found.add(CellResult.read(Fields.parse(line, place, file.getParent())));
-      }
-    } catch (IOException e) {
-      throw new InputException(file + ": cannot be read (" + e.getMessage() + ")", e);
-    }
+    found.addAll(KeptCells.read(folder));
   }
 
   /**
@@ -121,25 +98,17 @@ final class ResultsFolder {
       return;
     }
     AtomicFile.write(to.resolve("study.json"), ReadableJson.text(study));
-    Map<Path, StringBuilder> lines = new TreeMap<>();
+    Map<Path, List<CellResult>> runs = new TreeMap<>();
     for (CellResult c : cells.all()) {
       Path run = Path.of(c.arm(), SEED + c.seed());
-      lines.computeIfAbsent(run, r -> new StringBuilder()).append(c.line()).append('\n');
+      runs.computeIfAbsent(run, r -> new ArrayList<>()).add(c);
     }
     for (ReportedArm a : arms) {
       AtomicFile.write(
           to.resolve(a.arm()).resolve(SEED + a.seed()).resolve("arm.json"),
           ReadableJson.text(a.json()));
     }
-    lines.forEach((run, text) -> {
-      AtomicFile.write(
-          to.resolve(run).resolve(LINES),
-          out -> {
-            GZIPOutputStream zip = new GZIPOutputStream(out); // whoever opened out closes it
-            zip.write(text.toString().getBytes(StandardCharsets.UTF_8));
-            zip.finish();
-          });
-    });
+    runs.forEach((run, own) -> KeptCells.write(to.resolve(run), own));
     speeds.forEach((arm, seeds) ->
         seeds.forEach((seed, speed) ->
             AtomicFile.write(

@@ -11,29 +11,78 @@ import io.hydrahead.plan.MemoryPlan;
 import io.hydrahead.study.ArmRecipe;
 import io.hydrahead.study.Flops;
 import io.hydrahead.tensor.DType;
+import io.hydrahead.tensor.InputException;
 import io.hydrahead.train.Fingerprint;
 import io.hydrahead.train.TrainingRun;
 import java.io.IOException;
 import java.io.UncheckedIOException;
 import java.nio.file.Files;
 import java.nio.file.Path;
+import java.util.HashMap;
 import java.util.List;
+import java.util.Map;
+import java.util.Optional;
 import java.util.stream.Stream;
 import tools.jackson.databind.JsonNode;
 import tools.jackson.databind.node.ObjectNode;
 
 /** {@code arm.json}: what an arm of a seed is, what it costs and how it was made. */
 final class ArmFacts {
+  private static final String TEACHER = "teacher_hash";
   private static final List<Integer> LENGTHS = List.of(1 << 12, 1 << 17, 1 << 19);
 
   private final Workshop shop;
+
+  /** Hashes of the seeds' Transformers, which stay as they are while a study runs. */
+  private final Map<Integer, String> teachers = new HashMap<>();
 
   ArmFacts(Workshop shop) {
     this.shop = shop;
   }
 
+  /**
+   * Whether the file is there, and is of a model made from the seed's Transformer: a Transformer
+   * that was trained again is the same only where training is deterministic.
+   */
   boolean done(String arm, int seed) {
-    return Files.isRegularFile(shop.folder().armFile(arm, seed));
+    return Files.isRegularFile(shop.folder().armFile(arm, seed)) && !ofAnother(arm, seed);
+  }
+
+  private boolean ofAnother(String arm, int seed) {
+    Path file = shop.folder().armFile(arm, seed);
+    String recorded = Files.isRegularFile(file) ? Json.read(file).path(TEACHER).asString("") : "";
+    return !recorded.isEmpty() && teacher(seed).filter(h -> !h.equals(recorded)).isPresent();
+  }
+
+  /**
+   * What must hold before an arm's facts are written anew.
+   *
+   * @throws InputException if the arm has a model that was made from another Transformer
+   */
+  void requireOwnModel(ArmRecipe arm, int seed) {
+    Path model = checkpoint(arm, seed);
+    if (arm.trained() && Files.exists(model) && ofAnother(arm.name(), seed)) {
+      throw new InputException(
+          model
+              + ": was made from another Transformer than the one in "
+              + shop.teacher(seed)
+              + "; remove it, and it is made again");
+    }
+  }
+
+  /** The hash of the seed's Transformer as an arm, where it is there. */
+  private Optional<String> teacher(int seed) {
+    Path folder = shop.teacher(seed);
+    if (!Files.isRegularFile(folder.resolve("config.json"))) {
+      return Optional.empty();
+    }
+    return Optional.of(
+        teachers.computeIfAbsent(
+            seed,
+            s ->
+                weights(new Fingerprint(), folder)
+                    .add(new ArmRecipe.Teacher(false).toString())
+                    .hex()));
   }
 
   /** The folder whose weights an arm computes with. */
@@ -47,8 +96,11 @@ final class ArmFacts {
 
   /** Changes with the weights, and with what an arm does otherwise with them. */
   String hash(ArmRecipe arm, int seed) {
-    Fingerprint f = new Fingerprint();
-    Path folder = checkpoint(arm, seed);
+    Fingerprint f = weights(new Fingerprint(), checkpoint(arm, seed));
+    return f.add(arm.source() instanceof ArmRecipe.Student ? "" : arm.source().toString()).hex();
+  }
+
+  private static Fingerprint weights(Fingerprint f, Path folder) {
     try (Stream<Path> files = Files.list(folder)) {
       for (Path p :
           files
@@ -60,7 +112,7 @@ final class ArmFacts {
     } catch (IOException e) {
       throw new UncheckedIOException(folder + ": cannot be read", e);
     }
-    return f.add(arm.source() instanceof ArmRecipe.Student ? "" : arm.source().toString()).hex();
+    return f;
   }
 
   /** Writes the file. {@code rate} is the factor of the learning rates. */
@@ -103,6 +155,7 @@ final class ArmFacts {
     out.put("commit", shop.around().commit());
     out.put(StudyFacts.WORKERS, shop.around().workers());
     out.put("checkpoint_hash", hash(arm, seed));
+    teacher(seed).ifPresent(hash -> out.put(TEACHER, hash));
     out.set("style", Json.of(style));
     out.set("plan", Json.of(plan.toLists()));
     AtomicFile.write(shop.folder().armFile(arm.name(), seed), out, true);

@@ -6,6 +6,7 @@ import io.hydrahead.json.Json;
 import io.hydrahead.study.StudyFolder;
 import io.hydrahead.study.StudyRecipe;
 import io.hydrahead.study.StudyStage;
+import io.hydrahead.study.eval.KeptCells;
 import io.hydrahead.study.results.StudyReport;
 import io.hydrahead.tensor.InputException;
 import java.nio.file.Files;
@@ -109,6 +110,9 @@ public final class StudyRun {
    */
   public Outcome run(Part part) {
     requireSameRecipe();
+    for (String arm : recipe.arms().keySet()) {
+      recipe.seeds().forEach(seed -> KeptCells.unpack(folder.results(arm, seed)));
+    }
     Ledger ledger = new Ledger();
     Texts texts = new Texts();
     try (Workshop shop = new Workshop(recipe, folder, around, texts)) {

@@ -285,6 +285,7 @@ final class Units {
   }
 
   private void make(ArmRecipe arm, int seed) {
+    facts.requireOwnModel(arm, seed);
     double rate = arm.trained() ? sweep.best(arm.family()) : 1;
     if (arm.trained() && !arms.trained(arm.name(), seed)) {
       arms.train(arm, seed, rate);

@@ -112,6 +112,29 @@ class StudyEvaluatorTest {
     }
   }
 
+  @Test
+  void cellsKeptInOneFileAreFinished() throws IOException {
+    List<CellSpec> cells = recipe(SMALL).cells(List.of("short"));
+    Path arm = folder.resolve("kept/seed-0");
+    String model = "0011223344556677";
+    try (StudyEvaluator e = evaluator(SMALL)) {
+      List<CellResult> all = e.evaluate(subject(0), cells, arm, Progress.SILENT);
+      KeptCells.write(arm, all);
+      for (Path cell : files(arm.resolve("cells"))) {
+        Files.delete(cell);
+      }
+      assertThat(e.complete(cells, 0, arm, model)).isTrue();
+      assertThat(e.complete(cells, 0, arm, "another")).isFalse();
+    }
+    KeptCells.unpack(arm);
+    assertThat(files(arm)).containsExactly(arm.resolve("cells"));
+    assertThat(files(arm.resolve("cells"))).hasSize(7);
+    KeptCells.unpack(arm); // finds nothing
+    try (StudyEvaluator e = evaluator(SMALL)) {
+      assertThat(e.complete(cells, 0, arm, model)).isTrue();
+    }
+  }
+
   private static Progress stopAfter(int[] asked, int most) {
     return new Progress() {
       @Override

@@ -82,6 +82,23 @@ class KeptResultsTest {
   }
 
   @Test
+  void armsOfAnotherTransformerAreTrainedAgain() throws IOException {
+    Path teacher = folder.teacher(0);
+    Files.createDirectories(teacher);
+    Files.writeString(teacher.resolve("config.json"), "{}");
+    Files.writeString(teacher.resolve("model.safetensors"), "weights");
+    Files.createDirectories(folder.model("head-7-1", 0));
+    StudyRun.Part train =
+        new StudyRun.Part(Set.of(StudyStage.TRAIN), Set.of("head-7-1"), Set.of(0));
+    assertThat(missing(train)).isEmpty(); // of older results nobody knows
+    Path facts = folder.armFile("head-7-1", 0);
+    Files.writeString(facts, Json.object().put("teacher_hash", "0").toString());
+    assertThat(missing(train))
+        .extracting(StudyRun.Planned::unit)
+        .containsExactly("train head-7-1 seed 0");
+  }
+
+  @Test
   void ratesComeFromTheKeptTrials() {
     StudyRun.Part other = new StudyRun.Part(StudyRun.Part.ALL.stages(), Set.of(), Set.of(1));
     assertThat(missing(other))
