@@ -20,8 +20,6 @@ import java.util.concurrent.Callable;
 import picocli.CommandLine;
 import picocli.CommandLine.Command;
 import picocli.CommandLine.Mixin;
-import picocli.CommandLine.Model.CommandSpec;
-import picocli.CommandLine.Model.OptionSpec;
 import picocli.CommandLine.Option;
 import tools.jackson.databind.node.ArrayNode;
 import tools.jackson.databind.node.ObjectNode;
@@ -164,15 +162,11 @@ final class BenchCommand implements Callable<Integer> {
 
   /** The common option, whose words fit models that are stored. */
   static void describeDtype(CommandLine line) {
-    CommandSpec spec = line.getCommandSpec();
-    OptionSpec dtype = spec.findOption("--dtype");
-    spec.remove(dtype);
-    spec.addOption(
-        OptionSpec.builder(dtype)
-            .description(
-                "Random weights in memory: ${COMPLETION-CANDIDATES}; default: BF16, for train F32;"
-                    + " with --soak, as stored.")
-            .build());
+    CommonOptions.describe(
+        line,
+        "--dtype",
+        "Random weights in memory: ${COMPLETION-CANDIDATES}; default: BF16, for train F32;"
+            + " with --soak, as stored.");
   }
 
   @Override

@@ -4,7 +4,9 @@ import io.hydrahead.tensor.InputException;
 import io.hydrahead.tensor.Progress;
 import java.io.PrintWriter;
 import java.util.List;
+import picocli.CommandLine;
 import picocli.CommandLine.Model.CommandSpec;
+import picocli.CommandLine.Model.OptionSpec;
 import picocli.CommandLine.Option;
 
 /** Options that every command takes, and what a command needs from its surroundings. */
@@ -105,6 +107,14 @@ final class CommonOptions {
       line.append(' ').append(plain ? a : "'" + a.replace("'", "'\\''") + "'");
     }
     return line.toString();
+  }
+
+  /** Gives a common option another text in the help of one command. */
+  static void describe(CommandLine line, String name, String description) {
+    CommandSpec spec = line.getCommandSpec();
+    OptionSpec option = spec.findOption(name);
+    spec.remove(option);
+    spec.addOption(OptionSpec.builder(option).description(description).build());
   }
 
   /** Called before the command runs. */

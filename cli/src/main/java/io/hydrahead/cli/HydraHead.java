@@ -92,6 +92,7 @@ final class HydraHead implements Runnable {
     Values.register(line);
     Without.Reader.hide(line);
     BenchCommand.describeDtype(line.getSubcommands().get("bench"));
+    StudyCommand.describeDevice(line.getSubcommands().get("study"));
     Errors errors = new Errors(terminal);
     line.setParameterExceptionHandler(errors);
     line.setExecutionExceptionHandler(errors);
@@ -102,20 +103,10 @@ final class HydraHead implements Runnable {
           checked(l, () -> o.attach(terminal, parsed.originalArgs()));
         }
       }
-      for (ParseResult p = parsed; p != null; p = p.hasSubcommand() ? p.subcommand() : null) {
-        CommonOptions o = CommonOptions.of(p.commandSpec());
-        List<String> idle = Without.Reader.idle(p);
-        for (String name : idle) {
-          o.notice("hydrahead: " + name + " has no effect on " + p.commandSpec().name());
-        }
-        if (o != null && !idle.contains("--threads")) {
-          checked(p.commandSpec().commandLine(), o::checkThreads);
-        }
-        if (o != null && !idle.contains("--device")) {
-          checked(p.commandSpec().commandLine(), o.device()::openNamed);
-        }
-      }
       try {
+        for (ParseResult p = parsed; p != null; p = p.hasSubcommand() ? p.subcommand() : null) {
+          prepare(p);
+        }
         return new CommandLine.RunLast().execute(parsed);
       } finally {
         for (CommandLine l : parsed.asCommandLineList()) {
@@ -127,6 +118,25 @@ final class HydraHead implements Runnable {
       }
     });
     return line;
+  }
+
+  /** Says which options do nothing; checks and opens what the others name. */
+  private static void prepare(ParseResult p) {
+    CommandSpec spec = p.commandSpec();
+    CommonOptions o = CommonOptions.of(spec);
+    List<String> idle = Without.Reader.idle(p);
+    for (String name : idle) {
+      o.notice("hydrahead: " + name + " has no effect on " + spec.name());
+    }
+    if (o != null && !idle.contains("--threads")) {
+      checked(spec.commandLine(), o::checkThreads);
+    }
+    if (o != null && !idle.contains("--device")) {
+      if (!(spec.userObject() instanceof StudyCommand)) {
+        checked(spec.commandLine(), o.device()::requireOne);
+      }
+      checked(spec.commandLine(), o.device()::openNamed);
+    }
   }
 
   /** Runs a step of preparing {@code line}, whose failure is one of its options'. */

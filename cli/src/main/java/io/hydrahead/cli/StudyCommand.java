@@ -6,6 +6,7 @@ import io.hydrahead.data.JdkSources;
 import io.hydrahead.study.StudyFolder;
 import io.hydrahead.study.StudyRecipe;
 import io.hydrahead.study.StudyStage;
+import io.hydrahead.study.run.Machine;
 import io.hydrahead.study.run.StudyRun;
 import io.hydrahead.study.run.Surroundings;
 import io.hydrahead.tensor.InputException;
@@ -18,6 +19,8 @@ import java.util.Locale;
 import java.util.Map;
 import java.util.Set;
 import java.util.concurrent.Callable;
+import java.util.stream.IntStream;
+import picocli.CommandLine;
 import picocli.CommandLine.Command;
 import picocli.CommandLine.Mixin;
 import picocli.CommandLine.Option;
@@ -29,8 +32,8 @@ import picocli.CommandLine.Option;
       "Compare arms: train teachers, probe, convert, transfer, evaluate.",
       "Makes what is missing in the output folder; the same command goes on after an",
       "interruption.",
-      "Several processes, each with its own --device, may share one folder; --workers",
-      "has one process make several units at once on one device.",
+      "--device cuda:all has it make units on every GPU at once, --workers several on",
+      "each. Several processes may share one folder, too.",
       "What takes a processor more than an hour has to be asked for with --device cpu."
     })
 @Without(refused = "--dtype")
@@ -70,8 +73,8 @@ final class StudyCommand implements Callable<Integer> {
       paramLabel = "N",
       defaultValue = "1",
       description = {
-        "Units made side by side, each with a stream and memory of its own on the",
-        "device: 2 or 3 keep a GPU busy with small models; default: ${DEFAULT-VALUE}."
+        "Units made side by side on each device, each with a stream and memory of its",
+        "own: 2 or 3 keep a GPU busy with small models; default: ${DEFAULT-VALUE}."
       })
   private int workers;
 
@@ -90,6 +93,15 @@ final class StudyCommand implements Callable<Integer> {
       description = "Folder of the study.")
   private Path output;
 
+  /** The help's text on the common option, which here takes more. */
+  static void describeDevice(CommandLine line) {
+    CommonOptions.describe(
+        line,
+        "--device",
+        "cpu, cuda, cuda:N, several GPUs as cuda:0,cuda:2, or cuda:all; default: a GPU if one works,"
+            + " else the CPU.");
+  }
+
   @Override
   public Integer call() {
     if (common.dtype() != null) {
@@ -98,7 +110,7 @@ final class StudyCommand implements Callable<Integer> {
     }
     if (workers < 1 || workers > MOST_WORKERS) {
       throw new InputException(
-          "--workers " + workers + ": take 1 to " + MOST_WORKERS + ", 2 or 3 for one GPU");
+          "--workers " + workers + ": take 1 to " + MOST_WORKERS + ", 2 or 3 for a GPU");
     }
     StudyRecipe study = StudyRecipe.read(recipe);
     if (pack != null) {
@@ -113,7 +125,7 @@ final class StudyCommand implements Callable<Integer> {
             study,
             new StudyFolder(output.toAbsolutePath().normalize()),
             new Surroundings(
-                type -> LoadedModel.ops(common, type),
+                machines(),
                 common.progress(),
                 line -> common.notice("hydrahead: " + line),
                 TrainingSummary.producer(common),
@@ -133,6 +145,13 @@ final class StudyCommand implements Callable<Integer> {
     outcome.failures().forEach((unit, why) -> common.out().printf("not made: %s: %s%n", unit, why));
     common.out().flush();
     return outcome.failures().isEmpty() ? ExitCode.OK : ExitCode.CHECK_FAILED;
+  }
+
+  private List<Machine> machines() {
+    DeviceChoice device = common.device();
+    return IntStream.range(0, device.count())
+        .<Machine>mapToObj(i -> type -> device.ops(common, type, i))
+        .toList();
   }
 
   private int pack(StudyRecipe study) {

@@ -7,6 +7,7 @@ import io.hydrahead.tensor.ComputePool;
 import io.hydrahead.tensor.InputException;
 import java.util.List;
 import java.util.Locale;
+import java.util.stream.Stream;
 
 /**
  * Says how much a study has to do before it does anything. A recipe's rates are mostly a GPU's: on
@@ -39,10 +40,10 @@ final class StudyForecast {
     common.notice(
         String.format(
             Locale.ROOT,
-            "hydrahead: to do: train on %s tokens, evaluate %s; by the recipe's rates %s of one device",
+            "hydrahead: to do: train on %s tokens, evaluate %s; by the recipe's rates %s",
             tokens(all.trained()),
             tokens(all.evaluated()),
-            time(all.seconds())));
+            onDevices(units, common.device().count())));
     if (common.device().takesGpu(common)) {
       return;
     }
@@ -66,10 +67,26 @@ final class StudyForecast {
 
   /** All of what is not done yet. */
   static Size missing(List<StudyRun.Planned> units) {
-    return units.stream()
-        .filter(u -> !u.done())
-        .map(StudyRun.Planned::size)
-        .reduce(Size.NONE, Size::plus);
+    return sizes(units).reduce(Size.NONE, Size::plus);
+  }
+
+  private static Stream<Size> sizes(List<StudyRun.Planned> units) {
+    return units.stream().filter(u -> !u.done()).map(StudyRun.Planned::size);
+  }
+
+  /**
+   * The time of one device, and the least that several take: a unit is made on one of them.
+   *
+   * @param devices how many
+   */
+  static String onDevices(List<StudyRun.Planned> units, int devices) {
+    double all = missing(units).seconds();
+    String one = time(all) + " of one device";
+    if (devices == 1) {
+      return one;
+    }
+    double longest = sizes(units).mapToDouble(Size::seconds).max().orElse(0);
+    return one + ", at best " + time(Math.max(longest, all / devices)) + " on " + devices;
   }
 
   /**

@@ -1,11 +1,17 @@
 package io.hydrahead.cli;
 
 import static org.assertj.core.api.Assertions.assertThat;
+import static org.assertj.core.api.Assertions.assertThatCode;
+import static org.assertj.core.api.Assertions.assertThatThrownBy;
 
+import io.hydrahead.tensor.InputException;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
+import org.junit.jupiter.params.ParameterizedTest;
+import org.junit.jupiter.params.provider.CsvSource;
+import org.junit.jupiter.params.provider.ValueSource;
 
 class DeviceTest {
   @TempDir Path temp;
@@ -39,7 +45,62 @@ class DeviceTest {
   @Test
   void namesAreChecked() throws java.io.IOException {
     assertThat(logits("--device", "cuda:x").err()).contains("cpu, cuda or cuda:N");
+    assertThat(logits("--device", "").err()).contains("cpu, cuda or cuda:N, not empty");
     assertThat(logits("--device", "CPU").code()).isZero();
+  }
+
+  @ParameterizedTest
+  @CsvSource(
+      delimiter = ';',
+      value = {
+        "cuda:0,cuda:0; names cuda:0 twice",
+        "cuda,cuda:1,CUDA:0; names cuda:0 twice",
+        "cpu,cuda:0; a list is of GPUs, such as cuda:0,cuda:2, not of 'cpu'",
+        "cuda:0,cpu; not of 'cpu'",
+        "cuda:1,cuda:all; not of 'cuda:all'",
+        "cuda:0,1; not of '1'",
+        "cuda:0,; not of ''",
+        "','; not of ''",
+        "all; not all; for study also a list, such as cuda:0,cuda:2, or cuda:all"
+      })
+  void listsAreChecked(String device, String message) {
+    assertThatThrownBy(() -> DeviceChoice.parse(device))
+        .isInstanceOf(InputException.class)
+        .hasMessageContainingAll(message, "--device");
+  }
+
+  @Test
+  void aListHasItsDevicesInOrderAndOneIsNoList() {
+    DeviceChoice two = DeviceChoice.parse("cuda:2,CUDA:0");
+    assertThat(two.count()).isEqualTo(2);
+    assertThatThrownBy(two::requireOne).hasMessageContaining("--device cuda:2,cuda:0: ");
+    for (String one : new String[] {"cpu", "cuda", "cuda:3", null}) {
+      DeviceChoice choice = DeviceChoice.parse(one);
+      assertThat(choice.count()).isEqualTo(1);
+      assertThatCode(choice::requireOne).doesNotThrowAnyException();
+    }
+  }
+
+  @ParameterizedTest
+  @ValueSource(strings = {"cuda:0,cuda:2", "cuda:all"})
+  void onlyAStudyTakesSeveralDevices(String device) throws java.io.IOException {
+    Run r = logits("--device", device);
+    assertThat(r.code()).isEqualTo(ExitCode.BAD_INPUT);
+    assertThat(r.err())
+        .contains("--device " + device, "computes on one device: cpu, cuda or cuda:N", "study");
+    assertThat(temp.resolve("out")).doesNotExist();
+    Run idle = Run.of("info", Run.tiny(), "--device", device);
+    assertThat(idle.code()).as(idle.err()).isZero();
+  }
+
+  @Test
+  void aStudyBeginsOnlyIfItsDevicesOpen() {
+    Path folder = temp.resolve("study");
+    Path recipe = Run.home().resolve("recipes/study.json");
+    Run r = Run.of("study", "--recipe", recipe, "-o", folder, "--device", "cuda:99,cuda:98");
+    assertThat(r.code()).isEqualTo(ExitCode.BAD_INPUT);
+    assertThat(r.err()).containsAnyOf("no libcuda", "no cuda:99", "the driver", "no libnvrtc");
+    assertThat(folder).doesNotExist();
   }
 
   @Test

@@ -7,12 +7,15 @@ import static org.assertj.core.api.InstanceOfAssertFactories.STRING;
 import static org.junit.jupiter.api.Assumptions.assumeTrue;
 
 import io.hydrahead.json.Json;
+import io.hydrahead.study.StudyStage;
 import io.hydrahead.study.run.Size;
+import io.hydrahead.study.run.StudyRun;
 import io.hydrahead.tensor.InputException;
 import java.io.IOException;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.Arrays;
+import java.util.Collections;
 import java.util.List;
 import java.util.concurrent.CompletableFuture;
 import java.util.function.BooleanSupplier;
@@ -141,6 +144,22 @@ class StudyTest {
     assertThat(StudyForecast.onProcessor(evaluation, 236)).isBetween(81 / 2.0, 81 * 2.0);
     Size training = new Size(281, 0, 0, 281 * 3 * 99e6);
     assertThat(StudyForecast.onProcessor(training, 236)).isBetween(0.5, 2.0);
+  }
+
+  @Test
+  void severalDevicesTakeTheirShareOfTheTimeAndNoLessThanTheLongestUnit() {
+    List<StudyRun.Planned> units = List.of(hours(true, 50), hours(false, 6), hours(false, 24));
+    assertThat(StudyForecast.onDevices(units, 1)).isEqualTo("30 hours of one device");
+    assertThat(StudyForecast.onDevices(units, 8))
+        .isEqualTo("30 hours of one device, at best 24 hours on 8");
+    List<StudyRun.Planned> even = Collections.nCopies(12, hours(false, 3));
+    assertThat(StudyForecast.onDevices(even, 4))
+        .isEqualTo("36 hours of one device, at best 9 hours on 4");
+  }
+
+  private static StudyRun.Planned hours(boolean done, int hours) {
+    Size size = new Size(0, 1, 3600.0 * hours, 1);
+    return new StudyRun.Planned("unit", StudyStage.EVAL, done, "", size);
   }
 
   @Test

@@ -23,6 +23,10 @@ public final class CudaDevice implements AutoCloseable {
   private static final int CAPABILITY_MINOR = 76;
   private static final int MAX_SHARED_OPTIN = 97;
 
+  private static final String NO_GPU =
+      "the driver sees no GPU: check nvidia-smi, CUDA_VISIBLE_DEVICES, and in a container --gpus"
+          + " all";
+
   /** Ampere: bf16 in the tensor cores, asynchronous copies. */
   private static final int OLDEST_MAJOR = 8;
 
@@ -108,16 +112,34 @@ public final class CudaDevice implements AutoCloseable {
   static CudaDevice open(int ordinal, Map<String, String> environment) {
     CudaLibraries libraries = new CudaLibraries(environment);
     Driver driver = start(libraries);
-    int count = driver.deviceCount();
+    int count = count(driver);
     if (ordinal < 0 || ordinal >= count) {
       throw new CudaUnavailableException(
-          "there is no cuda:" + ordinal + ": the driver shows " + names(driver, count));
+          "there is no cuda:%d: the driver shows %s, %d in all"
+              .formatted(ordinal, names(driver, count), count));
     }
     try {
       return new CudaDevice(driver, libraries, environment, ordinal);
     } catch (CudaException e) {
       throw new CudaUnavailableException("cuda:" + ordinal + " cannot be used: " + e.getMessage());
     }
+  }
+
+  /**
+   * How many GPUs the driver shows, fit for use or not; their numbers count from 0.
+   *
+   * @throws CudaUnavailableException if it shows none, with the reason and the fix
+   */
+  public static int count() {
+    return count(start(new CudaLibraries(System.getenv())));
+  }
+
+  private static int count(Driver driver) {
+    int count = driver.deviceCount();
+    if (count == 0) {
+      throw new CudaUnavailableException(NO_GPU);
+    }
+    return count;
   }
 
   /** Loads and starts the driver; the errors say what to do. */
@@ -128,9 +150,7 @@ public final class CudaDevice implements AutoCloseable {
     } catch (CudaException e) {
       throw new CudaUnavailableException(
           switch (e.code()) {
-            case Driver.NO_DEVICE ->
-                "the driver sees no GPU: check nvidia-smi, CUDA_VISIBLE_DEVICES, and in a container"
-                    + " --gpus all";
+            case Driver.NO_DEVICE -> NO_GPU;
             case Driver.DRIVER_MISMATCH ->
                 "NVIDIA's kernel module and libcuda are of different versions: restart the machine"
                     + " or reinstall the driver";
@@ -148,7 +168,7 @@ public final class CudaDevice implements AutoCloseable {
     for (int i = 0; i < count; i++) {
       names.add("cuda:" + i + " (" + driver.deviceName(driver.device(i)) + ")");
     }
-    return names.isEmpty() ? "none" : String.join(", ", names);
+    return String.join(", ", names);
   }
 
   private long retain() {
@@ -384,6 +404,7 @@ public final class CudaDevice implements AutoCloseable {
     if (context == 0) {
       return;
     }
+    quietly(this::makeCurrent); // another may be, where a process has several
     for (AutoCloseable resource : List.copyOf(owned).reversed()) {
       quietly(resource);
     }

@@ -246,7 +246,7 @@ class CudaDeviceTest extends CudaTesting {
   void aDeviceThatIsNotThereIsNamed() {
     assertThatThrownBy(() -> CudaDevice.open(99))
         .isInstanceOf(CudaUnavailableException.class)
-        .hasMessageContaining("no cuda:99")
+        .hasMessageContainingAll("no cuda:99", CudaDevice.count() + " in all")
         .hasMessageContaining("cuda:0 (");
   }
 

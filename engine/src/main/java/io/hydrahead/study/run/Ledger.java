@@ -10,19 +10,20 @@ import java.util.Set;
 import java.util.concurrent.CancellationException;
 import java.util.concurrent.ConcurrentHashMap;
 import java.util.concurrent.atomic.AtomicInteger;
-import java.util.concurrent.locks.Lock;
-import java.util.concurrent.locks.ReadWriteLock;
-import java.util.concurrent.locks.ReentrantReadWriteLock;
 
 /** What the workers of a run tell each other. */
 final class Ledger {
   private final Set<String> done = ConcurrentHashMap.newKeySet();
   private final Map<String, String> failures = Collections.synchronizedMap(new LinkedHashMap<>());
   private final AtomicInteger made = new AtomicInteger();
-  private final ReadWriteLock device = new ReentrantReadWriteLock();
+  private final DeviceLoad devices;
   private final List<String> interrupted = new ArrayList<>();
   private Throwable broken;
   private volatile boolean stopped;
+
+  Ledger(int devices) {
+    this.devices = new DeviceLoad(devices);
+  }
 
   /** Whether a unit's output is there; what once was is not looked for again. */
   boolean done(Unit u) {
@@ -50,9 +51,9 @@ final class Ledger {
     return made.get();
   }
 
-  /** What to hold while a unit is made: some go beside others, some have the device alone. */
-  Lock device(Unit u) {
-    return u.alone() ? device.writeLock() : device.readLock();
+  /** What each device is doing. */
+  DeviceLoad devices() {
+    return devices;
   }
 
   /** Whether a worker has failed: the others are to stop. */

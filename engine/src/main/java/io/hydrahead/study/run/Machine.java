@@ -3,7 +3,7 @@ package io.hydrahead.study.run;
 import io.hydrahead.ops.Ops;
 import io.hydrahead.tensor.DType;
 
-/** Where a study computes. */
+/** A device that a study computes on. */
 public interface Machine {
   /**
    * Operations of the device; the caller closes them before it asks again. Several threads may ask,

@@ -93,7 +93,7 @@ public final class StudyRun {
 
   /** What {@link #run} would look at, in order, without doing it. */
   public List<Planned> list(Part part) {
-    Ledger ledger = new Ledger();
+    Ledger ledger = new Ledger(around.machines().size());
     try (Workshop shop = new Workshop(recipe, folder, around, new Texts())) {
       return part.of(new Units(shop).all(), ledger::done).stream()
           .map(u -> new Planned(u.name(), u.stage(), ledger.done(u), u.about(), u.size()))
@@ -113,13 +113,13 @@ public final class StudyRun {
     for (String arm : recipe.arms().keySet()) {
       recipe.seeds().forEach(seed -> KeptCells.unpack(folder.results(arm, seed)));
     }
-    Ledger ledger = new Ledger();
+    Ledger ledger = new Ledger(around.machines().size());
     Texts texts = new Texts();
     try (Workshop shop = new Workshop(recipe, folder, around, texts)) {
       Map<String, Unit> all = new Units(shop).all();
       List<Unit> wanted = part.of(all, ledger::done);
-      if (around.workers() == 1) {
-        new Worker(folder, around, all, wanted, ledger).work();
+      if (workers() == 1) {
+        new Worker(folder, around, all, wanted, ledger, 0).work();
       } else {
         together(wanted, ledger, texts);
       }
@@ -137,7 +137,14 @@ public final class StudyRun {
     return new Outcome(ledger.count(), ledger.failures());
   }
 
-  /** Several workers, each a thread with a device, models and haystacks of its own. */
+  private int workers() {
+    return around.machines().size() * around.workers();
+  }
+
+  /**
+   * Several workers, each a thread with operations, models and haystacks of its own; the devices
+   * get them in turn.
+   */
   private void together(List<Unit> wanted, Ledger ledger, Texts texts) {
     List<String> names = wanted.stream().map(Unit::name).toList();
     long before = wanted.stream().filter(ledger::done).count();
@@ -145,11 +152,14 @@ public final class StudyRun {
         new WorkersProgress(
             around.progress(), names.size(), () -> before + ledger.count(), ledger::stopped)) {
       List<Thread> threads = new ArrayList<>();
-      for (int i = 1; i <= around.workers(); i++) {
+      for (int i = 1; i <= workers(); i++) {
+        int device = (i - 1) % around.machines().size();
         Consumer<String> say = prefixed("worker " + i + ": ");
-        Surroundings own = around.with(line.add(say), say);
+        Surroundings own = around.on(device, line.add(say), say);
         threads.add(
-            Thread.ofPlatform().name("study-" + i).start(() -> work(names, ledger, texts, own)));
+            Thread.ofPlatform()
+                .name("study-" + i)
+                .start(() -> work(names, ledger, texts, own, device)));
       }
       threads.forEach(t -> join(t, ledger));
     }
@@ -160,10 +170,10 @@ public final class StudyRun {
     return text -> around.say().accept(prefix + text);
   }
 
-  private void work(List<String> names, Ledger ledger, Texts texts, Surroundings own) {
+  private void work(List<String> names, Ledger ledger, Texts texts, Surroundings own, int device) {
     try (Workshop shop = new Workshop(recipe, folder, own, texts)) {
       Map<String, Unit> all = new Units(shop).all();
-      new Worker(folder, own, all, names.stream().map(all::get).toList(), ledger).work();
+      new Worker(folder, own, all, names.stream().map(all::get).toList(), ledger, device).work();
     } catch (RuntimeException | Error e) {
       ledger.ended(e);
     }

@@ -12,11 +12,10 @@ import java.util.Locale;
 import java.util.Map;
 import java.util.Optional;
 import java.util.concurrent.CancellationException;
-import java.util.concurrent.locks.Lock;
 
 /**
  * Makes units one after the other, those that it claims before others do, and waits for what others
- * make and it needs. Works with a device of its own.
+ * make and it needs. Works on one device.
  */
 final class Worker {
   private static final long PAUSE_MILLIS = 300;
@@ -29,23 +28,27 @@ final class Worker {
   private final Map<String, Unit> all;
   private final List<Unit> wanted;
   private final Ledger ledger;
+  private final int device;
   private final long began = System.nanoTime();
 
   /**
    * @param all units
    * @param wanted of them, in order
+   * @param device which of the run's it works on
    */
   Worker(
       StudyFolder folder,
       Surroundings around,
       Map<String, Unit> all,
       List<Unit> wanted,
-      Ledger ledger) {
+      Ledger ledger,
+      int device) {
     this.folder = folder;
     this.around = around;
     this.all = all;
     this.wanted = wanted;
     this.ledger = ledger;
+    this.device = device;
   }
 
   /**
@@ -124,13 +127,12 @@ final class Worker {
     MADE,
     /** Another worker had made it a moment ago. */
     DONE,
-    /** Another worker is at it, or has the device. */
+    /** Another worker is at it, or it is not this device's turn. */
     BUSY
   }
 
   private Claimed claim(Unit u) {
-    Lock device = ledger.device(u);
-    if (!device.tryLock()) {
+    if (!ledger.devices().begin(device, u.alone())) {
       return Claimed.BUSY;
     }
     try {
@@ -146,7 +148,7 @@ final class Worker {
         return Claimed.MADE;
       }
     } finally {
-      device.unlock();
+      ledger.devices().end(device);
     }
   }
 

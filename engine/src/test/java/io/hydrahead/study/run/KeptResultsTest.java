@@ -45,18 +45,12 @@ class KeptResultsTest {
   }
 
   private List<StudyRun.Planned> missing(StudyRun.Part part) {
+    Machine none =
+        type -> {
+          throw new AssertionError("no device is needed to list");
+        };
     Surroundings around =
-        new Surroundings(
-            type -> {
-              throw new AssertionError("no device is needed to list");
-            },
-            Progress.SILENT,
-            s -> {},
-            Map.of(),
-            "",
-            "",
-            1,
-            1);
+        new Surroundings(List.of(none), Progress.SILENT, s -> {}, Map.of(), "", "", 1, 1);
     return new StudyRun(recipe, folder, around).list(part).stream().filter(u -> !u.done()).toList();
   }
 

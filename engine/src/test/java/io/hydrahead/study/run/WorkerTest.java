@@ -26,7 +26,7 @@ import org.junit.jupiter.api.io.TempDir;
 /** Workers of one process, on units that only write down that they were made. */
 class WorkerTest {
   @TempDir Path folder;
-  private final Ledger ledger = new Ledger();
+  private Ledger ledger = new Ledger(1);
   private final Map<String, Unit> all = new LinkedHashMap<>();
   private final Set<String> output = ConcurrentHashMap.newKeySet();
   private final List<String> order = Collections.synchronizedList(new ArrayList<>());
@@ -63,38 +63,36 @@ class WorkerTest {
   }
 
   private Surroundings around(Progress progress) {
-    return new Surroundings(
+    Machine none =
         _ -> {
           throw new IllegalStateException("no device is needed");
-        },
-        progress,
-        _ -> {},
-        Map.of(),
-        "",
-        "",
-        1,
-        1);
+        };
+    return new Surroundings(List.of(none), progress, _ -> {}, Map.of(), "", "", 1, 1);
   }
 
-  /** Runs {@code count} workers to their end. */
-  private void work(int count, WorkersProgress progress) throws InterruptedException {
+  /** Runs a worker on each of these devices to their end. */
+  private void work(WorkersProgress progress, int... devices) throws InterruptedException {
     List<Thread> threads = new ArrayList<>();
-    for (int i = 0; i < count; i++) {
-      Surroundings own = around(progress.add(_ -> {}));
-      threads.add(
-          Thread.ofPlatform()
-              .start(() -> {
-                try {
-                  new Worker(new StudyFolder(folder), own, all, List.copyOf(all.values()), ledger)
-                      .work();
-                } catch (RuntimeException e) {
-                  ledger.ended(e);
-                }
-              }));
+    for (int device : devices) {
+      threads.add(start(progress, device));
     }
     for (Thread t : threads) {
       t.join();
     }
+  }
+
+  private Thread start(WorkersProgress progress, int device) {
+    Surroundings own = around(progress.add(_ -> {}));
+    List<Unit> wanted = List.copyOf(all.values());
+    return Thread.ofPlatform()
+        .name("device " + device)
+        .start(() -> {
+          try {
+            new Worker(new StudyFolder(folder), own, all, wanted, ledger, device).work();
+          } catch (RuntimeException e) {
+            ledger.ended(e);
+          }
+        });
   }
 
   private WorkersProgress progress() {
@@ -147,7 +145,7 @@ class WorkerTest {
           });
     }
     try (WorkersProgress p = progress()) {
-      work(3, p);
+      work(p, 0, 0, 0);
     }
     ledger.rethrow();
     assertThat(order).hasSize(24).doesNotHaveDuplicates().containsAll(all.keySet());
@@ -155,6 +153,81 @@ class WorkerTest {
     assertThat(beside).containsExactly(0);
     assertThat(ledger.count()).isEqualTo(24);
     assertThat(line.get()).isEqualTo("24: ");
+  }
+
+  /** Long enough for a worker to have looked at all units twice. */
+  private static final long TWO_LOOKS_MILLIS = 800;
+
+  private final Map<String, String> madeOn = new ConcurrentHashMap<>();
+
+  private void madeHere(String unit) {
+    madeOn.put(unit, Thread.currentThread().getName());
+  }
+
+  @Test
+  void aUnitWaitsForTheDeviceWithLeastWork() throws InterruptedException {
+    ledger = new Ledger(2);
+    CountDownLatch begun = new CountDownLatch(1);
+    CountDownLatch both = new CountDownLatch(2);
+    for (String name : List.of("first", "second")) {
+      unit(
+          name,
+          List.of(),
+          false,
+          () -> {
+            madeHere(name);
+            begun.countDown();
+            both.countDown();
+            both.await(20, TimeUnit.SECONDS);
+          });
+    }
+    WorkersProgress p = progress();
+    List<Thread> threads = new ArrayList<>(List.of(start(p, 0), start(p, 0)));
+    assertThat(begun.await(20, TimeUnit.SECONDS)).isTrue();
+    Thread.sleep(TWO_LOOKS_MILLIS);
+    threads.add(start(p, 1));
+    for (Thread t : threads) {
+      t.join();
+    }
+    ledger.rethrow();
+    assertThat(madeOn).isEqualTo(Map.of("first", "device 0", "second", "device 1"));
+  }
+
+  @Test
+  void aUnitThatMustBeAloneKeepsOnlyItsOwnDevice() throws InterruptedException {
+    ledger = new Ledger(2);
+    CountDownLatch others = new CountDownLatch(3);
+    CountDownLatch two = new CountDownLatch(2);
+    List<Boolean> madeMeanwhile = Collections.synchronizedList(new ArrayList<>());
+    unit(
+        "alone",
+        List.of(),
+        true,
+        () -> {
+          madeHere("alone");
+          madeMeanwhile.add(others.await(20, TimeUnit.SECONDS));
+        });
+    for (String name : List.of("x", "y", "z")) {
+      unit(
+          name,
+          List.of(),
+          false,
+          () -> {
+            madeHere(name);
+            two.countDown();
+            two.await(20, TimeUnit.SECONDS); // the other device's workers are both at work
+            Thread.sleep(TWO_LOOKS_MILLIS); // while a unit is left for the worker beside "alone"
+            others.countDown();
+          });
+    }
+    work(progress(), 0, 1, 0, 1);
+    ledger.rethrow();
+    assertThat(madeMeanwhile).containsExactly(true);
+    String other = madeOn.get("alone").equals("device 0") ? "device 1" : "device 0";
+    assertThat(madeOn)
+        .containsEntry("x", other)
+        .containsEntry("y", other)
+        .containsEntry("z", other);
   }
 
   @Test
@@ -185,7 +258,7 @@ class WorkerTest {
           throw new IllegalStateException("out of order");
         });
     unit("never", List.of("broken"), false, () -> {});
-    work(2, p);
+    work(p, 0, 0);
     assertThatThrownBy(ledger::rethrow).hasMessageContainingAll("broken", "out of order");
     assertThat(order).isEmpty();
     assertThat(new StudyFolder(folder).failure("broken")).exists();
@@ -208,7 +281,7 @@ class WorkerTest {
           });
     }
     try (WorkersProgress p = progress()) {
-      work(2, p);
+      work(p, 0, 0);
     }
     assertThatThrownBy(ledger::rethrow)
         .isInstanceOf(CancellationException.class)
