@@ -31,7 +31,8 @@ import picocli.CommandLine.Option;
     description = {
       "Compare arms: train teachers, probe, convert, transfer, evaluate.",
       "Makes what is missing in the output folder; the same command goes on after an",
-      "interruption.",
+      "interruption. --arm, --stage and --seed N (of the recipe's seeds; default: all)",
+      "make a part.",
       "--device cuda:all has it make units on every GPU at once, --workers several on",
       "each. Several processes may share one folder, too.",
       "What takes a processor more than an hour has to be asked for with --device cpu."

@@ -1,5 +1,6 @@
 package io.hydrahead.data;
 
+import io.hydrahead.tensor.Progress;
 import java.util.Iterator;
 import java.util.NoSuchElementException;
 
@@ -43,6 +44,33 @@ public final class TokenizerCorpus implements Iterable<String> {
         made += s.length();
         return s;
       }
+    };
+  }
+
+  /**
+   * The same texts, of which {@code progress} is told, in characters.
+   *
+   * @throws java.util.concurrent.CancellationException between two texts, if it asks to stop
+   */
+  public Iterable<String> watched(Progress progress) {
+    return () -> {
+      Iterator<String> texts = iterator();
+      long[] made = {0};
+      return new Iterator<>() {
+        @Override
+        public boolean hasNext() {
+          return texts.hasNext();
+        }
+
+        @Override
+        public String next() {
+          progress.throwIfCancelled();
+          String s = texts.next();
+          made[0] += s.length();
+          progress.advance(Math.min(made[0], chars), "");
+          return s;
+        }
+      };
     };
   }
 

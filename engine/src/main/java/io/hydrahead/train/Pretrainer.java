@@ -118,10 +118,10 @@ public final class Pretrainer {
       switch (recipe.tokenizer()) {
         case PretrainRecipe.Existing(Path path) -> copyTokenizer(path, work);
         case PretrainRecipe.Trained(int vocabulary, long bytes, Fields data) -> {
-          progress.begin("tokenizer", bytes, "bytes");
+          progress.begin("tokenizer", bytes, "characters");
           TokenizerCorpus text =
               new TokenizerCorpus(DataRecipe.read(data), recipe.settings().seed(), bytes);
-          BpeTrainer.train(text, vocabulary, BpeTrainer.CHATML_TOKENS)
+          BpeTrainer.train(text.watched(progress), vocabulary, BpeTrainer.CHATML_TOKENS)
               .save(work, recipe.shape().maxPositionEmbeddings());
           progress.end();
         }

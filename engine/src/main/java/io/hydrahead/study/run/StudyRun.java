@@ -110,14 +110,24 @@ public final class StudyRun {
    */
   public Outcome run(Part part) {
     requireSameRecipe();
-    for (String arm : recipe.arms().keySet()) {
-      recipe.seeds().forEach(seed -> KeptCells.unpack(folder.results(arm, seed)));
+    if (part.stages().contains(StudyStage.EVAL)) {
+      for (String arm : recipe.arms().keySet()) {
+        recipe.seeds().forEach(seed -> KeptCells.unpack(folder.results(arm, seed)));
+      }
     }
     Ledger ledger = new Ledger(around.machines().size());
     Texts texts = new Texts();
     try (Workshop shop = new Workshop(recipe, folder, around, texts)) {
       Map<String, Unit> all = new Units(shop).all();
       List<Unit> wanted = part.of(all, ledger::done);
+      List<Unit> first =
+          wanted.stream()
+              .filter(u -> u.stage() == StudyStage.TOKENIZER && !ledger.done(u))
+              .toList();
+      if (!first.isEmpty()) { // without it nothing tells which haystacks kept results are of
+        new Worker(folder, around, all, first, ledger, 0).work();
+        wanted = part.of(all, ledger::done);
+      }
       if (workers() == 1) {
         new Worker(folder, around, all, wanted, ledger, 0).work();
       } else {

@@ -57,9 +57,10 @@ final class TeacherWork {
     PretrainRecipe.Trained t = (PretrainRecipe.Trained) recipe.tokenizer();
     DataRecipe data = shop.data(t.data());
     try (OutputFolder out = OutputFolder.begin(shop.folder().tokenizer(), false)) {
-      shop.around().progress().begin("tokenizer", t.bytes(), "bytes");
+      shop.around().progress().begin("tokenizer", t.bytes(), "characters");
       TokenizerCorpus text = new TokenizerCorpus(data, recipe.settings().seed(), t.bytes());
-      BpeTrainer.train(text, t.vocabulary(), BpeTrainer.CHATML_TOKENS)
+      BpeTrainer.train(
+              text.watched(shop.around().progress()), t.vocabulary(), BpeTrainer.CHATML_TOKENS)
           .save(out.path(), recipe.shape().maxPositionEmbeddings());
       shop.around().progress().end();
       out.commit();
