@@ -1,5 +1,6 @@
 package io.hydrahead.study.results;
 
+import io.hydrahead.study.stats.AcrossSeeds;
 import io.hydrahead.study.stats.Bootstrap.Estimate;
 import io.hydrahead.study.stats.CollapsedDraws;
 import io.hydrahead.study.stats.Statements;
@@ -81,6 +82,7 @@ final class Answers {
           .append(apart(List.of(t), false))
           .append('.');
     }
+    out.append(acrossSeeds(pooled, own));
     return out.append(" It keeps ")
         .append(HeadlineSection.kvShare(folder, folder.roles().causal()))
         .append(" of the Transformer's KV cache, ")
@@ -89,6 +91,53 @@ final class Answers {
         .append(HeadlineSection.kvShare(folder, folder.roles().layer31()))
         .append('.')
         .toString();
+  }
+
+  /**
+   * " Taking seeds as the unit, n = 3, the interval is -6.0 to +14.0, which includes 0; …": the same
+   * differences, each seed one observation; empty where there are not two seeds.
+   *
+   * @param families A's tests, counted by whether their interval is above what A allows
+   */
+  static String acrossSeeds(List<Test> named, List<Test> families) {
+    List<String> out = new ArrayList<>();
+    int seeds = 0;
+    for (Test t : named) {
+      for (AcrossSeeds a : t.acrossSeeds().stream().toList()) {
+        seeds = Math.max(seeds, a.seeds());
+        out.add(
+            (named.size() == 1 ? "the interval is " : t.name() + " ")
+                + Numbers.points(a.low())
+                + " to "
+                + Numbers.points(a.high())
+                + (named.size() == 1 ? ", which " : ", ")
+                + (a.holds(0) ? "includes 0" : "excludes 0"));
+      }
+    }
+    if (out.isEmpty()) {
+      return "";
+    }
+    String by = "";
+    if (!families.isEmpty()) {
+      long above =
+          families.stream()
+              .flatMap(t -> t.acrossSeeds().filter(a -> a.low() > t.bound()).stream())
+              .count();
+      by =
+          "; family by family the interval lies above -"
+              + Math.round(100 * Statements.MARGIN)
+              + " in "
+              + above
+              + " of "
+              + families.size();
+    }
+    return " Taking seeds as the unit, n = "
+        + seeds
+        + ", "
+        + (named.size() == 1 ? "" : "the intervals are: ")
+        + String.join("; ", out)
+        + by
+        + ".";
   }
 
   /** Seeds that are further below than A allows, in families where the mean over seeds is not. */
@@ -150,7 +199,7 @@ final class Answers {
     if (own.isEmpty()) {
       return "Not answered: the arms it compares have no families in common that decide.\n";
     }
-    StringBuilder out = new StringBuilder(sentence(own));
+    StringBuilder out = new StringBuilder(sentence(own)).append(acrossSeeds(own, List.of()));
     out.append(" Over ")
         .append(RecallSection.words(own.getFirst().places()))
         .append(", each seed with an interval over its own haystacks:\n\n");

@@ -34,7 +34,8 @@ final class MethodSection {
     - Families whose text answers several questions were asked up to QUESTIONS; single needles and word counts one.
     - Haystacks a seed, family and length: HAYSTACKS.
     - Models of one seed read the same haystacks, so arms are compared haystack by haystack; every seed reads its own.
-    - Intervals cover the choice of haystacks only, not other training seeds, orders of data or plans of heads. A and B are
+    - Intervals cover the choice of haystacks only, not other training seeds, orders of data or plans of heads; only those
+      called "seeds as the unit" take training seeds for what varies. A and B are
       corrected for the number of their tests; C is read off its intervals, one for every arm, kind and length, with no such correction.
     TUNING
     """

@@ -1,6 +1,7 @@
 package io.hydrahead.study.results;
 
 import io.hydrahead.eval.Lengths;
+import io.hydrahead.study.stats.AcrossSeeds;
 import io.hydrahead.study.stats.Bootstrap.Estimate;
 import java.util.Collection;
 import java.util.Collections;
@@ -36,6 +37,11 @@ final class Numbers {
   /** +2.1 [+0.9, +3.4]. */
   static String points(Estimate e) {
     return points(e.value()) + " [" + points(e.low()) + ", " + points(e.high()) + "]";
+  }
+
+  /** +2.1 [-7.9, +12.1]. */
+  static String points(AcrossSeeds a) {
+    return points(a.mean()) + " [" + points(a.low()) + ", " + points(a.high()) + "]";
   }
 
   /** Each seed's value in points, by ascending seed. */

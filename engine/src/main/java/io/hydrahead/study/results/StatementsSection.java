@@ -1,5 +1,6 @@
 package io.hydrahead.study.results;
 
+import io.hydrahead.study.stats.AcrossSeeds;
 import io.hydrahead.study.stats.Statements;
 import io.hydrahead.study.stats.Statements.Family;
 import io.hydrahead.study.stats.Statements.Test;
@@ -34,12 +35,14 @@ final class StatementsSection {
         """
         A difference is the recall of %s less that of the other arm, in points (percent of the answers), over every length that both have.
         Its 95%% interval is a bootstrap over haystacks within seeds (paired, where both arms read the same haystacks), so it speaks of
-        other haystacks for these very models; how far training seeds differ is seen in the seeds' columns, whose intervals are over the seed's own haystacks. p is one-sided; "p, Holm" is p
+        other haystacks for these very models; the seeds' own columns have intervals over the seed's own haystacks. "Seeds as the unit" speaks of other training seeds:
+        each seed's difference is one observation, and the interval is their mean ± t(0.975, n − 1) · sd / √n over the n seeds%s. It is wide because seeds are few, and stands beside the tests, whose p are over haystacks. p is one-sided; "p, Holm" is p
         adjusted for the %d tests of A and B together. A statement holds where that is at most %s; it "does not hold" where the interval excludes it; else it is "open".
 
         """
             .formatted(
                 folder.causal(),
+                quantile(),
                 statements.tests().size(),
                 Numbers.format("%.3f", Statements.ALPHA)));
     out.append("### A: ")
@@ -64,8 +67,18 @@ final class StatementsSection {
     return out.toString();
   }
 
+  /** " (n = 3: t = 4.303)", or nothing where there are not two seeds. */
+  private String quantile() {
+    int n = seeds.size();
+    return n < 2
+        ? ""
+        : " (n = " + n + ": t = " + Numbers.format("%.3f", AcrossSeeds.quantile(n - 1)) + ")";
+  }
+
   private String tests(String statement) {
-    List<String> head = new ArrayList<>(List.of("compared on", "lengths", "difference [95%]"));
+    List<String> head =
+        new ArrayList<>(
+            List.of("compared on", "lengths", "difference [95%]", "seeds as the unit [95%]"));
     seeds.forEach(s -> head.add("seed " + s + " [95%]"));
     head.addAll(List.of("haystacks", "p", "p, Holm", "answer"));
     MarkdownTable table = new MarkdownTable(head, 2);
@@ -89,7 +102,11 @@ final class StatementsSection {
   private List<String> row(Test t, String name, String holm, String answer) {
     List<String> out =
         new ArrayList<>(
-            List.of(name, Numbers.span(Place.lengths(t.places())), Numbers.points(t.difference())));
+            List.of(
+                name,
+                Numbers.span(Place.lengths(t.places())),
+                Numbers.points(t.difference()),
+                t.acrossSeeds().map(Numbers::points).orElse(Numbers.NONE)));
     seeds.forEach(
         s -> out.add(t.seeds().containsKey(s) ? Numbers.points(t.seeds().get(s)) : Numbers.NONE));
     out.addAll(

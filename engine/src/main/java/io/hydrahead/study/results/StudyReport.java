@@ -127,6 +127,12 @@ public final class StudyReport {
       t.seeds()
           .forEach((seed, own) ->
               intervals.putArray(Integer.toString(seed)).add(own.low()).add(own.high()));
+      t.acrossSeeds()
+          .ifPresent(a ->
+              e.putObject("across_seeds")
+                  .put("low", a.low())
+                  .put("high", a.high())
+                  .put("seeds", a.seeds()));
       e.put("bound", t.bound()).put("p", t.p()).put("holm", t.adjusted()).put("answer", t.answer());
     }
     ArrayNode kept = o.putArray("kept");

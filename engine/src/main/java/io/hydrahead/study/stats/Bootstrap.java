@@ -10,7 +10,7 @@ import java.util.TreeMap;
  * Percentile bootstrap over haystacks within seeds (Efron, "Bootstrap methods: another look at the
  * jackknife", 1979): the haystacks of every cell of every seed are drawn anew with replacement, the
  * cells and the seeds stay. The intervals speak of other haystacks for these very models, not of
- * other training seeds, of which there are too few; hence every seed's own value beside them.
+ * other training seeds; hence every seed's own value beside them, and {@link AcrossSeeds}.
  */
 public final class Bootstrap {
   private static final double TAIL = 0.025;

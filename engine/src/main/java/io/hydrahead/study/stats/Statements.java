@@ -170,6 +170,11 @@ public final class Statements {
       places = List.copyOf(places);
     }
 
+    /** The difference with training seeds as the unit; empty where there is only one. */
+    public Optional<AcrossSeeds> acrossSeeds() {
+      return AcrossSeeds.of(seeds.values().stream().map(Estimate::value).toList());
+    }
+
     /** Whether the statement holds here. */
     public boolean holds() {
       return adjusted <= ALPHA;

@@ -45,6 +45,24 @@ class AnswersTest {
   }
 
   @Test
+  void withSeedsAsTheUnitTheIntervalIsSaidAndWhetherItHoldsZero() {
+    assertThat(Answers.acrossSeeds(List.of(test("x", -.01, .08, .05)), List.of()))
+        .isEqualTo(
+            " Taking seeds as the unit, n = 3, the interval is -7.4 to +15.4, which includes 0.");
+    assertThat(
+            Answers.acrossSeeds(
+                List.of(test("x", .03, .05, .04), test("y", .01, .09, .02)), List.of()))
+        .isEqualTo(
+            " Taking seeds as the unit, n = 3, the intervals are: x +1.5 to +6.5, excludes 0; y -6.8 to +14.8, includes 0.");
+    assertThat(
+            Answers.acrossSeeds(
+                List.of(test("x", .03, .05, .04)),
+                List.of(test("y", .01, .09, .02), test("z", .03, .05, .04))))
+        .endsWith("excludes 0; family by family the interval lies above -3 in 1 of 2.");
+    assertThat(Answers.acrossSeeds(List.of(test("x", .03)), List.of())).isEmpty();
+  }
+
+  @Test
   void theFewestFamiliesThatMakeHalfOfALead() {
     Map<String, Double> parts = new LinkedHashMap<>();
     parts.put("a", 0.1);

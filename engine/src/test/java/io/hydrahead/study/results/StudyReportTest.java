@@ -134,6 +134,10 @@ class StudyReportTest {
             "- random heads, equal cache: better, +",
             "In the mean over seeds it is better than all of these",
             "- each random draw by itself:\n  - the random-1: better, +",
+            "| difference [95%] | seeds as the unit [95%] | seed 0 [95%] |",
+            "over the n seeds (n = 3: t = 4.303).",
+            "Taking seeds as the unit, n = 3, the interval is ",
+            "Taking seeds as the unit, n = 3, the intervals are: random heads, equal cache ",
             "Where the lead comes from: recall of the causal",
             "| difference by family, points | less the layer-3-1 | at 32K |",
             "the causal keeps at least 95% of its recall at 4K: single-key needles at no length",
@@ -168,6 +172,8 @@ class StudyReportTest {
             "recall-by-memory.svg");
     var summary = Json.read(out.resolve("study/summary.json"));
     assertThat(summary.get("tests")).hasSize(4 + 3);
+    assertThat(summary.get("tests").get(0).get("across_seeds").get("seeds").intValue())
+        .isEqualTo(3);
     assertThat(summary.get("kept").get(0).get("answer").stringValue()).isNotEmpty();
   }
 
