@@ -94,8 +94,8 @@ final class Answers {
   }
 
   /**
-   * " Taking seeds as the unit, n = 3, the interval is -6.0 to +14.0, which includes 0; …": the same
-   * differences, each seed one observation; empty where there are not two seeds.
+   * " Taking seeds as the unit, n = 3, the interval is -6.0 to +14.0, which includes 0; …": the
+   * same differences, each seed one observation; empty where there are not two seeds.
    *
    * @param families A's tests, counted by whether their interval is above what A allows
    */

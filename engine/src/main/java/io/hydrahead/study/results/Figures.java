@@ -70,7 +70,7 @@ final class Figures {
 
   /** File of the chart of C's needles of one kind. */
   static String far(Group group) {
-    return "far-" + group.name() + ".svg";
+    return "far-" + group.name().replaceAll("[^a-z]+", "-") + ".svg";
   }
 
   /** The seeds of the first of those that rest on the most. */

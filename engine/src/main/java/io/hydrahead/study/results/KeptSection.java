@@ -105,7 +105,7 @@ final class KeptSection {
     for (Group g : far()) {
       List<Kept> own = of(arm, g);
       if (able(own)) {
-        how.add(g.name() + " needles " + reach(own));
+        how.add(needles(g) + " " + reach(own));
       }
     }
     return how.isEmpty()
@@ -119,6 +119,23 @@ final class KeptSection {
                 + ": "
                 + String.join("; ", how)
                 + ".");
+  }
+
+  /** "multi-key needles (niah_multikey_1 and niah_multikey_2)". */
+  private static String needles(Group g) {
+    return hardest(g)
+        ? g.tasks().getFirst() + " alone, where every line is a needle,"
+        : g.name() + " needles (" + String.join(" and ", g.tasks()) + ")";
+  }
+
+  /** In a list behind others. */
+  private static String adjective(Group g) {
+    return hardest(g) ? "of " + g.tasks().getFirst() + " alone" : g.name();
+  }
+
+  /** Whether it is one family of another group, by itself. */
+  private static boolean hardest(Group g) {
+    return g.name().contains(",");
   }
 
   /** "up to 32K (8 times the native length); at 128K 75.5% [73.6, 77.4]". */
@@ -156,22 +173,22 @@ final class KeptSection {
         keeps.add(
             Numbers.percent(last.kept().value())
                 + "% "
-                + g.name()
+                + adjective(g)
                 + " at "
                 + Lengths.format(last.length())
                 + alone(last));
-      } else if (!own.isEmpty()) {
+      } else if (!own.isEmpty() && !hardest(g)) {
         lacks.add(Numbers.percent(own.getFirst().near()) + "% of " + g.name());
       }
     }
     List<String> out = new ArrayList<>();
     if (!keeps.isEmpty()) {
-      out.add("keeps " + String.join(" and ", keeps));
+      out.add("keeps " + Numbers.words(keeps));
     }
     if (!lacks.isEmpty()) {
       out.add(
           "finds only "
-              + String.join(" and ", lacks)
+              + Numbers.words(lacks)
               + " needles at the native length itself, so that there is nothing to keep");
     }
     return out.isEmpty() ? "" : folder.label(arm) + " " + String.join("; it ", out);
@@ -244,9 +261,9 @@ final class KeptSection {
   private String caption(List<Group> far) {
     StringBuilder out = new StringBuilder("Recall and what is kept of it in percent; ");
     for (Group g : far) {
-      out.append(g.equals(far.getFirst()) ? "" : ", ")
+      out.append(g.equals(far.getFirst()) ? "" : "; ")
           .append(g.name())
-          .append(" needles: ")
+          .append(hardest(g) ? ": " : " needles: ")
           .append(String.join(" and ", g.tasks()));
     }
     return out.append(
@@ -268,7 +285,7 @@ final class KeptSection {
     out.append("Percent of the recall at ")
         .append(Lengths.format(folder.nativeLength()))
         .append(
-            ", with a 95% interval. ✓: the whole interval is at or above 95, the statement holds there; ✗: it is below; ?: open. Arms that find less than a fifth of the needles at the native length are left out: of nothing, nothing is kept. A number in brackets: of that many seeds only. First over families that were measured far out, then over all.\n\n");
+            ", with a 95% interval. ✓: the whole interval is at or above 95, the statement holds there; ✗: it is below; ?: open. Arms that find less than a fifth of the needles at the native length are left out: of nothing, nothing is kept. A number in brackets: of that many seeds only. First over families that were measured far out, then over more of their kind.\n\n");
     for (Group g : groups) {
       out.append(details(g));
     }
@@ -302,7 +319,7 @@ final class KeptSection {
         ? ""
         : "**"
             + g.name()
-            + (far().contains(g) ? "" : ", all its families, up to where all were measured")
+            + (far().contains(g) ? "" : ", more families, up to where they were measured")
             + "**: "
             + String.join(", ", g.tasks())
             + "\n\n"

@@ -61,6 +61,14 @@ final class Numbers {
     return items.stream().map(Object::toString).collect(Collectors.joining(", "));
   }
 
+  /** "a", "a and b", "a, b and c". */
+  static String words(List<String> items) {
+    int last = items.size() - 1;
+    return last < 1
+        ? String.join("", items)
+        : String.join(", ", items.subList(0, last)) + " and " + items.get(last);
+  }
+
   /** "seed 0" or "seeds 0, 1". */
   static String seedWords(Collection<Integer> seeds) {
     return (seeds.size() == 1 ? "seed " : "seeds ") + list(seeds);

@@ -52,6 +52,9 @@ public final class Statements {
   public static final List<String> MULTI =
       List.of("niah_multikey_1", "niah_multikey_2", "niah_multikey_3");
 
+  /** The family of many needles whose every line is one: the hardest that is measured far out. */
+  public static final String EVERY_LINE = "niah_multikey_2";
+
   private final StudyCells cells;
   private final Roles roles;
   private final int nativeLength;
@@ -299,7 +302,7 @@ public final class Statements {
   /**
    * Needles of one kind, over the same families at every length.
    *
-   * @param name "single-key" or "multi-key"
+   * @param name "single-key", "multi-key" or "multi-key, every line a needle"
    * @param tasks its families
    * @param whole whether these are all families of the kind that the teachers have learnt, where
    *     the other group of the same name has those that were measured far out too
@@ -333,7 +336,10 @@ public final class Statements {
     }
   }
 
-  /** The groups that C speaks of, those measured far out first. */
+  /**
+   * The groups that C speaks of, those measured far out first. A family of few keys can be at the
+   * ceiling and hide what becomes of the hardest, so that one has a group of its own besides.
+   */
   public List<Group> groups() {
     return groups;
   }
@@ -349,6 +355,9 @@ public final class Statements {
       if (!common.isEmpty()) {
         far.add(new Group(name, common, common.equals(tasks)));
       }
+      if (tasks.contains(EVERY_LINE) && !common.equals(List.of(EVERY_LINE))) {
+        far.add(new Group(name + ", every line a needle", List.of(EVERY_LINE), false));
+      }
       if (!common.equals(tasks)) {
         whole.add(new Group(name, tasks, true));
       }
@@ -357,7 +366,7 @@ public final class Statements {
     return far;
   }
 
-  /** C: single-key and multi-key needles, of those that decide or are at the ceiling. */
+  /** C: needles of all groups, of families that decide or are at the ceiling. */
   public List<Kept> kept() {
     return kept;
   }

@@ -140,7 +140,7 @@ class StudyReportTest {
             "Taking seeds as the unit, n = 3, the intervals are: random heads, equal cache ",
             "Where the lead comes from: recall of the causal",
             "| difference by family, points | less the layer-3-1 | at 32K |",
-            "the causal keeps at least 95% of its recall at 4K: single-key needles at no length",
+            "the causal keeps at least 95% of its recall at 4K: single-key needles (niah_single_2) at no length",
             "the vanilla keeps 0.6% single-key at 128K and ",
             "| **Core: what A compares** |",
             "one needle in prose, its value a number",
@@ -351,6 +351,28 @@ class StudyReportTest {
         .contains("trials with 25% of the tokens", "on seed 1 alone, which is a test seed too")
         .contains("the causal stands for `random-2` (×1.5 of the recipe's rates).")
         .contains("every tested family but niah_multikey_1, niah_single_2, with other words");
+  }
+
+  @Test
+  void theFamilyWhoseEveryLineIsANeedleIsShownAlone() throws Exception {
+    List<CellResult> all = cells();
+    all.addAll(
+        SyntheticStudy.cells(
+            List.copyOf(HEADS.keySet()),
+            List.of("niah_multikey_2"),
+            List.of(4096, 16384, 32768, 131072),
+            (arm, task, length) -> length > 20_000 ? 0.4 : 0.96));
+    study(all);
+    new StudyReport(folder).write(folder.resolve("out"), "x");
+    assertThat(folder.resolve("out/RESULTS.md"))
+        .content()
+        .contains("multi-key needles (niah_multikey_1 and niah_multikey_2) ")
+        .containsPattern(
+            "niah_multikey_2 alone, where every line is a needle, (up to 16K|at no length beyond).*"
+                + " and at 128K, the longest measured, 4\\d\\.\\d% \\[")
+        .contains("| multi-key, every line a needle: recall at 4K | ≥ 95% kept up to |")
+        .contains("**multi-key, every line a needle**: niah_multikey_2\n")
+        .contains("(study/far-multi-key-every-line-a-needle.svg)");
   }
 
   @Test

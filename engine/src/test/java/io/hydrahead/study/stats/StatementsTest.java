@@ -166,6 +166,39 @@ class StatementsTest {
   }
 
   @Test
+  void cFollowsTheFamilyWhoseEveryLineIsANeedleAloneToo() {
+    List<String> tasks = List.of("niah_single_1", "niah_multikey_1", "niah_multikey_2");
+    StudyCells cells =
+        new StudyCells(
+            SyntheticStudy.cells(
+                ARMS,
+                tasks,
+                List.of(4096, 32768),
+                (arm, task, length) -> task.equals("niah_multikey_2") && length > 4096 ? 0.5 : 1));
+    Statements s = new Statements(cells, SyntheticStudy.ROLES, 4096, new Bootstrap(100, 1));
+    assertThat(s.groups())
+        .extracting(g -> g.name() + " " + g.tasks())
+        .containsExactly(
+            "single-key [niah_single_1]",
+            "multi-key [niah_multikey_1, niah_multikey_2]",
+            "multi-key, every line a needle [niah_multikey_2]");
+    assertThat(find(s.kept(), "causal", "multi-key").kept().value()).isCloseTo(.75, within(.03));
+    assertThat(find(s.kept(), "causal", "multi-key, every line a needle").kept().value())
+        .isCloseTo(.5, within(.03));
+    assertThat(
+            new Statements(
+                    new StudyCells(
+                        SyntheticStudy.cells(
+                            ARMS, List.of("niah_multikey_2"), LENGTHS, (arm, task, length) -> 1)),
+                    SyntheticStudy.ROLES,
+                    4096,
+                    new Bootstrap(100, 1))
+                .groups())
+        .as("where it is alone in its kind, once is enough")
+        .hasSize(1);
+  }
+
+  @Test
   void cFollowsTheSameFamiliesAtEveryLengthAndAllOfThemWhereMeasured() {
     List<String> tasks = List.of("niah_single_1", "niah_multikey_1", "niah_multikey_3");
     StudyCells cells =
