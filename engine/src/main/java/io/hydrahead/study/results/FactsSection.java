@@ -1,5 +1,6 @@
 package io.hydrahead.study.results;
 
+import io.hydrahead.eval.Lengths;
 import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
@@ -43,7 +44,13 @@ final class FactsSection {
               Numbers.format("%.4f", t.path("held_out_loss").asDouble(Double.NaN)),
               Numbers.format("%.0f", t.path("seconds").asDouble(Double.NaN))));
     }
-    return table.isEmpty() ? "" : "## The Transformers that the hybrids are made from\n\n" + table;
+    return table.isEmpty()
+        ? ""
+        : "## The Transformers that the hybrids are made from\n\n"
+            + "Held-out loss: of rows like those of the training, generated tasks and plain text together, made of the development split's words and text, at the native length ("
+            + Lengths.format(folder.nativeLength())
+            + " tokens), every token weighted as in the training, where answers weigh most. The loss of the first table is another: of plain text alone, of the test split.\n\n"
+            + table;
   }
 
   private String facts() {

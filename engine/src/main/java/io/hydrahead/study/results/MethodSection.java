@@ -27,7 +27,10 @@ final class MethodSection {
     - A haystack is read once; its questions, with the expected answers behind them, are branches of one more pass behind
       the same caches and states. An answer counts where the model's first choice is right at every one of its tokens:
       as long as all are right, greedy decoding reads the very same tokens, so this is greedy exact match without decoding.
-      Of several answers to one question those before the first mistake count, which greedy decoding gives too.
+      Of several answers to one question those before the first mistake count, which greedy decoding gives too. So their order
+      counts: in multi-value that in which the needles stand in the text, in multi-query that in which the question names the
+      keys, in variable tracking that of the chain. RULER's own score looks for each answer anywhere in the output, whatever
+      the order: these families are stricter here.
     - Common and frequent words have no one order: their answers are generated, and the share of words found counts.
     - Words, values and wordings of the test occur in neither training, probe nor development; the held-out text is the
       test split of the corpus.TRAINED
@@ -107,7 +110,7 @@ final class MethodSection {
     by.forEach((family, t) -> out.add(family(family, t.path("arm").asString(""))));
     return "- Learning rates were chosen by trials with "
         + Math.round(100 * first.path("share").asDouble())
-        + "% of the tokens, by the loss on the development split of the text, on seed "
+        + "% of the tokens, by the loss on rows of the training mix made of the development split, on seed "
         + seed
         + " alone"
         + (tested ? ", which is a test seed too" : "")
