@@ -75,7 +75,10 @@ final class Answers {
     }
     out.append(singleSeeds(own));
     for (Test t : pooled) {
-      out.append(" Over all of them and all lengths its recall is ")
+      out.append(
+              " Over all of them and all lengths ("
+                  + StatementsSection.pairs(t)
+                  + ") its recall is ")
           .append(difference(t))
           .append(": in the mean ")
           .append(word(t.difference()))
@@ -201,7 +204,7 @@ final class Answers {
     }
     StringBuilder out = new StringBuilder(sentence(own)).append(acrossSeeds(own, List.of()));
     out.append(" Over ")
-        .append(RecallSection.words(own.getFirst().places()))
+        .append(RecallSection.words(own.getFirst().places(), folder.cells().lengths()))
         .append(", each seed with an interval over its own haystacks:\n\n");
     for (Test t : own) {
       out.append(line(t.name(), mean(t), t));

@@ -37,7 +37,7 @@ final class HeadlineSection {
           "recall, "
               + Numbers.families(Place.tasks(whole).size())
               + ", "
-              + Numbers.span(Place.lengths(whole)));
+              + Numbers.span(Place.lengths(whole), cells.lengths()));
     }
     head.add("loss, nats a token");
     MarkdownTable table = new MarkdownTable(head, 1);
@@ -85,9 +85,9 @@ final class HeadlineSection {
         .append(Lengths.format(folder.nativeLength()))
         .append(". ");
     if (lossLength > 0) {
-      out.append("Loss: nats a token of held-out text of ")
+      out.append("Loss: nats a token of plain held-out text of ")
           .append(Lengths.format(lossLength))
-          .append(" tokens, lower is better. ");
+          .append(" tokens, without generated tasks, lower is better. ");
     }
     return out.append("With intervals: [by length](#recall-by-length-every-arm).\n\n").toString();
   }

@@ -148,7 +148,9 @@ final class KeptSection {
                     + Lengths.format(k.length())
                     + " ("
                     + k.length() / folder.nativeLength()
-                    + " times the native length)")
+                    + " times the native length"
+                    + skipped(own, k.length())
+                    + ")")
             .orElse("at no length beyond");
     boolean all = held.isPresent() && held.get() == last;
     return far
@@ -161,6 +163,17 @@ final class KeptSection {
         + Numbers.percent(last.kept().high())
         + "]"
         + alone(last);
+  }
+
+  /** "; 64K, 128K not measured": lengths of the study up to {@code last} that the arm lacks. */
+  private String skipped(List<Kept> own, int last) {
+    Set<Integer> there = new TreeSet<>(own.stream().map(Kept::length).toList());
+    List<String> lacking =
+        folder.cells().lengths().stream()
+            .filter(l -> l > folder.nativeLength() && l < last && !there.contains(l))
+            .map(Lengths::format)
+            .toList();
+    return lacking.isEmpty() ? "" : "; " + Numbers.list(lacking) + " not measured";
   }
 
   private String others(String arm) {

@@ -82,7 +82,7 @@ final class LeadSection {
     return "Where the lead comes from: recall of "
         + name
         + " less that of the others, mean over seeds, at "
-        + Numbers.span(Place.lengths(places))
+        + Numbers.span(Place.lengths(places), cells.lengths())
         + " together and at "
         + far
         + " alone. "

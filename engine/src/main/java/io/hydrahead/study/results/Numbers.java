@@ -74,10 +74,17 @@ final class Numbers {
     return (seeds.size() == 1 ? "seed " : "seeds ") + list(seeds);
   }
 
-  /** "4K" or "4K–32K". */
-  static String span(Collection<Integer> lengths) {
+  /**
+   * "4K" or "4K–32K"; each of them, "4K, 16K, 32K", where one in between is missing.
+   *
+   * @param all lengths that there are in the study
+   */
+  static String span(Collection<Integer> lengths, Collection<Integer> all) {
     int first = Collections.min(lengths);
     int last = Collections.max(lengths);
+    if (all.stream().anyMatch(l -> l > first && l < last && !lengths.contains(l))) {
+      return list(lengths.stream().distinct().sorted().map(Lengths::format).toList());
+    }
     return Lengths.format(first) + (first == last ? "" : "–" + Lengths.format(last));
   }
 

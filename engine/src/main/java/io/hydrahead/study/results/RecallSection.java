@@ -149,9 +149,14 @@ final class RecallSection {
     List<Place> whole = cells.common(folder.roles().compared(), deciding, cells.lengths());
     TreeSet<Integer> seeds = new TreeSet<>();
     cells.arms().forEach(a -> seeds.addAll(cells.seeds(a)));
-    List<String> head = new ArrayList<>(List.of("arm", words(shared) + ": points [95%]"));
+    List<String> head =
+        new ArrayList<>(List.of("arm", words(shared, cells.lengths()) + ": points [95%]"));
     seeds.forEach(s -> head.add("seed " + s));
-    head.addAll(List.of("haystacks", words(whole) + ": points [95%]", "elsewhere: points [95%]"));
+    head.addAll(
+        List.of(
+            "haystacks",
+            words(whole, cells.lengths()) + ": points [95%]",
+            "elsewhere: points [95%]"));
     MarkdownTable table = new MarkdownTable(head, 1);
     for (Group g : groups.of(cells.arms())) {
       table.group(g.title());
@@ -213,7 +218,7 @@ final class RecallSection {
     } else {
       Bootstrap.Estimate e = bootstrap.mean(elsewhere);
       String by = Numbers.seedWords(e.bySeed().keySet()) + ": " + Numbers.seeds(e);
-      row.add(Numbers.points(e) + ", " + words(own) + " (" + by + ")");
+      row.add(Numbers.points(e) + ", " + words(own, cells.lengths()) + " (" + by + ")");
     }
     return Optional.of(row);
   }
@@ -234,13 +239,20 @@ final class RecallSection {
     return Numbers.points(e) + Numbers.fewer(e.bySeed().size(), groups.seeds(arm).size());
   }
 
-  /** "9 families at 4K". */
-  static String words(List<Place> places) {
+  /**
+   * "9 families at 4K".
+   *
+   * @param all lengths that there are in the study
+   */
+  static String words(List<Place> places, Set<Integer> all) {
     if (places.isEmpty()) {
       return "nothing";
     }
-    return Numbers.families(Place.tasks(places).size())
+    int families = Place.tasks(places).size();
+    Set<Integer> lengths = Place.lengths(places);
+    return Numbers.families(families)
         + " at "
-        + Numbers.span(Place.lengths(places));
+        + Numbers.span(lengths, all)
+        + (places.size() < families * lengths.size() ? ", not each at every length" : "");
   }
 }

@@ -10,6 +10,7 @@ import java.util.ArrayList;
 import java.util.List;
 import java.util.Locale;
 import java.util.TreeSet;
+import java.util.stream.Collectors;
 
 /** The three statements test by test with their intervals, and the families that decide nothing. */
 final class StatementsSection {
@@ -52,11 +53,13 @@ final class StatementsSection {
         .append(" points below ")
         .append(folder.layer31())
         .append(", family by family\n\n")
+        .append(weights())
         .append(tests("A"));
     out.append("### B: ")
         .append(folder.causal())
         .append(" is above random heads with equal cache, and above whole layers near 7:1\n\n")
-        .append("Over all families that decide.\n\n")
+        .append(
+            "Over all families that decide; every pair of a family and a length counts the same.\n\n")
         .append(tests("B"));
     out.append("### C: ")
         .append("at least ")
@@ -65,6 +68,22 @@ final class StatementsSection {
         .append(kept.details());
     out.append("### Which families decide\n\n").append(familyTable());
     return out.toString();
+  }
+
+  /** How the last line of A's table is made of the pairs of a family and a length. */
+  private String weights() {
+    return pooled.stream()
+        .map(t -> "The last line, beside the tests, is the mean over " + pairs(t) + ".\n\n")
+        .collect(Collectors.joining());
+  }
+
+  /** "50 pairs of a family and a length, each counting the same, so that …". */
+  static String pairs(Test t) {
+    int families = Place.tasks(t.places()).size();
+    boolean even = t.places().size() == families * Place.lengths(t.places()).size();
+    return t.places().size()
+        + " pairs of a family and a length, each counting the same"
+        + (even ? "" : ", so that families measured farther out weigh more");
   }
 
   /** " (n = 3: t = 4.303)", or nothing where there are not two seeds. */
@@ -104,7 +123,7 @@ final class StatementsSection {
         new ArrayList<>(
             List.of(
                 name,
-                Numbers.span(Place.lengths(t.places())),
+                Numbers.span(Place.lengths(t.places()), folder.cells().lengths()),
                 Numbers.points(t.difference()),
                 t.acrossSeeds().map(Numbers::points).orElse(Numbers.NONE)));
     seeds.forEach(

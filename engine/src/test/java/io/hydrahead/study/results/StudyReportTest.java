@@ -376,6 +376,53 @@ class StudyReportTest {
   }
 
   @Test
+  void whatWasNotMeasuredEverywhereIsSaidWhereItIsPooled() throws Exception {
+    List<CellResult> some = cells();
+    some.removeIf(c -> c.spec().length() > 100_000 && c.spec().task().equals("vt"));
+    some.removeIf(c -> c.spec().length() == 16384 && c.arm().equals("layer-5-1"));
+    some.removeIf(c -> c.arm().equals("causal") && c.spec().task().equals("niah_single_2"));
+    List<String> single = List.of("niah_single_2");
+    some.addAll(
+        SyntheticStudy.cells(
+            List.of("causal"), single, List.of(4096, 16384, 131072), (arm, task, length) -> 1));
+    study(some);
+    new StudyReport(folder).write(folder.resolve("out"), "x");
+    String pairs = "pairs of a family and a length, each counting the same";
+    assertThat(folder.resolve("out/RESULTS.md"))
+        .content()
+        .contains("all lengths (14 " + pairs + ", so that families measured farther out weigh")
+        .contains("is the mean over 14 " + pairs + ", so that")
+        .contains("| layer-wise 5:1 | 4K, 32K, 128K |")
+        .contains("| niah_single_2 | 4K, 16K, 128K |")
+        .contains(
+            "single-key needles (niah_single_2) up to 128K (32 times the native length; 32K not measured)");
+  }
+
+  @Test
+  void speedsSayWhoseModelsWereTimed() throws Exception {
+    study(cells());
+    new StudyReport(folder).write(folder.resolve("a"), "x");
+    assertThat(folder.resolve("a/RESULTS.md")).content().doesNotContain("Measured on models");
+    for (String arm : List.of("causal", "vanilla")) {
+      Path run = folder.resolve(arm).resolve("seed-2");
+      put(run.resolve("speed.json"), "seed", 2);
+      put(run.resolve("speed.json"), "checkpoint_hash", "aa");
+      put(run.resolve("arm.json"), "checkpoint_hash", arm.equals("causal") ? "bb" : "aa");
+    }
+    new StudyReport(folder).write(folder.resolve("b"), "x");
+    assertThat(folder.resolve("b/RESULTS.md"))
+        .content()
+        .contains("Measured on models of seed 2. By their checkpoints' hashes")
+        .contains("heads need not be the same: the causal.\n");
+  }
+
+  private static void put(Path file, String field, Object value) throws IOException {
+    ObjectNode o = (ObjectNode) Json.read(file);
+    o.set(field, parsed(value instanceof String ? "\"" + value + "\"" : value.toString()));
+    Files.writeString(file, ReadableJson.text(o));
+  }
+
+  @Test
   void oneSeedIsCalledOne() throws Exception {
     study(cells().stream().filter(c -> c.seed() == 1).toList());
     new StudyReport(folder).write(folder.resolve("out"), "x");
