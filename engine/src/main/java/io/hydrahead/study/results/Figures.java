@@ -12,6 +12,7 @@ import java.util.Collection;
 import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
+import java.util.Optional;
 import java.util.Set;
 import java.util.TreeSet;
 
@@ -54,7 +55,7 @@ final class Figures {
       String file = far(g);
       if (!made.containsKey(file)) {
         lengths
-            .svg("Far beyond: " + g.name() + " needles", recall)
+            .svg("Far beyond: " + KeptSection.title(g), recall)
             .ifPresent(svg -> made.put(file, svg));
       }
     }
@@ -80,6 +81,17 @@ final class Figures {
       most = e.bySeed().size() > most.size() ? e.bySeed().keySet() : most;
     }
     return most;
+  }
+
+  /**
+   * What is said of a chart of shares whose axis begins above 0.
+   *
+   * @param from least share that the chart shows
+   */
+  static Optional<String> fromAbove0(double from) {
+    return from < 0.2 // below it the axis begins at 0
+        ? Optional.empty()
+        : Optional.of("The y axis does not begin at 0.");
   }
 
   static Point point(double x, Estimate e, String label) {
@@ -141,15 +153,17 @@ final class Figures {
             low,
             high,
             "nats a token");
+    Legend legend = new Legend();
     Set<Integer> all = seeds(by.getOrDefault(folder.roles().causal(), List.of()));
     lines.forEach((arm, points) -> {
       if (!above.contains(arm)) {
         Set<Integer> own = seeds(by.get(arm));
         String name = folder.label(arm);
         if (own.equals(all) || all.isEmpty()) {
-          figure.add(looks.of(arm), name, points);
+          figure.add(looks.of(arm), legend.name(name), points);
         } else {
-          figure.addDashed(looks.of(arm), name + ", " + Numbers.seedWords(own), points);
+          String who = name + ", " + Numbers.seedWords(own);
+          figure.addDashed(looks.of(arm), legend.name(who), points);
         }
       }
     });
@@ -175,6 +189,8 @@ final class Figures {
                       .toList())
               + ".");
     }
+    figure.note("The y axis does not begin at 0.");
+    legend.note(figure);
     made.put(LOSS, figure.svg());
   }
 

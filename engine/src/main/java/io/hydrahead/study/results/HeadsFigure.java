@@ -119,6 +119,7 @@ final class HeadsFigure {
         SvgFigure.sharesOverNumbers("Recall by number of full heads", heads, "full heads", from);
     curves.forEach((name, arms) -> draw(figure, name, arms));
     notes(figure);
+    Figures.fromAbove0(from).ifPresent(figure::note);
     return Optional.of(figure.svg());
   }
 

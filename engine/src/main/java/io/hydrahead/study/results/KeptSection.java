@@ -128,6 +128,11 @@ final class KeptSection {
         : g.name() + " needles (" + String.join(" and ", g.tasks()) + ")";
   }
 
+  /** "multi-key needles", the heading of a group's chart. */
+  static String title(Group g) {
+    return hardest(g) ? g.name() : g.name() + " needles";
+  }
+
   /** In a list behind others. */
   private static String adjective(Group g) {
     return hardest(g) ? "of " + g.tasks().getFirst() + " alone" : g.name();

@@ -36,6 +36,7 @@ final class LengthsFigure {
     figure.guideAt(folder.nativeLength(), "native length");
     Set<Integer> all = recall.seeds(folder.roles().causal());
     Set<String> apart = new LinkedHashSet<>();
+    Legend legend = new Legend();
     for (String arm : recall.arms()) {
       Map<Integer, Estimate> own = new LinkedHashMap<>();
       lengths.forEach(l -> recall.at(arm, l).ifPresent(e -> own.put(l, e)));
@@ -55,8 +56,8 @@ final class LengthsFigure {
         (same && !few(e) ? joined : others).add(Figures.point(length, e, label));
       });
       String name = folder.label(arm);
-      figure.add(
-          looks.of(arm), seeds.equals(all) ? name : name + ", " + Numbers.seedWords(seeds), joined);
+      String who = seeds.equals(all) ? name : name + ", " + Numbers.seedWords(seeds);
+      figure.add(looks.of(arm), legend.name(who), joined);
       if (!others.isEmpty()) {
         figure.addApart(looks.of(arm), others);
       }
@@ -65,13 +66,15 @@ final class LengthsFigure {
     if (!all.isEmpty()) {
       figure.note("Mean over " + Numbers.seedWords(all) + " unless said; bars: 95% intervals.");
     }
-    figure.note("Markers of one length stand side by side, so that none hides another.");
+    figure.note(
+        "Markers of one length stand side by side, so that none hides another: each is of the length nearest to it.");
     if (!apart.isEmpty()) {
       figure.note(
           "Hollow: "
               + String.join(" or ", apart)
               + ", so not joined and not to be compared with the lines.");
     }
+    legend.note(figure);
     return Optional.of(figure.svg());
   }
 

@@ -114,6 +114,7 @@ final class MemoryFigure {
           }
         });
     boolean fewer = false;
+    Legend legend = new Legend();
     String causal = folder.roles().causal();
     if (left.remove(causal)) {
       left.add(causal); // on top where markers meet
@@ -123,17 +124,20 @@ final class MemoryFigure {
       String label = folder.label(arm);
       List<Point> point = List.of(point(arm));
       if (own.equals(seeds)) {
-        figure.add(looks.of(arm), label, point);
+        figure.add(looks.of(arm), legend.name(label), point);
       } else {
-        figure.addDashed(looks.of(arm), label + ", " + Numbers.seedWords(own), point);
+        String who = label + ", " + Numbers.seedWords(own);
+        figure.addDashed(looks.of(arm), legend.name(who), point);
         fewer = true;
       }
     }
     lines.forEach(Runnable::run);
     notes(figure, seeds);
+    Figures.fromAbove0(from).ifPresent(figure::note);
     if (fewer) {
       figure.note("Hollow: of fewer seeds, so not to be compared with the others.");
     }
+    legend.note(figure);
     return Optional.of(figure.svg());
   }
 

@@ -208,6 +208,7 @@ class StudyReportTest {
         .contains("Mean over mqar, niah_multikey_1, niah_single_2, vt, the same at every");
     assertThat(Files.readString(out.resolve("study/recall-by-heads.svg")))
         .contains("line s4 dash", "head-wise, probe, seed 0", "at 4K, 16K, 32K, 128K,")
+        .contains("The y axis does not begin at 0.")
         .doesNotContain("Below the chart");
   }
 
@@ -249,7 +250,9 @@ class StudyReportTest {
         .doesNotContain("line s0");
     assertThat(Files.readString(out.resolve("study/recall-by-memory.svg")))
         .contains("Recall at 32K against memory", "Not measured at this length: the vanilla.")
-        .contains("layer-wise, even: 16, 32, 48 full heads", "the random-2");
+        .contains("layer-wise, even: 16, 32, 48 full heads", "the random-2")
+        .contains("The y axis does not begin at 0.");
+    assertThat(Figures.fromAbove0(0.19)).as("its axis begins at 0").isEmpty();
   }
 
   @Test
