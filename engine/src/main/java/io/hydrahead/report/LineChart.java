@@ -180,7 +180,7 @@ final class LineChart {
     for (int i = 1; i < x.ticks().size(); i++) {
       least = Math.min(least, px(x.ticks().get(i)) - px(x.ticks().get(i - 1)));
     }
-    return Math.clamp(0.45 * least, LEAST_ROOM, MOST_ROOM);
+    return Math.clamp(0.3 * least, LEAST_ROOM, MOST_ROOM);
   }
 
   private void grid(Markup m) {
