@@ -33,7 +33,7 @@ final class ArmsSection {
                 "parameters",
                 "FLOPs a token at 4K",
                 "transfer tokens",
-                "stages: tokens, learning rate",
+                "stages: tokens, of texts of so many, learning rate",
                 "training, s",
                 "data other than the rest's"),
             2);
@@ -95,7 +95,7 @@ final class ArmsSection {
         range(own, "flops_per_token", Numbers::count),
         range(trained, "tokens", Numbers::count) + as,
         trained.stream()
-            .map(ReportedArm::stages)
+            .map(a -> a.stages(told(a.arm()).path("contexts")))
             .filter(r -> !r.isEmpty())
             .distinct()
             .collect(

@@ -1,5 +1,6 @@
 package io.hydrahead.study.results;
 
+import io.hydrahead.eval.Lengths;
 import io.hydrahead.json.Json;
 import java.nio.file.Path;
 import java.util.ArrayList;
@@ -37,8 +38,13 @@ record ReportedArm(String arm, int seed, JsonNode json) {
     return label.isEmpty() ? arm : label;
   }
 
-  /** "align 3.0M at 4.5e-3 / distil 9.0M at 2.3e-3": stages, their tokens and learning rates. */
-  String stages() {
+  /**
+   * "align 3.0M of 2K at 4.5e-3 / distil 9.0M of 2K at 2.3e-3": stages, their tokens, tokens a text
+   * and learning rates.
+   *
+   * @param contexts tokens a text of each stage; empty where nobody wrote them down
+   */
+  String stages(JsonNode contexts) {
     List<String> out = new ArrayList<>();
     for (JsonNode stage : json.path("stages")) {
       JsonNode lr = stage.path("lr");
@@ -53,6 +59,9 @@ record ReportedArm(String arm, int seed, JsonNode json) {
           stage.path("name").asString("")
               + " "
               + Numbers.count(stage.path("tokens").asDouble(Double.NaN))
+              + (contexts.path(out.size()).isInt()
+                  ? " of " + Lengths.format(contexts.get(out.size()).intValue())
+                  : "")
               + rate);
     }
     return String.join(" / ", out);

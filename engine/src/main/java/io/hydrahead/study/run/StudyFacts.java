@@ -118,6 +118,10 @@ final class StudyFacts {
           if (!arm.family().isEmpty()) {
             o.put("family", arm.family());
           }
+          if (arm.trained()) {
+            ArrayNode contexts = o.putArray("contexts");
+            arm.recipe(arm.transfer()).stages().forEach(t -> contexts.add(t.batching().context()));
+          }
           ObjectNode other = others(data, arm.transfer().path("data"));
           if (arm.trained() && !other.isEmpty()) {
             o.set("data", other);

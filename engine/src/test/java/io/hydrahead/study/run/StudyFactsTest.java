@@ -19,7 +19,8 @@ class StudyFactsTest {
     }
     ObjectNode arms = StudyFacts.arms(StudyRecipe.read(root.resolve("recipes/study.json")));
     assertThat(arms.get("keys-7-1-log")).isEqualTo(parsed("{\"of\": \"keys-7-1\"}"));
-    assertThat(arms.get("head-7-1")).isEqualTo(parsed("{\"family\": \"head\"}"));
+    assertThat(arms.get("head-7-1"))
+        .isEqualTo(parsed("{\"family\": \"head\", \"contexts\": [2048, 2048, 16384]}"));
     assertThat(arms.get("vanilla")).isEmpty();
     assertThat(arms.get("keys-7-1").get("data"))
         .isEqualTo(
