@@ -157,10 +157,14 @@ public final class StudyRun {
    */
   private void together(List<Unit> wanted, Ledger ledger, Texts texts) {
     List<String> names = wanted.stream().map(Unit::name).toList();
-    long before = wanted.stream().filter(ledger::done).count();
+    long there = wanted.stream().filter(ledger::done).count();
+    int earlier = ledger.count();
     try (WorkersProgress line =
         new WorkersProgress(
-            around.progress(), names.size(), () -> before + ledger.count(), ledger::stopped)) {
+            around.progress(),
+            names.size(),
+            () -> there + ledger.count() - earlier,
+            ledger::stopped)) {
       List<Thread> threads = new ArrayList<>();
       for (int i = 1; i <= workers(); i++) {
         int device = (i - 1) % around.machines().size();
