@@ -1,8 +1,12 @@
 package io.hydrahead.train;
 
 import io.hydrahead.model.ParameterStore;
+import java.io.IOException;
+import java.io.InputStream;
 import java.lang.foreign.MemorySegment;
 import java.nio.charset.StandardCharsets;
+import java.nio.file.Files;
+import java.nio.file.Path;
 import java.security.MessageDigest;
 import java.security.NoSuchAlgorithmException;
 import java.util.HexFormat;
@@ -30,6 +34,19 @@ public final class Fingerprint {
   public Fingerprint add(byte[] bytes) {
     sha.update(bytes);
     return add("" + bytes.length);
+  }
+
+  /** The bytes of a file, as {@link #add(byte[])} takes them, of any size. */
+  public Fingerprint add(Path file) throws IOException {
+    long bytes = 0;
+    try (InputStream in = Files.newInputStream(file)) {
+      byte[] piece = new byte[1 << 20];
+      for (int n = in.read(piece); n >= 0; n = in.read(piece)) {
+        sha.update(piece, 0, n);
+        bytes += n;
+      }
+    }
+    return add("" + bytes);
   }
 
   /** Names and bytes of all parameters. */

@@ -45,12 +45,12 @@ final class ArmFacts {
    * that was trained again is the same only where training is deterministic.
    */
   boolean done(String arm, int seed) {
-    return Files.isRegularFile(shop.folder().armFile(arm, seed)) && !ofAnother(arm, seed);
+    Path file = shop.folder().armFile(arm, seed);
+    return Files.isRegularFile(file) && !ofAnother(file, seed);
   }
 
-  private boolean ofAnother(String arm, int seed) {
-    Path file = shop.folder().armFile(arm, seed);
-    String recorded = Files.isRegularFile(file) ? Json.read(file).path(TEACHER).asString("") : "";
+  private boolean ofAnother(Path file, int seed) {
+    String recorded = Json.read(file).path(TEACHER).asString("");
     return !recorded.isEmpty() && teacher(seed).filter(h -> !h.equals(recorded)).isPresent();
   }
 
@@ -61,7 +61,11 @@ final class ArmFacts {
    */
   void requireOwnModel(ArmRecipe arm, int seed) {
     Path model = checkpoint(arm, seed);
-    if (arm.trained() && Files.exists(model) && ofAnother(arm.name(), seed)) {
+    Path file = shop.folder().armFile(arm.name(), seed);
+    if (arm.trained()
+        && Files.exists(model)
+        && Files.isRegularFile(file)
+        && ofAnother(file, seed)) {
       throw new InputException(
           model
               + ": was made from another Transformer than the one in "
@@ -77,12 +81,7 @@ final class ArmFacts {
       return Optional.empty();
     }
     return Optional.of(
-        teachers.computeIfAbsent(
-            seed,
-            s ->
-                weights(new Fingerprint(), folder)
-                    .add(new ArmRecipe.Teacher(false).toString())
-                    .hex()));
+        teachers.computeIfAbsent(seed, s -> hash(new ArmRecipe.Teacher(false), folder)));
   }
 
   /** The folder whose weights an arm computes with. */
@@ -96,23 +95,23 @@ final class ArmFacts {
 
   /** Changes with the weights, and with what an arm does otherwise with them. */
   String hash(ArmRecipe arm, int seed) {
-    Fingerprint f = weights(new Fingerprint(), checkpoint(arm, seed));
-    return f.add(arm.source() instanceof ArmRecipe.Student ? "" : arm.source().toString()).hex();
+    return hash(arm.source(), checkpoint(arm, seed));
   }
 
-  private static Fingerprint weights(Fingerprint f, Path folder) {
+  private static String hash(ArmRecipe.Source source, Path folder) {
+    Fingerprint f = new Fingerprint();
     try (Stream<Path> files = Files.list(folder)) {
       for (Path p :
           files
               .filter(p -> p.getFileName().toString().endsWith(".safetensors"))
               .sorted()
               .toList()) {
-        f.add(p.getFileName().toString()).add(Files.readAllBytes(p));
+        f.add(p.getFileName().toString()).add(p);
       }
     } catch (IOException e) {
       throw new UncheckedIOException(folder + ": cannot be read", e);
     }
-    return f;
+    return f.add(source instanceof ArmRecipe.Student ? "" : source.toString()).hex();
   }
 
   /** Writes the file. {@code rate} is the factor of the learning rates. */
