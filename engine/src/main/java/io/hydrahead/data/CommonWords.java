@@ -9,6 +9,9 @@ import java.util.Map;
  * often than the others. Size = different words. RULER puts one solved example first.
  */
 final class CommonWords implements TaskGenerator {
+  /** Shares of training lists whose other words occur once, twice and three times. */
+  private static final double[] SELDOM = {0.5, 0.3, 0.2};
+
   private final TaskOptions options;
   private final int common;
 
@@ -44,8 +47,7 @@ final class CommonWords implements TaskGenerator {
     if (!options.varied() || options.split() != Split.TRAIN) {
       return 3;
     }
-    double at = dice.unit();
-    return at < 0.5 ? 1 : at < 0.8 ? 2 : 3;
+    return 1 + dice.weighted(SELDOM);
   }
 
   private TaskText list(int words, int often, int seldom, Dice dice) {

@@ -26,6 +26,19 @@ public final class TokenizerCorpus implements Iterable<String> {
 
   @Override
   public Iterator<String> iterator() {
+    return texts(Progress.SILENT);
+  }
+
+  /**
+   * The same texts, of which {@code progress} is told, in characters.
+   *
+   * @throws java.util.concurrent.CancellationException between two texts, if it asks to stop
+   */
+  public Iterable<String> watched(Progress progress) {
+    return () -> texts(progress);
+  }
+
+  private Iterator<String> texts(Progress progress) {
     return new Iterator<>() {
       private long made;
       private long index;
@@ -40,37 +53,12 @@ public final class TokenizerCorpus implements Iterable<String> {
         if (!hasNext()) {
           throw new NoSuchElementException();
         }
+        progress.throwIfCancelled();
         String s = text(index++);
         made += s.length();
+        progress.advance(Math.min(made, chars), "");
         return s;
       }
-    };
-  }
-
-  /**
-   * The same texts, of which {@code progress} is told, in characters.
-   *
-   * @throws java.util.concurrent.CancellationException between two texts, if it asks to stop
-   */
-  public Iterable<String> watched(Progress progress) {
-    return () -> {
-      Iterator<String> texts = iterator();
-      long[] made = {0};
-      return new Iterator<>() {
-        @Override
-        public boolean hasNext() {
-          return texts.hasNext();
-        }
-
-        @Override
-        public String next() {
-          progress.throwIfCancelled();
-          String s = texts.next();
-          made[0] += s.length();
-          progress.advance(Math.min(made[0], chars), "");
-          return s;
-        }
-      };
     };
   }
 

@@ -3,7 +3,6 @@ package io.hydrahead.train;
 import io.hydrahead.checkpoint.AtomicFile;
 import io.hydrahead.data.DataRecipe;
 import io.hydrahead.data.TokenizerCorpus;
-import io.hydrahead.json.Fields;
 import io.hydrahead.json.Json;
 import io.hydrahead.json.MergePatch;
 import io.hydrahead.json.ReadableJson;
@@ -117,17 +116,30 @@ public final class Pretrainer {
     if (!Files.isRegularFile(work.resolve("tokenizer.json"))) {
       switch (recipe.tokenizer()) {
         case PretrainRecipe.Existing(Path path) -> copyTokenizer(path, work);
-        case PretrainRecipe.Trained(int vocabulary, long bytes, Fields data) -> {
-          progress.begin("tokenizer", bytes, "characters");
-          TokenizerCorpus text =
-              new TokenizerCorpus(DataRecipe.read(data), recipe.settings().seed(), bytes);
-          BpeTrainer.train(text.watched(progress), vocabulary, BpeTrainer.CHATML_TOKENS)
-              .save(work, recipe.shape().maxPositionEmbeddings());
-          progress.end();
-        }
+        case PretrainRecipe.Trained t ->
+            trainTokenizer(recipe, t, DataRecipe.read(t.data()), work, progress);
       }
     }
     return Tokenizer.load(work);
+  }
+
+  /**
+   * Trains the tokenizer of {@code recipe} and writes its files.
+   *
+   * @param data what {@code t} names, opened
+   * @param folder that is there
+   */
+  public static void trainTokenizer(
+      PretrainRecipe recipe,
+      PretrainRecipe.Trained t,
+      DataRecipe data,
+      Path folder,
+      Progress progress) {
+    progress.begin("tokenizer", t.bytes(), "characters");
+    TokenizerCorpus text = new TokenizerCorpus(data, recipe.settings().seed(), t.bytes());
+    BpeTrainer.train(text.watched(progress), t.vocabulary(), BpeTrainer.CHATML_TOKENS)
+        .save(folder, recipe.shape().maxPositionEmbeddings());
+    progress.end();
   }
 
   private static void copyTokenizer(Path from, Path work) {

@@ -3,12 +3,10 @@ package io.hydrahead.study.run;
 import io.hydrahead.checkpoint.AtomicFile;
 import io.hydrahead.checkpoint.OutputFolder;
 import io.hydrahead.data.DataRecipe;
-import io.hydrahead.data.TokenizerCorpus;
 import io.hydrahead.json.Fields;
 import io.hydrahead.json.MergePatch;
 import io.hydrahead.json.ReadableJson;
 import io.hydrahead.model.ModelFiles;
-import io.hydrahead.tokenizer.BpeTrainer;
 import io.hydrahead.train.PretrainRecipe;
 import io.hydrahead.train.Pretrainer;
 import java.io.IOException;
@@ -57,12 +55,7 @@ final class TeacherWork {
     PretrainRecipe.Trained t = (PretrainRecipe.Trained) recipe.tokenizer();
     DataRecipe data = shop.data(t.data());
     try (OutputFolder out = OutputFolder.begin(shop.folder().tokenizer(), false)) {
-      shop.around().progress().begin("tokenizer", t.bytes(), "characters");
-      TokenizerCorpus text = new TokenizerCorpus(data, recipe.settings().seed(), t.bytes());
-      BpeTrainer.train(
-              text.watched(shop.around().progress()), t.vocabulary(), BpeTrainer.CHATML_TOKENS)
-          .save(out.path(), recipe.shape().maxPositionEmbeddings());
-      shop.around().progress().end();
+      Pretrainer.trainTokenizer(recipe, t, data, out.path(), shop.around().progress());
       out.commit();
     }
   }
