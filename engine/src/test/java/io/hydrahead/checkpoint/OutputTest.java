@@ -4,6 +4,7 @@ import static org.assertj.core.api.Assertions.assertThat;
 import static org.assertj.core.api.Assertions.assertThatThrownBy;
 import static org.junit.jupiter.api.Assumptions.assumeTrue;
 
+import io.hydrahead.ChildJvm;
 import io.hydrahead.json.Json;
 import io.hydrahead.tensor.InputException;
 import java.io.IOException;
@@ -311,15 +312,10 @@ class OutputTest {
   }
 
   private static Process start(Class<?> program, Path target) throws IOException {
-    return new ProcessBuilder(
-            Path.of(System.getProperty("java.home"), "bin", "java").toString(),
-            "-XX:TieredStopAtLevel=1",
-            "-XX:+UseSerialGC",
-            "--enable-native-access=ALL-UNNAMED",
-            "-cp",
-            System.getProperty("java.class.path"),
-            program.getName(),
-            target.toString())
+    List<String> flags =
+        List.of(
+            "-XX:TieredStopAtLevel=1", "-XX:+UseSerialGC", "--enable-native-access=ALL-UNNAMED");
+    return ChildJvm.of(flags, program, target)
         .redirectError(ProcessBuilder.Redirect.DISCARD)
         .start();
   }

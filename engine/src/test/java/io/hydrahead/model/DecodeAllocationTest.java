@@ -2,13 +2,13 @@ package io.hydrahead.model;
 
 import static org.assertj.core.api.Assertions.assertThat;
 
+import io.hydrahead.ChildJvm;
 import io.hydrahead.ops.Ops;
 import io.hydrahead.ops.OpsFactory;
 import io.hydrahead.ops.OpsOptions;
 import java.io.IOException;
 import java.lang.management.ManagementFactory;
 import java.nio.charset.StandardCharsets;
-import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.List;
 import org.junit.jupiter.api.Tag;
@@ -37,18 +37,12 @@ class DecodeAllocationTest {
   }
 
   private static String look(String kind) throws IOException, InterruptedException {
-    List<String> command = new ArrayList<>();
-    command.add(Path.of(System.getProperty("java.home"), "bin", "java").toString());
-    ManagementFactory.getRuntimeMXBean().getInputArguments().stream()
-        .filter(a -> a.startsWith("-X") || a.startsWith("--"))
-        .forEach(command::add);
-    command.addAll(
-        List.of(
-            "-cp",
-            System.getProperty("surefire.test.class.path", System.getProperty("java.class.path")),
-            DecodeAllocationTest.class.getName(),
-            kind));
-    Process p = new ProcessBuilder(command).redirectErrorStream(true).start();
+    List<String> flags =
+        ManagementFactory.getRuntimeMXBean().getInputArguments().stream()
+            .filter(a -> a.startsWith("-X") || a.startsWith("--"))
+            .toList();
+    Process p =
+        ChildJvm.of(flags, DecodeAllocationTest.class, kind).redirectErrorStream(true).start();
     String out = new String(p.getInputStream().readAllBytes(), StandardCharsets.UTF_8).strip();
     p.waitFor();
     return out.substring(out.lastIndexOf('\n') + 1);

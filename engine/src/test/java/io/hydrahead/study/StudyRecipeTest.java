@@ -2,6 +2,7 @@ package io.hydrahead.study;
 
 import static org.assertj.core.api.Assertions.assertThat;
 
+import io.hydrahead.Repository;
 import io.hydrahead.model.HeadPlan;
 import io.hydrahead.model.ModelConfig;
 import io.hydrahead.model.RotaryConfig;
@@ -12,7 +13,6 @@ import io.hydrahead.plan.PlanRequest;
 import io.hydrahead.plan.PlanRules;
 import io.hydrahead.study.stats.Roles;
 import io.hydrahead.transfer.TransferRecipe;
-import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.List;
@@ -21,11 +21,7 @@ import org.junit.jupiter.api.Test;
 /** The study that is in the repository. */
 class StudyRecipeTest {
   private static Path recipes() {
-    Path p = Path.of("").toAbsolutePath();
-    while (!Files.exists(p.resolve("hydrahead"))) {
-      p = p.getParent();
-    }
-    return p.resolve("recipes");
+    return Repository.root().resolve("recipes");
   }
 
   @Test

@@ -2,6 +2,7 @@ package io.hydrahead.train;
 
 import static org.assertj.core.api.Assertions.assertThat;
 
+import io.hydrahead.ChildJvm;
 import io.hydrahead.model.ParameterStore;
 import io.hydrahead.ops.Ops;
 import io.hydrahead.ops.OpsFactory;
@@ -67,20 +68,14 @@ class KillAndResumeTest {
   }
 
   private static Process start(Path run, int steps) throws IOException {
-    return new ProcessBuilder(
-            List.of(
-                Path.of(System.getProperty("java.home"), "bin", "java").toString(),
-                "-XX:TieredStopAtLevel=1",
-                "-XX:+UseSerialGC",
-                "-Xmx128m",
-                "--add-modules",
-                "jdk.incubator.vector",
-                "--enable-native-access=ALL-UNNAMED",
-                "-cp",
-                System.getProperty("java.class.path"),
-                Child.class.getName(),
-                run.toString(),
-                "" + steps))
+    List<String> flags =
+        List.of(
+            "-XX:TieredStopAtLevel=1",
+            "-XX:+UseSerialGC",
+            "-Xmx128m",
+            "--add-modules=jdk.incubator.vector",
+            "--enable-native-access=ALL-UNNAMED");
+    return ChildJvm.of(flags, Child.class, run, steps)
         .redirectError(run.resolveSibling(run.getFileName() + ".stderr").toFile())
         .start();
   }

@@ -29,7 +29,7 @@ public final class StudyEvaluator implements AutoCloseable {
   private final ExecutorService makers;
   private final HaystackFiles haystacks;
 
-  /** Of folders whose cells are kept in one file. */
+  /** Of folders as they were first seen: the cells that are kept in one file. */
   private final Map<Path, List<CellResult>> kept = new HashMap<>();
 
   /**
@@ -52,22 +52,15 @@ public final class StudyEvaluator implements AutoCloseable {
     return recipe.seed() + seed;
   }
 
-  private List<CellResult> kept(Path armFolder) {
-    List<CellResult> cells = kept.getOrDefault(armFolder, List.of());
-    if (cells.isEmpty()) {
-      cells = KeptCells.read(armFolder);
-      kept.put(armFolder, cells);
-    }
-    return cells;
-  }
-
   /** Whether {@code cell} is there for this model, with these haystacks or more of them. */
   private boolean isFinished(CellSpec cell, int seed, Path armFolder, String checkpoint) {
     Path file = KeptCells.cell(armFolder, cell);
     Optional<CellResult> found =
         Files.isRegularFile(file)
             ? Optional.of(CellResult.read(file))
-            : kept(armFolder).stream().filter(c -> c.spec().file().equals(cell.file())).findFirst();
+            : kept.computeIfAbsent(armFolder, KeptCells::read).stream()
+                .filter(c -> c.spec().file().equals(cell.file()))
+                .findFirst();
     return found
         .filter(there -> there.checkpoint().equals(checkpoint))
         .filter(there -> there.spec().haystacks() >= cell.haystacks())

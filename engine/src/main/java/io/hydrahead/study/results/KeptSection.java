@@ -123,24 +123,19 @@ final class KeptSection {
 
   /** "multi-key needles (niah_multikey_1 and niah_multikey_2)". */
   private static String needles(Group g) {
-    return hardest(g)
+    return g.hardest()
         ? g.tasks().getFirst() + " alone, where every line is a needle,"
-        : g.name() + " needles (" + String.join(" and ", g.tasks()) + ")";
+        : g.name() + " needles (" + Numbers.words(g.tasks()) + ")";
   }
 
   /** "multi-key needles", the heading of a group's chart. */
   static String title(Group g) {
-    return hardest(g) ? g.name() : g.name() + " needles";
+    return g.hardest() ? g.name() : g.name() + " needles";
   }
 
   /** In a list behind others. */
   private static String adjective(Group g) {
-    return hardest(g) ? "of " + g.tasks().getFirst() + " alone" : g.name();
-  }
-
-  /** Whether it is one family of another group, by itself. */
-  private static boolean hardest(Group g) {
-    return g.name().contains(",");
+    return g.hardest() ? "of " + g.tasks().getFirst() + " alone" : g.name();
   }
 
   /** "up to 32K (8 times the native length); at 128K 75.5% [73.6, 77.4]". */
@@ -195,7 +190,7 @@ final class KeptSection {
                 + " at "
                 + Lengths.format(last.length())
                 + alone(last));
-      } else if (!own.isEmpty() && !hardest(g)) {
+      } else if (!own.isEmpty() && !g.hardest()) {
         lacks.add(Numbers.percent(own.getFirst().near()) + "% of " + g.name());
       }
     }
@@ -281,8 +276,8 @@ final class KeptSection {
     for (Group g : far) {
       out.append(g.equals(far.getFirst()) ? "" : "; ")
           .append(g.name())
-          .append(hardest(g) ? ": " : " needles: ")
-          .append(String.join(" and ", g.tasks()));
+          .append(g.hardest() ? ": " : " needles: ")
+          .append(Numbers.words(g.tasks()));
     }
     return out.append(
             ", the same at every length. \"Kept up to\": at this and every shorter length measured the whole interval is at or above ")

@@ -36,12 +36,16 @@ final class Numbers {
 
   /** +2.1 [+0.9, +3.4]. */
   static String points(Estimate e) {
-    return points(e.value()) + " [" + points(e.low()) + ", " + points(e.high()) + "]";
+    return points(e.value(), e.low(), e.high());
   }
 
   /** +2.1 [-7.9, +12.1]. */
   static String points(AcrossSeeds a) {
-    return points(a.mean()) + " [" + points(a.low()) + ", " + points(a.high()) + "]";
+    return points(a.mean(), a.low(), a.high());
+  }
+
+  private static String points(double value, double low, double high) {
+    return points(value) + " [" + points(low) + ", " + points(high) + "]";
   }
 
   /** Each seed's value in points, by ascending seed. */

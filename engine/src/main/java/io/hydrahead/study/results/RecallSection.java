@@ -248,11 +248,9 @@ final class RecallSection {
     if (places.isEmpty()) {
       return "nothing";
     }
-    int families = Place.tasks(places).size();
-    Set<Integer> lengths = Place.lengths(places);
-    return Numbers.families(families)
+    return Numbers.families(Place.tasks(places).size())
         + " at "
-        + Numbers.span(lengths, all)
-        + (places.size() < families * lengths.size() ? ", not each at every length" : "");
+        + Numbers.span(Place.lengths(places), all)
+        + (Place.even(places) ? "" : ", not each at every length");
   }
 }

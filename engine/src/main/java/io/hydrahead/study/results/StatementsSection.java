@@ -79,11 +79,9 @@ final class StatementsSection {
 
   /** "50 pairs of a family and a length, each counting the same, so that …". */
   static String pairs(Test t) {
-    int families = Place.tasks(t.places()).size();
-    boolean even = t.places().size() == families * Place.lengths(t.places()).size();
     return t.places().size()
         + " pairs of a family and a length, each counting the same"
-        + (even ? "" : ", so that families measured farther out weigh more");
+        + (Place.even(t.places()) ? "" : ", so that families measured farther out weigh more");
   }
 
   /** " (n = 3: t = 4.303)", or nothing where there are not two seeds. */

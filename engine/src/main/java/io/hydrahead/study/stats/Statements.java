@@ -306,8 +306,9 @@ public final class Statements {
    * @param tasks its families
    * @param whole whether these are all families of the kind that the teachers have learnt, where
    *     the other group of the same name has those that were measured far out too
+   * @param hardest whether it is the one family of {@link #EVERY_LINE}, by itself
    */
-  public record Group(String name, List<String> tasks, boolean whole) {
+  public record Group(String name, List<String> tasks, boolean whole, boolean hardest) {
     public Group {
       tasks = List.copyOf(tasks);
     }
@@ -353,13 +354,13 @@ public final class Statements {
     kinds.forEach((name, tasks) -> {
       List<String> common = CommonFamilies.of(cells, roles.followed(), tasks, FAR);
       if (!common.isEmpty()) {
-        far.add(new Group(name, common, common.equals(tasks)));
+        far.add(new Group(name, common, common.equals(tasks), false));
       }
       if (tasks.contains(EVERY_LINE) && !common.equals(List.of(EVERY_LINE))) {
-        far.add(new Group(name + ", every line a needle", List.of(EVERY_LINE), false));
+        far.add(new Group(name + ", every line a needle", List.of(EVERY_LINE), false, true));
       }
       if (!common.equals(tasks)) {
-        whole.add(new Group(name, tasks, true));
+        whole.add(new Group(name, tasks, true, false));
       }
     });
     far.addAll(whole);

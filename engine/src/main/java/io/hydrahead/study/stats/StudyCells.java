@@ -90,6 +90,13 @@ public final class StudyCells {
           .map(Place::length)
           .collect(Collectors.toCollection(LinkedHashSet::new));
     }
+
+    /**
+     * Whether {@code places}, each once, has every one of its tasks at every one of its lengths.
+     */
+    public static boolean even(Collection<Place> places) {
+      return places.size() == tasks(places).size() * lengths(places).size();
+    }
   }
 
   /** The places of {@code tasks} × {@code lengths} that every one of {@code arms} has. */

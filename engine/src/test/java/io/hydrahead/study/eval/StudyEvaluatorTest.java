@@ -123,6 +123,8 @@ class StudyEvaluatorTest {
       for (Path cell : files(arm.resolve("cells"))) {
         Files.delete(cell);
       }
+    }
+    try (StudyEvaluator e = evaluator(SMALL)) {
       assertThat(e.complete(cells, 0, arm, model)).isTrue();
       assertThat(e.complete(cells, 0, arm, "another")).isFalse();
     }

@@ -2,6 +2,7 @@ package io.hydrahead.study.run;
 
 import static org.assertj.core.api.Assertions.assertThat;
 
+import io.hydrahead.Repository;
 import io.hydrahead.json.Json;
 import io.hydrahead.study.StudyFolder;
 import io.hydrahead.study.StudyRecipe;
@@ -25,10 +26,7 @@ class KeptResultsTest {
 
   @BeforeEach
   void keepResults() throws IOException {
-    Path home = Path.of("").toAbsolutePath();
-    while (!Files.exists(home.resolve("hydrahead"))) {
-      home = home.getParent();
-    }
+    Path home = Repository.root();
     recipe = StudyRecipe.read(home.resolve("recipes/study.json"));
     folder = new StudyFolder(root);
     Files.createDirectories(folder.results());

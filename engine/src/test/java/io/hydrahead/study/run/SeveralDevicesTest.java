@@ -2,6 +2,7 @@ package io.hydrahead.study.run;
 
 import static org.assertj.core.api.Assertions.assertThat;
 
+import io.hydrahead.Repository;
 import io.hydrahead.json.Json;
 import io.hydrahead.ops.Ops;
 import io.hydrahead.ops.OpsFactory;
@@ -35,10 +36,7 @@ class SeveralDevicesTest {
   @TempDir Path temporary;
 
   private StudyRecipe recipe() throws IOException {
-    Path root = Path.of("").toAbsolutePath();
-    while (!Files.exists(root.resolve("hydrahead"))) {
-      root = root.getParent();
-    }
+    Path root = Repository.root();
     Files.writeString(
         temporary.resolve("teacher.json"),
         """

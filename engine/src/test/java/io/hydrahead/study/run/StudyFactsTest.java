@@ -2,9 +2,9 @@ package io.hydrahead.study.run;
 
 import static org.assertj.core.api.Assertions.assertThat;
 
+import io.hydrahead.Repository;
 import io.hydrahead.json.Json;
 import io.hydrahead.study.StudyRecipe;
-import java.nio.file.Files;
 import java.nio.file.Path;
 import org.junit.jupiter.api.Test;
 import tools.jackson.databind.JsonNode;
@@ -13,10 +13,7 @@ import tools.jackson.databind.node.ObjectNode;
 class StudyFactsTest {
   @Test
   void whatRecipesTellOfArms() {
-    Path root = Path.of("").toAbsolutePath();
-    while (!Files.exists(root.resolve("hydrahead"))) {
-      root = root.getParent();
-    }
+    Path root = Repository.root();
     ObjectNode arms = StudyFacts.arms(StudyRecipe.read(root.resolve("recipes/study.json")));
     assertThat(arms.get("keys-7-1-log")).isEqualTo(parsed("{\"of\": \"keys-7-1\"}"));
     assertThat(arms.get("head-7-1"))

@@ -36,6 +36,11 @@ class WorkerTest {
     void run() throws InterruptedException;
   }
 
+  /** A unit that needs nothing and goes on beside others. */
+  private void unit(String name, Work work) {
+    unit(name, List.of(), false, work);
+  }
+
   private void unit(String name, List<String> needs, boolean alone, Work work) {
     Runnable run =
         () -> {
@@ -172,8 +177,6 @@ class WorkerTest {
     for (String name : List.of("first", "second")) {
       unit(
           name,
-          List.of(),
-          false,
           () -> {
             madeHere(name);
             begun.countDown();
@@ -210,8 +213,6 @@ class WorkerTest {
     for (String name : List.of("x", "y", "z")) {
       unit(
           name,
-          List.of(),
-          false,
           () -> {
             madeHere(name);
             two.countDown();
@@ -237,8 +238,6 @@ class WorkerTest {
     Progress patient = p.add(_ -> {});
     unit(
         "patient",
-        List.of(),
-        false,
         () -> {
           patient.begin("reading", 4, "texts");
           patient.advance(1, "well");
@@ -250,8 +249,6 @@ class WorkerTest {
         });
     unit(
         "broken",
-        List.of(),
-        false,
         () -> {
           assertThat(begun.await(20, TimeUnit.SECONDS)).isTrue();
           assertThat(line.get()).contains("reading 25% well");
@@ -272,8 +269,6 @@ class WorkerTest {
     for (String name : List.of("one", "two")) {
       unit(
           name,
-          List.of(),
-          false,
           () -> {
             both.countDown();
             both.await();

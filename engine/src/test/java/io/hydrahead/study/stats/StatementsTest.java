@@ -52,6 +52,12 @@ class StatementsTest {
     return new Statements(cells, SyntheticStudy.ROLES, 4096, new Bootstrap(1000, 1));
   }
 
+  private static Statements few(
+      List<String> tasks, List<Integer> lengths, SyntheticStudy.Truth truth) {
+    StudyCells cells = new StudyCells(SyntheticStudy.cells(ARMS, tasks, lengths, truth));
+    return new Statements(cells, SyntheticStudy.ROLES, 4096, new Bootstrap(100, 1));
+  }
+
   @Test
   void familiesThatCannotDecideAreSaidSo() {
     Map<String, Verdict> verdicts =
@@ -168,14 +174,11 @@ class StatementsTest {
   @Test
   void cFollowsTheFamilyWhoseEveryLineIsANeedleAloneToo() {
     List<String> tasks = List.of("niah_single_1", "niah_multikey_1", "niah_multikey_2");
-    StudyCells cells =
-        new StudyCells(
-            SyntheticStudy.cells(
-                ARMS,
-                tasks,
-                List.of(4096, 32768),
-                (arm, task, length) -> task.equals("niah_multikey_2") && length > 4096 ? 0.5 : 1));
-    Statements s = new Statements(cells, SyntheticStudy.ROLES, 4096, new Bootstrap(100, 1));
+    Statements s =
+        few(
+            tasks,
+            List.of(4096, 32768),
+            (arm, task, length) -> task.equals("niah_multikey_2") && length > 4096 ? 0.5 : 1);
     assertThat(s.groups())
         .extracting(g -> g.name() + " " + g.tasks())
         .containsExactly(
@@ -185,15 +188,7 @@ class StatementsTest {
     assertThat(find(s.kept(), "causal", "multi-key").kept().value()).isCloseTo(.75, within(.03));
     assertThat(find(s.kept(), "causal", "multi-key, every line a needle").kept().value())
         .isCloseTo(.5, within(.03));
-    assertThat(
-            new Statements(
-                    new StudyCells(
-                        SyntheticStudy.cells(
-                            ARMS, List.of("niah_multikey_2"), LENGTHS, (arm, task, length) -> 1)),
-                    SyntheticStudy.ROLES,
-                    4096,
-                    new Bootstrap(100, 1))
-                .groups())
+    assertThat(few(List.of("niah_multikey_2"), LENGTHS, (arm, task, length) -> 1).groups())
         .as("where it is alone in its kind, once is enough")
         .hasSize(1);
   }
@@ -201,15 +196,12 @@ class StatementsTest {
   @Test
   void cFollowsTheSameFamiliesAtEveryLengthAndAllOfThemWhereMeasured() {
     List<String> tasks = List.of("niah_single_1", "niah_multikey_1", "niah_multikey_3");
-    StudyCells cells =
-        new StudyCells(
-            SyntheticStudy.cells(
-                ARMS,
-                tasks,
-                List.of(4096, 8192, 16384, 32768),
-                (arm, task, length) ->
-                    length > 8192 && task.equals("niah_multikey_3") ? Double.NaN : 0.95));
-    Statements s = new Statements(cells, SyntheticStudy.ROLES, 4096, new Bootstrap(100, 1));
+    Statements s =
+        few(
+            tasks,
+            List.of(4096, 8192, 16384, 32768),
+            (arm, task, length) ->
+                length > 8192 && task.equals("niah_multikey_3") ? Double.NaN : 0.95);
     assertThat(s.groups())
         .extracting(g -> g.name() + " " + g.tasks() + " " + g.whole())
         .containsExactly(
