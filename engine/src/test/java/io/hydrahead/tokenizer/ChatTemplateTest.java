@@ -9,6 +9,8 @@ import io.hydrahead.tensor.InputException;
 import io.hydrahead.tokenizer.ChatTemplate.Conversation;
 import io.hydrahead.tokenizer.template.TemplateException;
 import java.io.IOException;
+import java.io.InputStream;
+import java.nio.charset.StandardCharsets;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.time.Clock;
@@ -20,6 +22,7 @@ import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
 import java.util.stream.Stream;
+import java.util.zip.GZIPInputStream;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
 import tools.jackson.databind.JsonNode;
@@ -43,8 +46,18 @@ class ChatTemplateTest {
     }
   }
 
-  private static Count check(Path file, List<String> wrong) {
-    JsonNode golden = Json.read(file);
+  /** A file of JSON, compressed where its name ends so. */
+  private static JsonNode read(Path file) throws IOException {
+    if (!file.toString().endsWith(".gz")) {
+      return Json.read(file);
+    }
+    try (InputStream in = new GZIPInputStream(Files.newInputStream(file))) {
+      return Json.parse(new String(in.readAllBytes(), StandardCharsets.UTF_8), file.toString());
+    }
+  }
+
+  private static Count check(Path file, List<String> wrong) throws IOException {
+    JsonNode golden = read(file);
     Map<String, JsonNode> tokens = new LinkedHashMap<>();
     for (String name : List.of("bos_token", "eos_token")) {
       if (golden.path(name).isString()) {
@@ -107,7 +120,7 @@ class ChatTemplateTest {
     int count = 0;
     try (Stream<Path> files = Files.list(BUNDLED)) {
       for (Path file : files.sorted().toList()) {
-        JsonNode golden = Json.read(file);
+        JsonNode golden = read(file);
         ChatTemplate t =
             ChatTemplate.of(golden.path("template").stringValue(), "template", Map.of())
                 .withClock(CLOCK);

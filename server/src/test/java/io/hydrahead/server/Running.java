@@ -3,24 +3,32 @@ package io.hydrahead.server;
 import io.hydrahead.json.Json;
 import io.hydrahead.server.engine.Engine;
 import java.io.IOException;
+import java.io.InputStream;
 import java.net.URI;
 import java.net.http.HttpClient;
 import java.net.http.HttpRequest;
 import java.net.http.HttpRequest.BodyPublishers;
 import java.net.http.HttpResponse;
 import java.net.http.HttpResponse.BodyHandlers;
+import java.nio.charset.StandardCharsets;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.time.Duration;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.stream.Stream;
+import java.util.zip.GZIPInputStream;
 import tools.jackson.databind.JsonNode;
 
 /** A server of the bundled teacher, and a plain client of it. */
 final class Running implements AutoCloseable {
   static final Path MODEL = Path.of(System.getProperty("hydrahead.home"), "models/tiny-teacher");
   static final String NAME = "tiny-teacher";
+
+  private static final Path QWEN3 =
+      Path.of(
+          System.getProperty("hydrahead.home"),
+          "engine/src/test/resources/golden/chat-templates/qwen3.json.gz");
 
   private final HttpClient client = HttpClient.newHttpClient();
   private final Engine engine;
@@ -63,6 +71,17 @@ final class Running implements AutoCloseable {
         Files.copy(file, folder.resolve(file.getFileName()));
       }
       return Files.writeString(folder.resolve("chat_template.jinja"), template).getParent();
+    } catch (IOException e) {
+      throw new AssertionError(e);
+    }
+  }
+
+  /** A copy of the teacher with the chat template of Qwen3. */
+  static Path withQwen3Template(Path folder) {
+    try (InputStream in = new GZIPInputStream(Files.newInputStream(QWEN3))) {
+      String golden = new String(in.readAllBytes(), StandardCharsets.UTF_8);
+      return withTemplate(
+          folder, Json.parse(golden, QWEN3.toString()).path("template").stringValue());
     } catch (IOException e) {
       throw new AssertionError(e);
     }

@@ -22,10 +22,6 @@ class TemplateFieldsTest {
           + "\"function\":{\"name\":\"weather\",\"arguments\":\"{}\"}}]}";
   private static final String RESULT =
       "{\"role\":\"tool\",\"tool_call_id\":\"c1\",\"content\":\"rain\"}";
-  private static final Path QWEN3 =
-      Path.of(
-          System.getProperty("hydrahead.home"),
-          "engine/src/test/resources/golden/chat-templates/qwen3.json");
 
   private static Running plain;
   private static Running qwen;
@@ -33,8 +29,7 @@ class TemplateFieldsTest {
   @BeforeAll
   static void start(@TempDir Path folder) {
     plain = new Running();
-    String template = Json.read(QWEN3).path("template").stringValue();
-    qwen = new Running(Running.withTemplate(folder, template), ServerOptions.DEFAULT);
+    qwen = new Running(Running.withQwen3Template(folder), ServerOptions.DEFAULT);
   }
 
   @AfterAll

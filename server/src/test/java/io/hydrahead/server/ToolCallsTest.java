@@ -26,7 +26,6 @@ import dev.langchain4j.model.chat.request.ChatRequest;
 import dev.langchain4j.model.chat.request.json.JsonObjectSchema;
 import dev.langchain4j.model.chat.response.ChatResponse;
 import dev.langchain4j.model.openai.OpenAiChatModel;
-import io.hydrahead.json.Json;
 import io.hydrahead.model.HybridTransformer;
 import io.hydrahead.model.ModelFiles;
 import io.hydrahead.ops.Ops;
@@ -44,10 +43,6 @@ import org.junit.jupiter.api.io.TempDir;
 
 /** Calls of functions through HTTP, with Qwen3's template and replies that a scheduler recites. */
 class ToolCallsTest {
-  private static final Path QWEN3 =
-      Path.of(
-          System.getProperty("hydrahead.home"),
-          "engine/src/test/resources/golden/chat-templates/qwen3.json");
   private static final String PARIS =
       "<tool_call>\n{\"name\": \"weather\", \"arguments\": {\"city\": \"Paris\"}}\n</tool_call>";
   private static final String ROME = PARIS.replace("Paris", "Rome");
@@ -59,8 +54,7 @@ class ToolCallsTest {
 
   @BeforeAll
   static void start(@TempDir Path folder) {
-    String template = Json.read(QWEN3).path("template").stringValue();
-    Path checkpoint = Running.withTemplate(folder, template);
+    Path checkpoint = Running.withQwen3Template(folder);
     script = new ScriptedScheduler(Tokenizer.load(checkpoint));
     try (Ops ops = OpsFactory.cpu(OpsOptions.defaults());
         HybridTransformer model =
