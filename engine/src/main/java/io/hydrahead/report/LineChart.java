@@ -15,7 +15,6 @@ final class LineChart {
   private static final double DODGE = 5;
   private static final double LEAST_ROOM = 18;
   private static final double MOST_ROOM = 40;
-  private static final double LETTER = 6.9;
   private static final double LINE = 12;
 
   /**
@@ -211,7 +210,7 @@ final class LineChart {
           "class",
           "tick",
           "x",
-          Math.min(at, WIDTH - LETTER * text.length() / 2), // the last one keeps off the frame
+          Math.min(at, WIDTH - TextWidth.TICK.of(text) / 2), // the last one keeps off the frame
           "y",
           base + 18,
           "text-anchor",
@@ -295,7 +294,7 @@ final class LineChart {
             .toList();
     all.forEach(p -> taken.add(new Label(px(p.x) - 5, py(p.y) + 4, 10, false, "")));
     for (Point p : all) {
-      double width = LETTER * p.title.length();
+      double width = TextWidth.NOTE.of(p.title);
       double at = px(p.x);
       List<Label> places = new ArrayList<>();
       for (int row : new int[] {0, -1, 1, -2, 2, -3, 3}) {

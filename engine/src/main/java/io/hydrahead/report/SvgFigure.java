@@ -12,10 +12,9 @@ public final class SvgFigure {
   private static final double MARGIN = 14;
   private static final double TITLE = 40;
   private static final double ROW = 20;
-  private static final double LETTER = 6.6;
-  private static final double SWATCH = 38;
-  private static final double NOTE_ROW = 16;
-  private static final int NOTE_LETTERS = 78;
+  private static final double SWATCH = 34;
+  private static final double GAP = 18;
+  private static final double LINE = 16;
 
   private final String title;
   private final LineChart chart;
@@ -23,8 +22,12 @@ public final class SvgFigure {
   private final List<String> notes = new ArrayList<>();
   private boolean legend = true;
 
-  /** A line of the legend. */
-  private record Entry(String name, int look, LineChart.Join join, boolean line) {}
+  /** A name of the legend, in lines. */
+  private record Entry(List<String> name, int look, LineChart.Join join, boolean line) {
+    double width() {
+      return SWATCH + TextWidth.TICK.of(name);
+    }
+  }
 
   /**
    * A measured value.
@@ -93,7 +96,8 @@ public final class SvgFigure {
 
   private SvgFigure add(int look, String name, List<Point> points, LineChart.Join join) {
     boolean line = join != LineChart.Join.POINTS && points.size() > 1;
-    entries.add(new Entry(name, look, join, line));
+    List<String> lines = TextWidth.TICK.lines(name, LineChart.width() - SWATCH);
+    entries.add(new Entry(lines, look, join, line));
     chart.add(look, drawn(points), join);
     return this;
   }
@@ -110,15 +114,7 @@ public final class SvgFigure {
 
   /** A sentence below the chart. */
   public SvgFigure note(String text) {
-    StringBuilder line = new StringBuilder();
-    for (String word : text.split(" ")) {
-      if (line.length() + word.length() > NOTE_LETTERS) {
-        notes.add(line.toString());
-        line.setLength(0);
-      }
-      line.append(line.isEmpty() ? "" : " ").append(word);
-    }
-    notes.add(line.toString());
+    notes.addAll(TextWidth.NOTE.lines(text, LineChart.width()));
     return this;
   }
 
@@ -137,11 +133,11 @@ public final class SvgFigure {
 
   /** The document. */
   public String svg() {
-    List<List<Integer>> rows = legend ? rows() : List.of();
-    double top = TITLE + ROW * rows.size();
+    List<List<Entry>> rows = legend ? rows() : List.of();
+    double top = TITLE + rows.stream().mapToDouble(SvgFigure::height).sum();
     double width = LineChart.width() + 2 * MARGIN;
     double base = top + chart.height() + (notes.isEmpty() ? 0 : 8);
-    double height = base + NOTE_ROW * notes.size() + MARGIN;
+    double height = base + LINE * notes.size() + MARGIN;
     Markup m = new Markup();
     m.open(
         "svg",
@@ -173,49 +169,53 @@ public final class SvgFigure {
         "rx",
         8.0);
     m.element("text", title, "class", "title", "x", MARGIN, "y", 25.0);
-    for (int r = 0; r < rows.size(); r++) {
-      legendRow(m, rows.get(r), TITLE + ROW * r + 6);
+    double y = TITLE;
+    for (List<Entry> row : rows) {
+      legendRow(m, row, y + 6);
+      y += height(row);
     }
     m.open("g", "transform", "translate(" + Markup.number(MARGIN) + " " + Markup.number(top) + ")");
     chart.draw(m);
     m.close();
     for (int i = 0; i < notes.size(); i++) {
-      double y = base + NOTE_ROW * (i + 1) - 4;
-      m.element("text", notes.get(i), "class", "note", "x", MARGIN, "y", y);
+      m.element("text", notes.get(i), "class", "note", "x", MARGIN, "y", base + LINE * (i + 1) - 4);
     }
     return m.close().toString();
   }
 
-  private double entry(int i) {
-    return SWATCH + LETTER * entries.get(i).name().length() + 14;
-  }
-
-  private List<List<Integer>> rows() {
-    List<List<Integer>> rows = new ArrayList<>();
+  /** The legend's entries, as many in a row as fit. */
+  private List<List<Entry>> rows() {
+    List<List<Entry>> rows = new ArrayList<>();
     double used = Double.POSITIVE_INFINITY;
-    for (int i = 0; i < entries.size(); i++) {
-      if (used + entry(i) > LineChart.width() + MARGIN) {
+    for (Entry e : entries) {
+      if (used + e.width() > LineChart.width()) {
         rows.add(new ArrayList<>());
         used = 0;
       }
-      rows.getLast().add(i);
-      used += entry(i);
+      rows.getLast().add(e);
+      used += e.width() + GAP;
     }
     return rows;
   }
 
-  private void legendRow(Markup m, List<Integer> row, double y) {
+  private static double height(List<Entry> row) {
+    return ROW + LINE * (row.stream().mapToInt(e -> e.name().size()).max().orElse(1) - 1);
+  }
+
+  private static void legendRow(Markup m, List<Entry> row, double y) {
     double x = MARGIN;
-    for (int i : row) {
-      Entry e = entries.get(i);
+    for (Entry e : row) {
       boolean dashed = e.join() == LineChart.Join.DASHED;
       if (e.line()) {
         String css = "line " + Look.css(e.look()) + (dashed ? " dash" : "");
         m.empty("line", "class", css, "x1", x, "y1", y, "x2", x + 28, "y2", y);
       }
       Look.marker(m, e.look(), x + 14, y, 4.5, dashed);
-      m.element("text", e.name(), "class", "tick", "x", x + 34, "y", y + 4);
-      x += entry(i);
+      for (int i = 0; i < e.name().size(); i++) {
+        double base = y + 4 + LINE * i;
+        m.element("text", e.name().get(i), "class", "tick", "x", x + SWATCH, "y", base);
+      }
+      x += e.width() + GAP;
     }
   }
 }

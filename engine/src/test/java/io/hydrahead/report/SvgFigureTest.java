@@ -42,6 +42,22 @@ class SvgFigureTest {
   }
 
   @Test
+  void aLongNameTakesSeveralLinesOfTheLegend() {
+    String name = "HydraHead 7:1, three times the tokens, more keys, log length scale, seeds 0, 1";
+    String one = figure().add(0, "short", List.of(point(4096, 0.5))).svg();
+    String two = figure().add(0, name, List.of(point(4096, 0.5))).svg();
+    assertThat(two.replaceAll("</text>\\s*<text[^>]*>", " ")).contains(name);
+    assertThat(two).doesNotContain(name);
+    assertThat(height(two)).isEqualTo(height(one) + 16);
+  }
+
+  private static double height(String svg) {
+    Matcher m = Pattern.compile(" height=\"([\\d.]+)\"").matcher(svg);
+    assertThat(m.find()).isTrue();
+    return Double.parseDouble(m.group(1));
+  }
+
+  @Test
   void theLastTicksLabelKeepsOffTheFrame() {
     String svg =
         SvgFigure.sharesOverBytes("Memory", 2 << 20, 128 << 20, "bytes", 0)
@@ -50,7 +66,7 @@ class SvgFigureTest {
     Matcher last = Pattern.compile("x=\"([\\d.]+)\"[^>]*>([^<]*MiB)<").matcher(svg);
     double end = 0;
     while (last.find()) {
-      end = Double.parseDouble(last.group(1)) + 6.9 / 2 * last.group(2).length();
+      end = Double.parseDouble(last.group(1)) + TextWidth.TICK.of(last.group(2)) / 2;
     }
     assertThat(end).isBetween(470.0, LineChart.width() + 0.1);
   }

@@ -153,17 +153,16 @@ final class Figures {
             low,
             high,
             "nats a token");
-    Legend legend = new Legend();
     Set<Integer> all = seeds(by.getOrDefault(folder.roles().causal(), List.of()));
     lines.forEach((arm, points) -> {
       if (!above.contains(arm)) {
         Set<Integer> own = seeds(by.get(arm));
         String name = folder.label(arm);
         if (own.equals(all) || all.isEmpty()) {
-          figure.add(looks.of(arm), legend.name(name), points);
+          figure.add(looks.of(arm), name, points);
         } else {
           String who = name + ", " + Numbers.seedWords(own);
-          figure.addDashed(looks.of(arm), legend.name(who), points);
+          figure.addDashed(looks.of(arm), who, points);
         }
       }
     });
@@ -190,7 +189,6 @@ final class Figures {
               + ".");
     }
     figure.note("The y axis does not begin at 0.");
-    legend.note(figure);
     made.put(LOSS, figure.svg());
   }
 

@@ -36,7 +36,6 @@ final class LengthsFigure {
     figure.guideAt(folder.nativeLength(), "native length");
     Set<Integer> all = recall.seeds(folder.roles().causal());
     Set<String> apart = new LinkedHashSet<>();
-    Legend legend = new Legend();
     for (String arm : recall.arms()) {
       Map<Integer, Estimate> own = new LinkedHashMap<>();
       lengths.forEach(l -> recall.at(arm, l).ifPresent(e -> own.put(l, e)));
@@ -57,7 +56,7 @@ final class LengthsFigure {
       });
       String name = folder.label(arm);
       String who = seeds.equals(all) ? name : name + ", " + Numbers.seedWords(seeds);
-      figure.add(looks.of(arm), legend.name(who), joined);
+      figure.add(looks.of(arm), who, joined);
       if (!others.isEmpty()) {
         figure.addApart(looks.of(arm), others);
       }
@@ -74,7 +73,6 @@ final class LengthsFigure {
               + String.join(" or ", apart)
               + ", so not joined and not to be compared with the lines.");
     }
-    legend.note(figure);
     return Optional.of(figure.svg());
   }
 

@@ -114,7 +114,6 @@ final class MemoryFigure {
           }
         });
     boolean fewer = false;
-    Legend legend = new Legend();
     String causal = folder.roles().causal();
     if (left.remove(causal)) {
       left.add(causal); // on top where markers meet
@@ -124,10 +123,10 @@ final class MemoryFigure {
       String label = folder.label(arm);
       List<Point> point = List.of(point(arm));
       if (own.equals(seeds)) {
-        figure.add(looks.of(arm), legend.name(label), point);
+        figure.add(looks.of(arm), label, point);
       } else {
         String who = label + ", " + Numbers.seedWords(own);
-        figure.addDashed(looks.of(arm), legend.name(who), point);
+        figure.addDashed(looks.of(arm), who, point);
         fewer = true;
       }
     }
@@ -137,7 +136,6 @@ final class MemoryFigure {
     if (fewer) {
       figure.note("Hollow: of fewer seeds, so not to be compared with the others.");
     }
-    legend.note(figure);
     return Optional.of(figure.svg());
   }
 
