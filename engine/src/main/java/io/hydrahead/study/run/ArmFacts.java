@@ -29,12 +29,22 @@ import tools.jackson.databind.node.ObjectNode;
 /** {@code arm.json}: what an arm of a seed is, what it costs and how it was made. */
 final class ArmFacts {
   private static final String TEACHER = "teacher_hash";
+  private static final String CHECKPOINT = "checkpoint_hash";
   private static final List<Integer> LENGTHS = List.of(1 << 12, 1 << 17, 1 << 19);
 
   private final Workshop shop;
+  private final Remembered<Hashes> records = new Remembered<>(Hashes::read);
 
   /** Hashes of the seeds' Transformers, which stay as they are while a study runs. */
   private final Map<Integer, String> teachers = new HashMap<>();
+
+  /** What a file says its arm was made from and is; empty texts where it does not. */
+  private record Hashes(String teacher, String checkpoint) {
+    static Hashes read(Path file) {
+      JsonNode json = Json.read(file);
+      return new Hashes(json.path(TEACHER).asString(""), json.path(CHECKPOINT).asString(""));
+    }
+  }
 
   ArmFacts(Workshop shop) {
     this.shop = shop;
@@ -50,7 +60,7 @@ final class ArmFacts {
   }
 
   private boolean ofAnother(Path file, int seed) {
-    String recorded = Json.read(file).path(TEACHER).asString("");
+    String recorded = records.of(file).teacher();
     return !recorded.isEmpty() && teacher(seed).filter(h -> !h.equals(recorded)).isPresent();
   }
 
@@ -72,6 +82,11 @@ final class ArmFacts {
               + shop.teacher(seed)
               + "; remove it, and it is made again");
     }
+  }
+
+  /** The hash that the file has of the arm's weights. */
+  String recordedHash(String arm, int seed) {
+    return records.of(shop.folder().armFile(arm, seed)).checkpoint();
   }
 
   /** The hash of the seed's Transformer as an arm, where it is there. */
@@ -153,7 +168,7 @@ final class ArmFacts {
     out.put("device", shop.ops().description());
     out.put("commit", shop.around().commit());
     out.put(StudyFacts.WORKERS, shop.around().workers());
-    out.put("checkpoint_hash", hash(arm, seed));
+    out.put(CHECKPOINT, hash(arm, seed));
     teacher(seed).ifPresent(hash -> out.put(TEACHER, hash));
     out.set("style", Json.of(style));
     out.set("plan", Json.of(plan.toLists()));

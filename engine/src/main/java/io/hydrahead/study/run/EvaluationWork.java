@@ -5,7 +5,6 @@ import io.hydrahead.data.Dice;
 import io.hydrahead.data.PlainText;
 import io.hydrahead.data.Split;
 import io.hydrahead.data.TextCodec;
-import io.hydrahead.json.Json;
 import io.hydrahead.model.HybridTransformer;
 import io.hydrahead.model.ModelConfig;
 import io.hydrahead.model.ModelFiles;
@@ -135,11 +134,10 @@ final class EvaluationWork implements AutoCloseable {
         && Files.isDirectory(tokenizerFolder())
         && evaluator()
             .complete(
-                cells(grid), seed, shop.folder().results(arm.name(), seed), checkpoint(arm, seed));
-  }
-
-  private String checkpoint(ArmRecipe arm, int seed) {
-    return Json.read(shop.folder().armFile(arm.name(), seed)).path("checkpoint_hash").asString("");
+                cells(grid),
+                seed,
+                shop.folder().results(arm.name(), seed),
+                facts.recordedHash(arm.name(), seed));
   }
 
   void run(ArmRecipe arm, int seed, String grid) {
@@ -158,7 +156,7 @@ final class EvaluationWork implements AutoCloseable {
   private void evaluate(ArmRecipe arm, int seed, HybridTransformer model, List<CellSpec> cells) {
     evaluator()
         .evaluate(
-            new Subject(arm.name(), seed, model, checkpoint(arm, seed)),
+            new Subject(arm.name(), seed, model, facts.recordedHash(arm.name(), seed)),
             cells,
             shop.folder().results(arm.name(), seed),
             shop.around().progress());
@@ -213,7 +211,7 @@ final class EvaluationWork implements AutoCloseable {
       try (HybridTransformer model = load(arm, speed.seed())) {
         new SpeedMeter(speed.seconds())
             .measure(
-                new Subject(name, speed.seed(), model, checkpoint(arm, speed.seed())),
+                new Subject(name, speed.seed(), model, facts.recordedHash(name, speed.seed())),
                 speed.lengths(),
                 shop.folder().results(name, speed.seed()),
                 shop.around().progress());
