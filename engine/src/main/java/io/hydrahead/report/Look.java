@@ -5,7 +5,7 @@ package io.hydrahead.report;
  */
 final class Look {
   /** Number of distinct looks; further models start over. */
-  static final int COUNT = 10;
+  static final int COUNT = 12;
 
   private Look() {}
 
@@ -42,9 +42,11 @@ final class Look {
       case 4 -> polygon(m, css, x, y, r * 1.3, 3, Math.PI);
       case 5 -> polygon(m, css, x, y, r * 1.15, 5, 0);
       case 6 -> polygon(m, css, x, y, r * 1.15, 6, Math.PI / 6);
-      case 7 -> star(m, css, x, y, r * 1.4);
+      case 7 -> star(m, css, x, y, r * 1.4, 4);
       case 8 -> cross(m, css, x, y, r * 1.25, Math.PI / 4);
-      default -> cross(m, css, x, y, r * 1.25, 0);
+      case 9 -> cross(m, css, x, y, r * 1.25, 0);
+      case 10 -> polygon(m, css, x, y, r * 1.3, 3, Math.PI / 2);
+      default -> star(m, css, x, y, r * 1.5, 5);
     }
   }
 
@@ -57,10 +59,10 @@ final class Look {
     m.empty("polygon", "class", css, "points", points.toString().strip());
   }
 
-  private static void star(Markup m, String css, double x, double y, double r) {
+  private static void star(Markup m, String css, double x, double y, double r, int rays) {
     StringBuilder points = new StringBuilder();
-    for (int i = 0; i < 8; i++) {
-      corner(points, x, y, i % 2 == 0 ? r : r * 0.45, Math.PI * i / 4);
+    for (int i = 0; i < 2 * rays; i++) {
+      corner(points, x, y, i % 2 == 0 ? r : r * 0.45, Math.PI * i / rays);
     }
     m.empty("polygon", "class", css, "points", points.toString().strip());
   }

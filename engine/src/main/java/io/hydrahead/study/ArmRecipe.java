@@ -58,7 +58,12 @@ public record ArmRecipe(
    *
    * @param base a of a logarithmic scale log_a(t + a)
    */
-  public record Of(String arm, LengthScale lengthScale, double base) implements Source {}
+  public record Of(String arm, LengthScale lengthScale, double base) implements Source {
+    /** The other arm's style with this length scale. */
+    public Style style(Style other) {
+      return other.withLengthScale(lengthScale, base);
+    }
+  }
 
   /**
    * A student of the teacher.

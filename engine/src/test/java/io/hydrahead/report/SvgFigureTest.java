@@ -38,7 +38,7 @@ class SvgFigureTest {
       Look.marker(m, look, 0, 0, 4);
       shapes.add(m.toString().replace(Look.css(look), ""));
     }
-    assertThat(shapes).hasSize(10);
+    assertThat(shapes).hasSize(Look.COUNT);
   }
 
   @Test

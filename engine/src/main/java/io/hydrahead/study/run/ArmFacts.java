@@ -136,7 +136,8 @@ final class ArmFacts {
     JsonNode json = Checkpoint.config(folder);
     ModelConfig c = ConfigJson.read(json, file);
     HeadPlan plan = ConfigJson.plan(json, file);
-    Style style = ConfigJson.style(json, file);
+    Style stored = ConfigJson.style(json, file);
+    Style style = arm.source() instanceof ArmRecipe.Of of ? of.style(stored) : stored;
     MemoryPlan memory = MemoryPlan.of(c, plan, style, DType.BF16, DType.BF16);
     ObjectNode out = Json.object();
     out.put("schema_version", 1);

@@ -10,7 +10,6 @@ import io.hydrahead.model.ModelConfig;
 import io.hydrahead.model.ModelFiles;
 import io.hydrahead.model.RotaryConfig;
 import io.hydrahead.model.RotaryConfig.Yarn;
-import io.hydrahead.model.Style;
 import io.hydrahead.study.ArmRecipe;
 import io.hydrahead.study.StudyRecipe;
 import io.hydrahead.study.eval.CellSpec;
@@ -167,13 +166,8 @@ final class EvaluationWork implements AutoCloseable {
         HybridTransformer.load(
             facts.checkpoint(arm, seed), shop.ops(), ModelFiles.LoadOptions.STORED);
     return arm.source() instanceof ArmRecipe.Of of
-        ? new HybridTransformer(
-            m.config(), m.plan(), scaled(m.style(), of), m.parameters(), m.ops())
+        ? new HybridTransformer(m.config(), m.plan(), of.style(m.style()), m.parameters(), m.ops())
         : m;
-  }
-
-  private static Style scaled(Style s, ArmRecipe.Of of) {
-    return s.withLengthScale(of.lengthScale(), of.base());
   }
 
   /** The same parameters, with YaRN from the native context to {@code length}. */
