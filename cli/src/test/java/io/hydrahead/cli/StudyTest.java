@@ -282,6 +282,8 @@ class StudyTest {
     assertThat(facts("whole", "layers", 0).path("full_heads").intValue()).isEqualTo(8);
     assertThat(facts("whole", "scaled", 0).path("checkpoint_hash").stringValue())
         .isNotEqualTo(heads.path("checkpoint_hash").stringValue());
+    assertThat(facts("whole", "scaled", 0).at("/style/lengthScale").asString()).isEqualTo("LOG");
+    assertThat(heads.at("/style/lengthScale").asString()).isEqualTo("NONE");
     assertThat(temporary.resolve("whole/models/scaled")).doesNotExist();
     JsonNode cell = results("whole", "heads", 0, "cells/niah_single_1-256.json");
     assertThat(cell.path("checkpoint_hash").stringValue())
