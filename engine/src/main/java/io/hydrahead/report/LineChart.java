@@ -51,6 +51,7 @@ final class LineChart {
   private final double height;
   private final List<Series> series = new ArrayList<>();
   private boolean markers = true;
+  private boolean beside = true;
   private boolean labels;
   private double guide = Double.NaN;
   private String guideLabel = "";
@@ -73,6 +74,12 @@ final class LineChart {
     boolean beside = join != Join.APART || series.isEmpty();
     int slot = series.isEmpty() ? 0 : series.getLast().slot + (beside ? 1 : 0);
     series.add(new Series(look, List.copyOf(points), join, slot));
+    return this;
+  }
+
+  /** Series with intervals, too, stand where their x is, and not side by side. */
+  LineChart atTheirX() {
+    beside = false;
     return this;
   }
 
@@ -165,7 +172,7 @@ final class LineChart {
     boolean intervals =
         series.stream().flatMap(s -> s.points.stream()).anyMatch(p -> p.high > p.low);
     int last = series.isEmpty() ? 0 : series.getLast().slot;
-    if (!markers || !intervals || labels || last == 0) {
+    if (!beside || !markers || !intervals || labels || last == 0) {
       return 0;
     }
     return (slot - last / 2.0) * Math.min(DODGE, room() / last);

@@ -5,7 +5,7 @@ package io.hydrahead.report;
  */
 final class Look {
   /** Number of distinct looks; further models start over. */
-  static final int COUNT = 12;
+  static final int COUNT = 13;
 
   private Look() {}
 
@@ -46,7 +46,8 @@ final class Look {
       case 8 -> cross(m, css, x, y, r * 1.25, Math.PI / 4);
       case 9 -> cross(m, css, x, y, r * 1.25, 0);
       case 10 -> polygon(m, css, x, y, r * 1.3, 3, Math.PI / 2);
-      default -> star(m, css, x, y, r * 1.5, 5);
+      case 11 -> star(m, css, x, y, r * 1.5, 5);
+      default -> polygon(m, css, x, y, r * 1.3, 3, -Math.PI / 2);
     }
   }
 

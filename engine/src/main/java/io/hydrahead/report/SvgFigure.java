@@ -42,6 +42,11 @@ public final class SvgFigure {
     chart = new LineChart(title, x, y, HEIGHT);
   }
 
+  private SvgFigure atTheirX() {
+    chart.atTheirX();
+    return this;
+  }
+
   /** Shares from 0 to 100% over context lengths. */
   public static SvgFigure sharesOverLengths(String title, List<Integer> lengths, String xTitle) {
     return new SvgFigure(title, Axis.lengths(lengths, xTitle), Axis.percent(""));
@@ -54,7 +59,7 @@ public final class SvgFigure {
    */
   public static SvgFigure sharesOverBytes(
       String title, double low, double high, String xTitle, double from) {
-    return new SvgFigure(title, Axis.bytes(low, high, xTitle), Axis.percentFrom(from));
+    return new SvgFigure(title, Axis.bytes(low, high, xTitle), Axis.percentFrom(from)).atTheirX();
   }
 
   /**
@@ -65,7 +70,7 @@ public final class SvgFigure {
    */
   public static SvgFigure sharesOverNumbers(
       String title, List<Integer> numbers, String xTitle, double from) {
-    return new SvgFigure(title, Axis.numbers(numbers, xTitle), Axis.percentFrom(from));
+    return new SvgFigure(title, Axis.numbers(numbers, xTitle), Axis.percentFrom(from)).atTheirX();
   }
 
   /** Values between {@code low} and {@code high} over context lengths. */

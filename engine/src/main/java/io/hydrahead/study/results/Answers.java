@@ -40,7 +40,7 @@ final class Answers {
         + folder.layer31()
         + "?** "
         + a()
-        + "\n\n**B. Does it matter which heads stay full, and that they are single heads?** "
+        + "\n\n**B. Is it better than random heads with the same cache, and than whole layers near 7:1?** "
         + b()
         + "\n";
   }

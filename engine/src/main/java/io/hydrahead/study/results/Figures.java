@@ -74,13 +74,28 @@ final class Figures {
     return "far-" + group.name().replaceAll("[^a-z]+", "-") + ".svg";
   }
 
-  /** The seeds of the first of those that rest on the most. */
-  static Set<Integer> mostSeeds(Collection<Estimate> estimates) {
-    Set<Integer> most = Set.of();
-    for (Estimate e : estimates) {
-      most = e.bySeed().size() > most.size() ? e.bySeed().keySet() : most;
+  /**
+   * The seeds on which the points of a chart are compared: of the sets that occur the one with the
+   * most pairs of a seed and a point that has the whole set; of equals the smaller one, which more
+   * points have. Empty where there is no point.
+   */
+  static Set<Integer> sharedSeeds(Collection<Estimate> points) {
+    Set<Integer> best = Set.of();
+    long most = 0;
+    for (Estimate e : points) {
+      Set<Integer> own = e.bySeed().keySet();
+      long pairs = own.size() * points.stream().filter(p -> hasAll(p, own)).count();
+      if (pairs > most || pairs == most && own.size() < best.size()) {
+        best = own;
+        most = pairs;
+      }
     }
-    return most;
+    return best;
+  }
+
+  /** Whether an estimate rests on all of {@code seeds}. */
+  static boolean hasAll(Estimate e, Set<Integer> seeds) {
+    return e.bySeed().keySet().containsAll(seeds);
   }
 
   /**

@@ -72,7 +72,7 @@ final class HeadlineSection {
     StringBuilder out = new StringBuilder("Recall is the share of answers found, in percent, ");
     out.append("mean over the row's training seeds and, at every length alike, over ")
         .append(Numbers.list(recall.families()))
-        .append(": the largest set of deciding families that three quarters of the rows' lengths")
+        .append(": the largest set of deciding families that nine in ten of the rows' lengths")
         .append(" have. ");
     if (!whole.isEmpty()) {
       out.append("The column of ")
@@ -113,8 +113,10 @@ final class HeadlineSection {
     if (shares.isEmpty()) {
       return Numbers.NONE;
     }
+    String windows =
+        folder.facts(arm).filter(ReportedArm::hasWindows).map(f -> " + windows").orElse("");
     String least = shares.getFirst();
-    return shares.size() == 1 ? least + "%" : least + "–" + shares.getLast() + "%";
+    return (shares.size() == 1 ? least + "%" : least + "–" + shares.getLast() + "%") + windows;
   }
 
   /** The longest length that all core arms with losses have; 0 without any. */

@@ -14,12 +14,10 @@ import java.util.List;
 import java.util.Map;
 import java.util.Optional;
 import java.util.Set;
-import java.util.TreeSet;
 
 /**
- * Recall by number of full heads. All points are means over the same families and lengths; a line
- * joins arms of the same seeds. Where a line's arms differ in seeds, a dashed one joins all of them
- * on the seeds that they share.
+ * Recall by number of full heads. All points are means over the same families, lengths and seeds;
+ * those of arms that lack one of the seeds stand apart.
  */
 final class HeadsFigure {
   private final ResultsFolder folder;
@@ -32,6 +30,9 @@ final class HeadsFigure {
 
   /** Recall of the arms on the chart over all these places. */
   private final Map<String, Estimate> at = new LinkedHashMap<>();
+
+  /** Which every point is a mean over. */
+  private final Set<Integer> seeds;
 
   /** What the reader must know of lines and markers. */
   private final Set<String> hints = new LinkedHashSet<>();
@@ -69,6 +70,7 @@ final class HeadsFigure {
     }
     curves.replaceAll((name, arms) -> arms.stream().filter(a -> at.containsKey(a)).toList());
     curves.values().removeIf(List::isEmpty);
+    seeds = Figures.sharedSeeds(arms().stream().map(at::get).toList());
   }
 
   private List<Place> common(Set<String> arms, List<String> tasks) {
@@ -113,7 +115,12 @@ final class HeadsFigure {
     if (all.size() < 2) {
       return Optional.empty();
     }
-    double from = all.stream().mapToDouble(a -> at.get(a).low()).min().orElseThrow();
+    double from =
+        all.stream()
+            .flatMap(a -> recall.over(a, places, seeds).stream())
+            .mapToDouble(Estimate::low)
+            .min()
+            .orElseThrow();
     List<Integer> heads = all.stream().map(a -> (int) heads(a)).distinct().sorted().toList();
     SvgFigure figure =
         SvgFigure.sharesOverNumbers("Recall by number of full heads", heads, "full heads", from);
@@ -125,32 +132,18 @@ final class HeadsFigure {
 
   private void draw(SvgFigure figure, String name, List<String> arms) {
     int look = looks.ofLine(arms);
-    Set<Integer> shared = new TreeSet<>(seeds(arms.getFirst()));
-    arms.forEach(a -> shared.retainAll(seeds(a)));
-    Set<Integer> joined = Figures.mostSeeds(arms.stream().map(at::get).toList());
-    List<String> same = arms.stream().filter(a -> seeds(a).equals(joined)).toList();
+    List<String> same = arms.stream().filter(a -> Figures.hasAll(at.get(a), seeds)).toList();
     List<String> others = arms.stream().filter(a -> !same.contains(a)).toList();
-    String who = joined.equals(seeds()) ? name : name + ", " + Numbers.seedWords(joined);
     boolean ascending = arms.stream().map(this::heads).distinct().count() == arms.size();
     if (ascending) {
-      figure.add(look, who, points(same, joined));
+      figure.add(look, name, points(same, seeds));
     } else {
-      figure.addPoints(look, who, points(same, joined));
+      figure.addPoints(look, name, points(same, seeds));
     }
-    if (ascending && !others.isEmpty() && !shared.isEmpty()) {
-      figure.addDashed(look, name + ", " + Numbers.seedWords(shared), points(arms, shared));
-      hints.add("Dashed: arms of fewer seeds, with the line's other arms on those seeds.");
-    } else if (!others.isEmpty()) {
+    if (!others.isEmpty()) {
       others.forEach(a -> figure.addApart(look, points(List.of(a), seeds(a))));
-      hints.add("Hollow, not joined: of fewer seeds.");
+      hints.add("Hollow, not joined: of other seeds, so not to be compared with the rest.");
     }
-  }
-
-  /** The causal arm's seeds, or, where it is on no line, those of the first arm. */
-  private Set<Integer> seeds() {
-    List<String> all = arms();
-    String causal = folder.roles().causal();
-    return seeds(all.contains(causal) ? causal : all.getFirst());
   }
 
   private List<Point> points(List<String> arms, Set<Integer> seeds) {
@@ -174,9 +167,8 @@ final class HeadsFigure {
             + " at "
             + Numbers.list(Place.lengths(places).stream().map(Lengths::format).toList())
             + ", all that these arms share.");
-    figure.note("Mean over " + Numbers.seedWords(seeds()) + " unless said; bars: 95% intervals.");
+    figure.note("Mean over " + Numbers.seedWords(seeds) + "; bars: 95% intervals.");
     hints.forEach(figure::note);
-    figure.note("Markers of one number stand side by side, so that none hides another.");
     if (!below.isEmpty()) {
       figure.note("Below the chart: " + String.join("; ", below.values()) + ".");
     }

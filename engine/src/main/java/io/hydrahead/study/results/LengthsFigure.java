@@ -63,7 +63,10 @@ final class LengthsFigure {
     }
     figure.note("Mean over " + Numbers.list(recall.families()) + ", the same at every length.");
     if (!all.isEmpty()) {
-      figure.note("Mean over " + Numbers.seedWords(all) + " unless said; bars: 95% intervals.");
+      figure.note(
+          "Mean over "
+              + Numbers.seedWords(all)
+              + " unless said; bars: 95% intervals, where they reach beyond a marker.");
     }
     figure.note(
         "Markers of one length stand side by side, so that none hides another: each is of the length nearest to it.");

@@ -5,7 +5,6 @@ import io.hydrahead.report.SvgFigure;
 import io.hydrahead.report.SvgFigure.Point;
 import io.hydrahead.study.stats.Bootstrap;
 import io.hydrahead.study.stats.Bootstrap.Estimate;
-import io.hydrahead.study.stats.CommonFamilies;
 import io.hydrahead.study.stats.Statements;
 import io.hydrahead.study.stats.StudyCells;
 import io.hydrahead.study.stats.StudyCells.Place;
@@ -31,6 +30,7 @@ final class MemoryFigure {
   private final List<Place> places;
   private final List<String> absent;
   private final Map<String, Estimate> recall = new LinkedHashMap<>();
+  private final Set<Integer> seeds;
   private final List<String> below = new ArrayList<>();
 
   MemoryFigure(ResultsFolder folder, List<String> deciding, Bootstrap bootstrap, Looks looks) {
@@ -43,7 +43,7 @@ final class MemoryFigure {
     all.removeIf(a -> !cells.arms().contains(a) || !(bytes(a, Set.of(), 1) > 0));
     length =
         cells.lengths().stream()
-            .filter(l -> at(all, deciding, l).size() >= CommonFamilies.MOST * all.size())
+            .filter(l -> at(all, deciding, l).size() >= PooledRecall.MOST_ARMS * all.size())
             .reduce((a, b) -> b)
             .orElse(0);
     List<String> there = at(all, deciding, length);
@@ -51,6 +51,9 @@ final class MemoryFigure {
     places = cells.common(there, deciding, List.of(length));
     PooledRecall pooled = new PooledRecall(cells, there, Place.tasks(places), bootstrap);
     there.forEach(a -> pooled.over(a, places).ifPresent(e -> recall.put(a, e)));
+    seeds = Figures.sharedSeeds(recall.values());
+    recall.replaceAll(
+        (a, e) -> Figures.hasAll(e, seeds) ? pooled.over(a, places, seeds).orElse(e) : e);
   }
 
   /**
@@ -71,7 +74,7 @@ final class MemoryFigure {
   private double bytes(String arm, Set<Integer> seeds, int length) {
     return folder.arms().stream()
         .filter(f -> f.arm().equals(arm) && (seeds.isEmpty() || seeds.contains(f.seed())))
-        .mapToDouble(f -> f.number("kv_bytes_per_token") * length + f.number("state_bytes"))
+        .mapToDouble(f -> f.cacheBytes(length))
         .average()
         .orElse(Double.NaN);
   }
@@ -95,7 +98,6 @@ final class MemoryFigure {
             high * 1.5,
             "KV cache and recurrent state of one sequence",
             from);
-    Set<Integer> seeds = Figures.mostSeeds(recall.values());
     List<String> left = new ArrayList<>(recall.keySet());
     List<Runnable> lines = new ArrayList<>();
     folder
@@ -131,10 +133,10 @@ final class MemoryFigure {
       }
     }
     lines.forEach(Runnable::run);
-    notes(figure, seeds);
+    notes(figure);
     Figures.fromAbove0(from).ifPresent(figure::note);
     if (fewer) {
-      figure.note("Hollow: of fewer seeds, so not to be compared with the others.");
+      figure.note("Hollow: of other seeds, so not to be compared with the rest.");
     }
     return Optional.of(figure.svg());
   }
@@ -174,7 +176,7 @@ final class MemoryFigure {
     return Figures.point(bytes(arm), recall.get(arm), folder.label(arm));
   }
 
-  private void notes(SvgFigure figure, Set<Integer> seeds) {
+  private void notes(SvgFigure figure) {
     figure.note(
         "Mean over "
             + Numbers.list(Place.tasks(places))
@@ -183,7 +185,6 @@ final class MemoryFigure {
         "Mean over "
             + Numbers.seedWords(seeds)
             + " unless said; bars: 95% intervals. Up and left is better.");
-    figure.note("Markers stand a little beside their bytes, so that none hides another.");
     if (!below.isEmpty()) {
       figure.note("Below the chart: " + String.join("; ", below) + ".");
     }

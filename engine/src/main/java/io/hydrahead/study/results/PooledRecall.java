@@ -18,6 +18,9 @@ import java.util.TreeSet;
  * lengths can be compared with each other, and a length's arms.
  */
 final class PooledRecall {
+  /** Share of the arms that have a length at which arms are compared one by one. */
+  static final double MOST_ARMS = 0.75;
+
   private final StudyCells cells;
   private final List<String> arms;
   private final List<String> families;
@@ -37,7 +40,7 @@ final class PooledRecall {
             .toList();
   }
 
-  /** Over those of {@code tasks} that three quarters of the arms' lengths have. */
+  /** Over those of {@code tasks} that nine in ten of the arms' lengths have. */
   static PooledRecall common(
       StudyCells cells, Collection<String> arms, Collection<String> tasks, Bootstrap bootstrap) {
     List<String> families = CommonFamilies.of(cells, arms, tasks, CommonFamilies.MOST);

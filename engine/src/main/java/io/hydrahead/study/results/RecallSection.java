@@ -5,7 +5,6 @@ import io.hydrahead.study.results.ArmGroups.Group;
 import io.hydrahead.study.results.ArmGroups.Row;
 import io.hydrahead.study.stats.Bootstrap;
 import io.hydrahead.study.stats.Bootstrap.Part;
-import io.hydrahead.study.stats.CommonFamilies;
 import io.hydrahead.study.stats.StudyCells;
 import io.hydrahead.study.stats.StudyCells.Place;
 import java.util.ArrayList;
@@ -55,7 +54,7 @@ final class RecallSection {
     }
     out.append("Over ")
         .append(named(common.families()))
-        .append(", the largest set that three quarters of all arms' lengths have:\n\n")
+        .append(", the largest set that nine in ten of all arms' lengths have:\n\n")
         .append(table(common));
     if (cells.lengths().stream().anyMatch(l -> l > common.lengths().getLast())) {
       out.append(
@@ -186,7 +185,7 @@ final class RecallSection {
     List<Place> out = new ArrayList<>();
     for (int length : common.lengths()) {
       long has = common.arms().stream().filter(a -> common.at(a, length).isPresent()).count();
-      if (has >= CommonFamilies.MOST * common.arms().size()) {
+      if (has >= PooledRecall.MOST_ARMS * common.arms().size()) {
         out.addAll(common.places(length));
       }
     }

@@ -27,6 +27,21 @@ record ReportedArm(String arm, int seed, JsonNode json) {
     return v.isNumber() ? v.doubleValue() : Double.NaN;
   }
 
+  /** KV cache, windows and recurrent state of one sequence; NaN where it was not written. */
+  double cacheBytes(int tokens) {
+    double windows = hasWindows() ? windowBytes() * Math.min(tokens, number("window_tokens")) : 0;
+    return number("kv_bytes_per_token") * tokens + windows + number("state_bytes");
+  }
+
+  /** Whether heads keep a window of the last tokens. */
+  boolean hasWindows() {
+    return windowBytes() > 0;
+  }
+
+  private double windowBytes() {
+    return number("window_bytes_per_token");
+  }
+
   /** Workers that shared the device while it was trained. */
   int workers() {
     return Math.max(1, json.path("workers").asInt(1));

@@ -23,6 +23,7 @@ final class SpeedSection {
                 "arm",
                 "length",
                 "prefill, µs a token",
+                "reads",
                 "decode, ms a token",
                 "KV cache, MiB",
                 "recurrent state, MiB"),
@@ -45,6 +46,7 @@ final class SpeedSection {
                 folder.label(arm),
                 Lengths.format(at.path("length").asInt()),
                 Numbers.format("%.2f", at.path("prefill_us_per_token").asDouble(Double.NaN)),
+                at.path("prefill_runs").asString(Numbers.NONE),
                 Numbers.format("%.2f", at.path("decode_ms").asDouble(Double.NaN)),
                 Numbers.mebibytes(at.path("kv_bytes").asDouble(Double.NaN)),
                 Numbers.mebibytes(at.path("state_bytes").asDouble(Double.NaN))));
@@ -55,7 +57,7 @@ final class SpeedSection {
     }
     return "## Speed and memory\n\nOne sequence on "
         + device
-        + ". Prefill, reading the text: median of repeated reads, microseconds a token; decode, writing behind it: mean of 64 tokens, milliseconds a token."
+        + ". Prefill, reading the text: median of so many reads, microseconds a token; decode, writing behind it: mean of 64 tokens, milliseconds a token."
         + models(seeds, others)
         + "\n\n"
         + table;

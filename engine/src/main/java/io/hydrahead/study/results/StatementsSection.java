@@ -131,6 +131,16 @@ final class StatementsSection {
     return out;
   }
 
+  private String teacherBySeed(Family f) {
+    List<Integer> near =
+        folder.cells().lengths().stream().filter(l -> l <= folder.nativeLength()).toList();
+    List<String> out =
+        folder.cells().means(folder.roles().vanilla(), List.of(f.task()), near).values().stream()
+            .map(Numbers::percent)
+            .toList();
+    return out.isEmpty() ? Numbers.NONE : String.join(", ", out);
+  }
+
   private String familyTable() {
     MarkdownTable table =
         new MarkdownTable(
@@ -139,6 +149,7 @@ final class StatementsSection {
                 "what it asks",
                 "verdict",
                 "Transformer up to its native length",
+                "by seed",
                 "lowest arm compared, all lengths"),
             3);
     for (Family f : families) {
@@ -150,6 +161,7 @@ final class StatementsSection {
                   .map(a -> "decides only through " + folder.label(a))
                   .orElse(f.verdict().words()),
               Numbers.percent(f.teacher()),
+              teacherBySeed(f),
               Numbers.percent(f.lowest())));
     }
     long silent = families.stream().filter(f -> f.verdict() != Verdict.DECIDES).count();

@@ -150,6 +150,8 @@ final class ArmFacts {
     out.put("kv_share", plan.cacheShare(c.kvHeads()));
     out.put("parameters", memory.parameters());
     out.put("kv_bytes_per_token", memory.kvBytesPerToken());
+    out.put("window_bytes_per_token", memory.windowBytesPerToken());
+    out.put("window_tokens", memory.windowTokens());
     out.put("state_bytes", memory.stateBytes());
     out.put("flops_per_token", Flops.perToken(c, plan, style, LENGTHS.getFirst()));
     ObjectNode flops = out.putObject("flops_per_token_at");

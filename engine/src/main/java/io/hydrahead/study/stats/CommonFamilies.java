@@ -11,7 +11,7 @@ import java.util.List;
  */
 public final class CommonFamilies {
   /** A share for arms that were measured on grids of their own. */
-  public static final double MOST = 0.75;
+  public static final double MOST = 0.9;
 
   private CommonFamilies() {}
 

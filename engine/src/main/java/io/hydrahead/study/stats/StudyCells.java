@@ -200,11 +200,19 @@ public final class StudyCells {
 
   /** Mean over seeds, and over the places that the arm has, of its scores; NaN without any. */
   public double mean(String arm, Collection<String> tasks, Collection<Integer> lengths) {
-    Map<Integer, List<Part>> parts = parts(arm, common(List.of(arm), tasks, lengths));
-    return parts.values().stream()
-        .mapToDouble(l -> l.stream().mapToDouble(Part::mean).sum())
+    return means(arm, tasks, lengths).values().stream()
+        .mapToDouble(v -> v)
         .average()
         .orElse(Double.NaN);
+  }
+
+  /** The same of each seed that has all of what the arm has of them, ascending. */
+  public Map<Integer, Double> means(
+      String arm, Collection<String> tasks, Collection<Integer> lengths) {
+    Map<Integer, Double> out = new TreeMap<>();
+    parts(arm, common(List.of(arm), tasks, lengths))
+        .forEach((seed, l) -> out.put(seed, l.stream().mapToDouble(Part::mean).sum()));
+    return out;
   }
 
   /** The perplexity cells of an arm, longest last. */

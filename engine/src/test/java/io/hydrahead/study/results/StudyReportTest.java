@@ -82,6 +82,7 @@ class StudyReportTest {
             .addObject()
             .put("length", length)
             .put("prefill_us_per_token", 0.5)
+            .put("prefill_runs", 7)
             .put("decode_ms", 0.3)
             .put("kv_bytes", 64L * heads * length)
             .put("state_bytes", 4096L * (192 - heads));
@@ -145,7 +146,7 @@ class StudyReportTest {
             "| **Core: what A compares** |",
             "one needle in prose, its value a number",
             "## Speed and memory",
-            "| the causal | 32K | 0.50 | 0.30 | 48.0 | 0.66 |",
+            "| the causal | 32K | 0.50 | 7 | 0.30 | 48.0 | 0.66 |",
             "## Loss on held-out text by position",
             "hardware.gpu | one GPU",
             "| 1 | 1 | – | – |",
@@ -207,7 +208,8 @@ class StudyReportTest {
         .contains("mark s5 hollow", "the all-full, seed 0", "Hollow: of other seeds")
         .contains("Mean over mqar, niah_multikey_1, niah_single_2, vt, the same at every");
     assertThat(Files.readString(out.resolve("study/recall-by-heads.svg")))
-        .contains("line s4 dash", "head-wise, probe, seed 0", "at 4K, 16K, 32K, 128K,")
+        .contains("mark s4 hollow", "Hollow, not joined: of other", "at 4K, 16K, 32K, 128K,")
+        .contains("Mean over seeds 0, 1, 2; bars")
         .contains("The y axis does not begin at 0.")
         .doesNotContain("Below the chart");
   }
@@ -296,7 +298,7 @@ class StudyReportTest {
             "- random heads, equal cache, without what collapsed, the random-2 in seed 1 \\(recall 1\\d\\.\\d%, the seed's other draws \\d\\d\\.\\d%\\): better, ")
         .contains("| less random draws' mean without what collapsed | at 32K |");
     assertThat(Files.readString(out.resolve("study/recall-by-memory.svg")))
-        .contains("the layer-5-1, seeds 0, 1", "Hollow: of fewer seeds", "mark s3 hollow")
+        .contains("the layer-5-1, seeds 0, 1", "Hollow: of other seeds", "mark s3 hollow")
         .containsPattern("Below the chart: the vanilla \\(\\S+ MiB\\), \\d\\.\\d%");
   }
 
