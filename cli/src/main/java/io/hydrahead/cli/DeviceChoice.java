@@ -118,10 +118,22 @@ final class DeviceChoice {
    * @throws InputException if one cannot be used
    */
   void openNamed() {
-    if (text.equals(ALL)) {
-      gpus = IntStream.range(0, CudaDevice.count()).boxed().toList();
+    try {
+      if (text.equals(ALL)) {
+        gpus = IntStream.range(0, CudaDevice.count()).boxed().toList();
+      }
+      gpus.forEach(gpu -> open.put(gpu, CudaDevice.open(gpu)));
+    } catch (CudaUnavailableException e) {
+      InputException named =
+          new CudaUnavailableException(
+              "--device "
+                  + text
+                  + ": "
+                  + e.getMessage()
+                  + "; or leave --device out, or give --device cpu");
+      named.initCause(e);
+      throw named;
     }
-    gpus.forEach(gpu -> open.put(gpu, CudaDevice.open(gpu)));
   }
 
   /** Whether the operations are a GPU's. One that was looked for stays open for the first. */

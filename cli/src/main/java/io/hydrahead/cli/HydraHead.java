@@ -92,7 +92,7 @@ final class HydraHead implements Runnable {
     Values.register(line);
     Without.Reader.hide(line);
     BenchCommand.describeDtype(line.getSubcommands().get("bench"));
-    StudyCommand.describeDevice(line.getSubcommands().get("study"));
+    StudyCommand.describeCommon(line.getSubcommands().get("study"));
     Errors errors = new Errors(terminal);
     line.setParameterExceptionHandler(errors);
     line.setExecutionExceptionHandler(errors);

@@ -31,12 +31,18 @@ final class Interrupts {
   }
 
   private static void onSignal(String name, PrintWriter err) {
-    if (requested || POLLING.get() == 0) {
+    if (requested) {
       abort();
     }
+    boolean polled = POLLING.get() > 0;
     terminated = name.equals("TERM");
     requested = true;
     err.println();
+    if (!polled) {
+      err.println("hydrahead: interrupted");
+      err.flush();
+      abort();
+    }
     err.println("hydrahead: stopping; interrupt again to stop at once");
     err.flush();
     Thread.ofPlatform()

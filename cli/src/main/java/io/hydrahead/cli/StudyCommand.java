@@ -3,20 +3,19 @@ package io.hydrahead.cli;
 import io.hydrahead.checkpoint.AtomicFile;
 import io.hydrahead.checkpoint.OutputFolder;
 import io.hydrahead.data.JdkSources;
+import io.hydrahead.json.Spelling;
 import io.hydrahead.study.StudyFolder;
 import io.hydrahead.study.StudyRecipe;
 import io.hydrahead.study.StudyStage;
+import io.hydrahead.study.results.StudyReport;
 import io.hydrahead.study.run.Machine;
 import io.hydrahead.study.run.StudyRun;
 import io.hydrahead.study.run.Surroundings;
 import io.hydrahead.tensor.InputException;
 import java.nio.file.Path;
 import java.util.ArrayList;
-import java.util.EnumMap;
 import java.util.LinkedHashSet;
 import java.util.List;
-import java.util.Locale;
-import java.util.Map;
 import java.util.Set;
 import java.util.concurrent.Callable;
 import java.util.stream.IntStream;
@@ -94,8 +93,10 @@ final class StudyCommand implements Callable<Integer> {
       description = "Folder of the study.")
   private Path output;
 
-  /** The help's text on the common option, which here takes more. */
-  static void describeDevice(CommandLine line) {
+  /** The help's texts on common options that mean something else here. */
+  static void describeCommon(CommandLine line) {
+    CommonOptions.describe(
+        line, "--seed", "Only this one of the recipe's seeds, and what it needs; default: all.");
     CommonOptions.describe(
         line,
         "--device",
@@ -120,6 +121,8 @@ final class StudyCommand implements Callable<Integer> {
     if (output == null) {
       throw new InputException("-o is missing; name the study's folder");
     }
+    OutputFolder.requireUsable(output);
+    Outputs.requireParent(output, "-o");
     StudyRun.Part part = part(study);
     StudyRun run =
         new StudyRun(
@@ -135,14 +138,18 @@ final class StudyCommand implements Callable<Integer> {
                 common.threads(),
                 workers));
     if (planOnly) {
-      print(run.list(part));
+      new StudyListing(common).print(run.plan(part));
       return ExitCode.OK;
     }
-    OutputFolder.requireUsable(output);
-    Outputs.requireParent(output, "-o");
     StudyForecast.say(run.list(part), common);
     StudyRun.Outcome outcome = run.run(part);
-    common.out().printf("%d made in %s%n", outcome.done(), output);
+    if (!part.stages().equals(Set.of(StudyStage.REPORT))) {
+      common.out().printf("%d made in %s%n", outcome.done(), output);
+    }
+    if (outcome.reported()) {
+      Path page = output.resolve("report").resolve(StudyReport.PAGE);
+      common.out().printf("report in %s%n", page);
+    }
     outcome.failures().forEach((unit, why) -> common.out().printf("not made: %s: %s%n", unit, why));
     common.out().flush();
     return outcome.failures().isEmpty() ? ExitCode.OK : ExitCode.CHECK_FAILED;
@@ -165,10 +172,7 @@ final class StudyCommand implements Callable<Integer> {
 
   private StudyRun.Part part(StudyRecipe study) {
     for (String arm : arms) {
-      if (!study.arms().containsKey(arm)) {
-        throw new InputException(
-            "--arm " + arm + ": the study has no such arm; it has " + study.arms().keySet());
-      }
+      requireArm(arm, study.arms().keySet());
     }
     Set<Integer> seeds = Set.of();
     if (common.seedGiven()) {
@@ -184,23 +188,17 @@ final class StudyCommand implements Callable<Integer> {
         seeds);
   }
 
-  private void print(List<StudyRun.Planned> units) {
-    Table t = new Table("unit", "state", "size", "device time");
-    Map<StudyStage, Double> missing = new EnumMap<>(StudyStage.class);
-    for (StudyRun.Planned u : units) {
-      t.row(u.unit(), u.done() ? "done" : "", u.about(), seconds(u.size().seconds()));
-      missing.merge(u.stage(), u.done() ? 0 : u.size().seconds(), Double::sum);
+  private static void requireArm(String arm, Set<String> arms) {
+    if (arm.isBlank()) {
+      throw new InputException(
+          "--arm: a name is empty; was a variable not filled? The study has the arms " + arms);
     }
-    t.print(common.out());
-    common.out().println();
-    double all = missing.values().stream().mapToDouble(x -> x).sum();
-    missing.forEach((stage, s) ->
-        common.out().printf("%s: %s to go%n", stage.name().toLowerCase(Locale.ROOT), seconds(s)));
-    common.out().printf("in all: %s of one device, by the recipe's rates%n", seconds(all));
-    common.out().flush();
-  }
-
-  private static String seconds(double s) {
-    return s == 0 ? "–" : String.format(Locale.ROOT, "%.0f s", s);
+    if (!arms.contains(arm)) {
+      String meant =
+          Spelling.nearest(arm, arms.stream())
+              .map(n -> "did you mean " + n + "? It has ")
+              .orElse("it has ");
+      throw new InputException("--arm " + arm + ": the study has no such arm; " + meant + arms);
+    }
   }
 }

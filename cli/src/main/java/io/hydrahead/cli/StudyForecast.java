@@ -5,8 +5,10 @@ import io.hydrahead.study.run.Size;
 import io.hydrahead.study.run.StudyRun;
 import io.hydrahead.tensor.ComputePool;
 import io.hydrahead.tensor.InputException;
+import java.util.ArrayList;
 import java.util.List;
 import java.util.Locale;
+import java.util.OptionalDouble;
 import java.util.stream.Stream;
 
 /**
@@ -33,27 +35,60 @@ final class StudyForecast {
    *     say so
    */
   static void say(List<StudyRun.Planned> units, CommonOptions common) {
+    if (missing(units).operations() == 0) {
+      return;
+    }
+    common.notice("hydrahead: " + toDo(units, common.device().count()));
+    OptionalDouble seconds = onProcessor(units, common);
+    if (seconds.isPresent()) {
+      requireAsked(seconds.getAsDouble(), common.device().named());
+      common.notice("hydrahead: " + processor(seconds.getAsDouble()));
+    }
+  }
+
+  /** The same in lines for a listing, which refuses nothing. */
+  static List<String> lines(List<StudyRun.Planned> units, CommonOptions common) {
+    if (missing(units).operations() == 0) {
+      boolean small = units.stream().anyMatch(u -> !u.done());
+      return List.of(small ? "to do: what takes next to no time" : "nothing to do");
+    }
+    List<String> out = new ArrayList<>();
+    OptionalDouble seconds = onProcessor(units, common); // first: it may say which device it is
+    out.add(toDo(units, common.device().count()));
+    if (seconds.isPresent()) {
+      boolean asked = common.device().named() || seconds.getAsDouble() <= SHORT_SECONDS;
+      out.add(
+          processor(seconds.getAsDouble())
+              + (asked ? "" : "; such a run has to be asked for with --device cpu"));
+    }
+    return out;
+  }
+
+  /**
+   * @param devices how many
+   */
+  static String toDo(List<StudyRun.Planned> units, int devices) {
     Size all = missing(units);
-    if (all.operations() == 0) {
-      return;
-    }
-    common.notice(
-        String.format(
-            Locale.ROOT,
-            "hydrahead: to do: train on %s tokens, evaluate %s; by the recipe's rates %s",
-            tokens(all.trained()),
-            tokens(all.evaluated()),
-            onDevices(units, common.device().count())));
+    return "to do: train "
+        + (all.trained() == 0 ? "nothing" : "on " + tokens(all.trained()) + " tokens")
+        + ", evaluate "
+        + (all.evaluated() == 0 ? "nothing" : tokens(all.evaluated()))
+        + "; by the recipe's rates "
+        + onDevices(units, devices);
+  }
+
+  private static String processor(double seconds) {
+    return "on this processor that takes about " + time(seconds);
+  }
+
+  /** Seconds on the processor, if that is what computes. */
+  private static OptionalDouble onProcessor(List<StudyRun.Planned> units, CommonOptions common) {
     if (common.device().takesGpu(common)) {
-      return;
+      return OptionalDouble.empty();
     }
-    double gflops;
     try (ComputePool pool = new ComputePool(common.threads())) {
-      gflops = Ceilings.fmaGflops(pool, ROUNDS);
+      return OptionalDouble.of(onProcessor(missing(units), Ceilings.fmaGflops(pool, ROUNDS)));
     }
-    double seconds = onProcessor(all, gflops);
-    requireAsked(seconds, common.device().named());
-    common.notice("hydrahead: on this processor that takes about " + time(seconds));
   }
 
   /**
@@ -106,7 +141,7 @@ final class StudyForecast {
 
   private static String tokens(long n) {
     if (n < 1_000_000) {
-      return n == 0 ? "none" : String.format(Locale.ROOT, "%,d", n);
+      return String.format(Locale.ROOT, "%,d", n);
     }
     return String.format(Locale.ROOT, n < 10_000_000 ? "%.1fM" : "%,.0fM", n / 1e6);
   }

@@ -38,6 +38,7 @@ class DeviceTest {
     assertThat(r.out()).isEmpty();
     assertThat(r.err())
         .containsAnyOf("no libcuda", "no cuda:99", "the driver", "no libnvrtc")
+        .contains("--device cuda:99: ", "; or leave --device out, or give --device cpu")
         .doesNotContain("--help");
     assertThat(temp.resolve("out")).doesNotExist();
   }
@@ -99,7 +100,9 @@ class DeviceTest {
     Path recipe = Run.home().resolve("recipes/study.json");
     Run r = Run.of("study", "--recipe", recipe, "-o", folder, "--device", "cuda:99,cuda:98");
     assertThat(r.code()).isEqualTo(ExitCode.BAD_INPUT);
-    assertThat(r.err()).containsAnyOf("no libcuda", "no cuda:99", "the driver", "no libnvrtc");
+    assertThat(r.err())
+        .startsWith("hydrahead: --device cuda:99,cuda:98: ")
+        .containsAnyOf("no libcuda", "no cuda:99", "the driver", "no libnvrtc");
     assertThat(folder).doesNotExist();
   }
 

@@ -49,6 +49,8 @@ class OutputContractTest {
   @Test
   void optionsWithoutEffectAreNotInTheHelpAndSaySo() {
     assertThat(Run.of("info", "--help").out()).doesNotContain("--threads", "--force");
+    assertThat(Run.of("study", "--help").out().replaceAll("\\s+", " "))
+        .contains("--seed=N Only this one of the recipe's seeds, and what it needs; default: all.");
     assertThat(Run.of("demo", "--help").out()).contains("--threads").doesNotContain("--seed");
     assertThat(Run.of("eval", "--help").out())
         .contains("--threads", "--device", "--dtype", "--seed", "--force", "--deterministic");

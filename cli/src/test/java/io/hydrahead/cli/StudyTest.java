@@ -167,7 +167,7 @@ class StudyTest {
     String[] words = {"--arm", "layers", "--stage", "probe,train"};
     Run r = study("short", words);
     assertThat(r.code()).as(r.err()).isZero();
-    assertThat(r.err()).contains("to do: train on 3,584 tokens, evaluate none");
+    assertThat(r.err()).contains("to do: train on 3,584 tokens, evaluate nothing");
     assertThat(study("short", words).err()).doesNotContain("to do");
   }
 
@@ -261,7 +261,7 @@ class StudyTest {
     Run planned = study("whole", "--plan-only");
     assertThat(planned.code()).as(planned.err()).isZero();
     assertThat(planned.out())
-        .contains("train heads seed 0", "train draw seed 3", "rate of head × 2.0", "in all: ")
+        .contains("train heads seed 0", "train draw seed 3", "rate of head × 2.0", "to do: ")
         .doesNotContain("train heads seed 3"); // the draw goes by its plan, not its model
     assertThat(temporary.resolve("whole")).doesNotExist();
 
@@ -347,12 +347,17 @@ class StudyTest {
 
   @Test
   void saysWhatIsWrongOrMissing() throws IOException {
-    assertThat(study("x", "--arm", "nobody").err()).contains("--arm nobody", "heads");
+    assertThat(study("x", "--arm", "nobody").err())
+        .contains("--arm nobody", "heads")
+        .doesNotContain("did you mean");
+    assertThat(study("x", "--arm", "haeds").err()).contains("did you mean heads?");
+    assertThat(study("x", "--arm", "").err()).contains("--arm: a name is empty", "heads");
     assertThat(study("x", "--workers", "0").err()).contains("--workers 0", "take 1 to");
     assertThat(study("x", "--seed", "1").err()).contains("--seed 1", "[0, 3]");
-    Run r = Run.of("study", "--recipe", recipe, "-o", temporary.resolve("x"), "--stage", "train");
+    Run r = study("x", "--arm", "layers", "--stage", "train");
     assertThat(r.code()).isEqualTo(ExitCode.BAD_INPUT);
     assertThat(r.err()).contains("needs probe seed 0", "--stage");
+    assertThat(temporary.resolve("x")).doesNotExist();
 
     assertThat(study("y", "--arm", "teacher", "-q").code()).isZero();
     Files.writeString(recipe, Files.readString(recipe).replace("\"pairs\": 1", "\"pairs\": 2"));
@@ -370,6 +375,126 @@ class StudyTest {
         .doesNotContain("haystacks");
     Files.writeString(
         recipe, Files.readString(recipe).replace("\"arms\": [\"draw\"]", "\"arms\": [\"dram\"]"));
-    assertThat(study("y").err()).contains("$.rounds[1].arms", "dram");
+    assertThat(study("y").err()).contains("$.rounds[1].arms", "dram", "did you mean \"draw\"?");
+    Files.writeString(
+        recipe, Files.readString(recipe).replace("\"grids\": [\"g\"]", "\"grids\": [\"h\"]"));
+    assertThat(study("y").err()).contains("study.json: $.rounds[0].grids", "names a grid h", "[g]");
+    Files.write(recipe, new byte[] {'{', '"', (byte) 0xfc, '"', '}'});
+    assertThat(study("y").err()).contains("study.json: not valid UTF-8", "save it");
+  }
+
+  @Test
+  void thePlanSaysWhatTheRunWouldSay() throws IOException {
+    Object[] words = {"study", "--recipe", recipe, "--blas", "java", "--plan-only", "-o"};
+    Run r = Run.of(with(words, temporary.resolve("p"), "--stage", "train,eval"));
+    assertThat(r.code()).as(r.err()).isZero();
+    assertThat(r.out())
+        .containsPattern("to do: train on [\\d,]+ tokens, evaluate [\\d,]+; by the recipe's rates ")
+        .contains("on this processor that takes about ")
+        .contains(
+            "missing, and not part of this run: probe seed 0, probe seed 3, rate of head × 0.5, ")
+        .contains("--stage PROBE,SWEEP makes them")
+        .doesNotContain("report");
+    Run days =
+        Run.of(
+            "study",
+            "--recipe",
+            Run.home().resolve("recipes/study.json"),
+            "--blas",
+            "java",
+            "--plan-only",
+            "-o",
+            temporary.resolve("p"));
+    assertThat(days.out())
+        .containsPattern("on this processor that takes about \\d+ days; such a run .* --device cpu")
+        .contains("report: would be written to " + temporary.resolve("p/report/RESULTS.md"))
+        .doesNotContain("missing");
+
+    Run none = Run.of(with(words, temporary.resolve("p"), "--arm", "draw", "--stage", "eval"));
+    assertThat(none.out()).isEqualTo("nothing to do\n");
+    Path file = Files.writeString(temporary.resolve("taken"), "x");
+    assertThat(Run.of(with(words, file)).err()).contains("is a file", "choose another -o");
+    assertThat(Run.of(with(words, temporary.resolve("no/parent"))).err())
+        .contains("there is no folder", "-o");
+  }
+
+  private static Object[] with(Object[] words, Object... more) {
+    return Stream.concat(Arrays.stream(words), Arrays.stream(more)).toArray();
+  }
+
+  @Test
+  void withoutRolesThereIsNoReportAndThatIsSaid() {
+    String no = "no report: the recipe has no \"roles\", which say which arm is which";
+    Run alone = study("roles", "--stage", "report");
+    assertThat(alone.code()).isEqualTo(ExitCode.BAD_INPUT);
+    assertThat(alone.err()).contains("study.json: " + no);
+    assertThat(temporary.resolve("roles")).doesNotExist();
+    assertThat(study("roles", "--stage", "report", "--plan-only").out()).isEqualTo(no + "\n");
+    Run whole = study("roles", "--arm", "teacher");
+    assertThat(whole.code()).as(whole.err()).isZero();
+    assertThat(whole.err()).contains("hydrahead: " + no);
+    assertThat(whole.out()).endsWith("3 made in " + temporary.resolve("roles") + "\n");
+  }
+
+  @Test
+  void aReportIsWrittenOfWhatIsThere() throws IOException {
+    Files.writeString(
+        recipe,
+        Files.readString(recipe)
+            .replace(
+                "\"name\": \"mini\",",
+                """
+                "name": "mini", "roles": {"causal": "teacher", "layer_3_1": "teacher",
+                  "layer_5_1": "teacher", "layer_11_1": "teacher", "random": ["teacher"],
+                  "vanilla": "teacher", "yarn": "teacher", "all_full": "teacher"},
+                """));
+    String[] report = {"--stage", "report"};
+    Run early = study("one", report);
+    assertThat(early.code()).isEqualTo(ExitCode.BAD_INPUT);
+    assertThat(early.err()).contains(temporary.resolve("one/results: nothing").toString());
+    assertThat(temporary.resolve("one")).doesNotExist();
+    assertThat(study("one", "--stage", "report", "--plan-only").out())
+        .startsWith("no report: ")
+        .contains("nothing has been measured yet");
+
+    Run made = study("one", "--arm", "teacher");
+    assertThat(made.code()).as(made.err()).isZero();
+    Path page = temporary.resolve("one/report/RESULTS.md");
+    assertThat(made.out()).contains("3 made in ").endsWith("report in " + page + "\n");
+    String command = command("one");
+    assertThat(command).contains("--arm teacher");
+    Run again = study("one", report);
+    assertThat(again.out()).isEqualTo("report in " + page + "\n");
+    assertThat(page).content().contains("hydrahead study --recipe " + recipe + " -o again");
+
+    // Kept results stay those of the run that made them, until another makes some of them.
+    Path raw = temporary.resolve("one/report/study/raw");
+    copy(raw, Files.createDirectories(temporary.resolve("two")).resolve("results"));
+    Run kept = study("two", "--arm", "teacher");
+    assertThat(kept.out()).as(kept.err()).startsWith("0 made");
+    assertThat(command("two")).isEqualTo(command);
+    Files.delete(temporary.resolve("two/results/teacher/seed-0/cells/niah_single_1-256.json"));
+    Run cell = study("two", "--arm", "teacher", "--stage", "eval");
+    assertThat(cell.out()).as(cell.err()).startsWith("2 made"); // and haystacks
+    assertThat(command("two")).endsWith("--arm teacher --stage eval");
+
+    copy(raw, Files.createDirectories(temporary.resolve("three/results")).resolve("raw"));
+    Run deep = study("three", report);
+    assertThat(deep.code()).isEqualTo(ExitCode.BAD_INPUT);
+    assertThat(deep.err()).contains("results/raw: holds results that should lie in ", "cp -r ");
+    assertThat(temporary.resolve("three/recipe.json")).doesNotExist();
+  }
+
+  private String command(String output) {
+    Path file = temporary.resolve(output).resolve("results/study.json");
+    return Json.read(file).path("command").asString();
+  }
+
+  private static void copy(Path from, Path to) throws IOException {
+    try (Stream<Path> files = Files.walk(from)) {
+      for (Path p : files.toList()) {
+        Files.copy(p, to.resolve(from.relativize(p).toString()));
+      }
+    }
   }
 }

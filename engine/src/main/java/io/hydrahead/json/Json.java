@@ -73,7 +73,18 @@ public final class Json {
                   : e.getMessage()),
           e);
     }
-    return parse(utf8(ByteBuffer.wrap(bytes), file.toString()), file.toString());
+    return parse(text(bytes, file), file.toString());
+  }
+
+  private static String text(byte[] bytes, Path file) {
+    try {
+      return decode(ByteBuffer.wrap(bytes));
+    } catch (CharacterCodingException e) {
+      throw new InputException(
+          file
+              + ": not valid UTF-8; save it in that encoding (iconv -f LATIN1 -t UTF-8 converts"
+              + " Latin-1)");
+    }
   }
 
   /**
@@ -109,15 +120,19 @@ public final class Json {
    */
   public static String utf8(ByteBuffer bytes, String source) {
     try {
-      return StandardCharsets.UTF_8
-          .newDecoder()
-          .onMalformedInput(CodingErrorAction.REPORT)
-          .onUnmappableCharacter(CodingErrorAction.REPORT)
-          .decode(bytes)
-          .toString();
+      return decode(bytes);
     } catch (CharacterCodingException e) {
       throw new InputException(source + ": not valid UTF-8");
     }
+  }
+
+  private static String decode(ByteBuffer bytes) throws CharacterCodingException {
+    return StandardCharsets.UTF_8
+        .newDecoder()
+        .onMalformedInput(CodingErrorAction.REPORT)
+        .onUnmappableCharacter(CodingErrorAction.REPORT)
+        .decode(bytes)
+        .toString();
   }
 
   /** The one-line error of a parser's failure in {@code source}. */

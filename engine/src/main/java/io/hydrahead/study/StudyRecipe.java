@@ -3,10 +3,12 @@ package io.hydrahead.study;
 import io.hydrahead.data.TaskStyle;
 import io.hydrahead.json.Fields;
 import io.hydrahead.json.MergePatch;
+import io.hydrahead.json.Spelling;
 import io.hydrahead.tensor.InputException;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.ArrayList;
+import java.util.Collection;
 import java.util.HashSet;
 import java.util.LinkedHashMap;
 import java.util.List;
@@ -118,13 +120,14 @@ public record StudyRecipe(
       }
     }
     Sweep sweep = sweep(f.objectOrEmpty("sweep"), arms.keySet());
+    Fields evaluation = f.objectOrEmpty("evaluation");
     List<Round> rounds = new ArrayList<>();
     for (Fields r : f.objects("rounds")) {
       rounds.add(
           new Round(
               known(r, "arms", r.texts("arms"), arms.keySet()),
               r.has("seeds") ? integers(r, "seeds") : seeds,
-              r.has("grids") ? r.texts("grids") : List.of()));
+              r.has("grids") ? grids(r, evaluation) : List.of()));
       r.end();
       if (!seeds.containsAll(rounds.getLast().seeds())) {
         throw r.error("seeds", "holds a seed that the study does not have: it has " + seeds);
@@ -139,7 +142,6 @@ public record StudyRecipe(
     rates.end();
     Speed measured = f.has("speed") ? speed(f.object("speed"), arms.keySet()) : null;
     Fields roles = f.objectOrEmpty("roles");
-    Fields evaluation = f.objectOrEmpty("evaluation");
     f.end();
     StudyRecipe out =
         new StudyRecipe(
@@ -217,10 +219,30 @@ public record StudyRecipe(
   private static List<String> known(Fields f, String field, List<String> names, Set<String> arms) {
     for (String n : names) {
       if (!arms.contains(n)) {
-        throw f.error(field, "names an arm " + n + " that the study does not have: " + arms);
+        throw f.error(
+            field, "names an arm " + n + " that the study does not have: " + arms + meant(n, arms));
       }
     }
     return List.copyOf(names);
+  }
+
+  /** Grids of a round; what a recipe without an evaluation lacks is said where it is looked for. */
+  private static List<String> grids(Fields round, Fields evaluation) {
+    List<String> names = round.texts("grids");
+    Collection<String> all = evaluation.node().path("grids").propertyNames();
+    for (String n : names) {
+      if (!evaluation.node().isEmpty() && !all.contains(n)) {
+        throw round.error(
+            "grids", "names a grid " + n + " that evaluation.grids lacks: " + all + meant(n, all));
+      }
+    }
+    return names;
+  }
+
+  private static String meant(String name, Collection<String> there) {
+    return Spelling.nearest(name, there.stream())
+        .map(n -> "; did you mean \"" + n + "\"?")
+        .orElse("");
   }
 
   private static List<Integer> integers(Fields f, String name) {

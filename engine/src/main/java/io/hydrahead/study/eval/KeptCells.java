@@ -50,6 +50,11 @@ public final class KeptCells {
     return out;
   }
 
+  /** Whether there are any in an arm and seed's folder. */
+  public static boolean there(Path arm) {
+    return Files.isRegularFile(arm.resolve(FILE));
+  }
+
   /** Writes the file anew. */
   public static void write(Path arm, List<CellResult> cells) {
     StringBuilder text = new StringBuilder();

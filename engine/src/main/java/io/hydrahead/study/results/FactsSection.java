@@ -1,10 +1,14 @@
 package io.hydrahead.study.results;
 
 import io.hydrahead.eval.Lengths;
+import java.util.ArrayList;
 import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
 import java.util.Set;
+import java.util.TreeMap;
+import java.util.regex.Matcher;
+import java.util.regex.Pattern;
 import tools.jackson.databind.JsonNode;
 
 /** How it was measured, on what, by which commands, and what people noted. */
@@ -20,6 +24,9 @@ final class FactsSection {
           StudyReport.NOTES,
           StudyReport.ARMS,
           StudyReport.TRIALS);
+
+  /** The recipe in a command line, as a shell takes it. */
+  private static final Pattern RECIPE = Pattern.compile("--recipe[ =]('[^']*'|\\S+)");
 
   private final ResultsFolder folder;
 
@@ -62,6 +69,7 @@ final class FactsSection {
       }
     }
     flat.forEach((name, value) -> table.row(List.of(name, value)));
+    origins().forEach((name, value) -> table.row(List.of(name, value)));
     trials()
         .forEach((family, losses) ->
             table.row(List.of("held-out loss by factor of the rates, " + family, losses)));
@@ -96,6 +104,45 @@ final class FactsSection {
         + "</details>\n\n";
   }
 
+  /**
+   * Commits, commands and devices of the arms, where these are not all of the run that the study's
+   * own fields tell of.
+   */
+  private Map<String, String> origins() {
+    Map<String, Integer> commits = counted("commit");
+    Map<String, Integer> commands = counted("command");
+    boolean one =
+        commits.keySet().equals(Set.of(folder.study().path("commit").asString("")))
+            && commands.keySet().equals(Set.of(folder.study().path("command").asString("")));
+    Map<String, String> out = new LinkedHashMap<>();
+    if (!one) {
+      tell("commits of the arms", commits, out);
+      tell("commands of the arms", commands, out);
+      tell("devices of the arms", counted("device"), out);
+    }
+    return out;
+  }
+
+  /** How many arms and seeds say what of {@code field}; those that say nothing do not count. */
+  private Map<String, Integer> counted(String field) {
+    Map<String, Integer> out = new TreeMap<>();
+    for (ReportedArm a : folder.arms()) {
+      String value = a.text(field).replaceFirst("^cuda:\\d+: ", "");
+      if (!value.isEmpty()) {
+        out.merge(value, 1, Integer::sum);
+      }
+    }
+    return out;
+  }
+
+  private static void tell(String name, Map<String, Integer> counts, Map<String, String> out) {
+    List<String> all = new ArrayList<>();
+    counts.forEach((value, n) -> all.add(value + " (" + n + (n == 1 ? " model)" : " models)")));
+    if (!all.isEmpty()) {
+      out.put(name, String.join("; ", all));
+    }
+  }
+
   /** By family of recipes, what trials of learning rates came to. */
   private Map<String, String> trials() {
     Map<String, String> out = new LinkedHashMap<>();
@@ -120,10 +167,24 @@ final class FactsSection {
     return out.isEmpty() ? "" : "## Notes on these runs\n\n" + out + "\n";
   }
 
+  /** Commands to copy: into a folder of their own, whatever folder the runs had. */
   private static String again(String command) {
-    return "## This page again\n\nEvery number is made from the runs' own files by `"
-        + command
-        + "`; with the files kept in `study/raw` copied to that folder's `results` it writes this page again.\n";
+    Matcher m = RECIPE.matcher(command);
+    return """
+    ## This page again
+
+    Every number is made from the runs' own files, which are kept beside this page in `study/raw`. To write it again from them:
+
+    ```sh
+    page=results  # the folder of this page
+    mkdir again
+    cp -r "$page/study/raw" again/results
+    hydrahead study --recipe RECIPE -o again --stage report
+    ```
+
+    The new page is `again/report/RESULTS.md`.
+    """
+        .replace("RECIPE", m.find() ? m.group(1) : "recipes/study.json");
   }
 
   private static void flatten(String name, JsonNode value, Map<String, String> out) {

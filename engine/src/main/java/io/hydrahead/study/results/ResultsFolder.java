@@ -72,6 +72,20 @@ final class ResultsFolder {
     cells = new StudyCells(found);
   }
 
+  /** See {@link StudyReport#requireMeasured}. */
+  static void requireMeasured(Path results) {
+    boolean any =
+        children(results).stream()
+            .flatMap(arm -> children(arm).stream())
+            .anyMatch(s -> KeptCells.there(s) || !children(s.resolve("cells")).isEmpty());
+    if (!any) {
+      throw new InputException(
+          results
+              + ": nothing has been measured yet; run the study's other stages first, or copy a"
+              + " report's study/raw there");
+    }
+  }
+
   private void read(Path folder, String arm, int seed, List<CellResult> found) {
     Path facts = folder.resolve("arm.json");
     if (Files.isRegularFile(facts)) {

@@ -28,6 +28,9 @@ public final class StudyReport {
   /** Field of study.json: what trials of learning rates came to. */
   public static final String TRIALS = "learning_rate_trials";
 
+  /** Name of the page. */
+  public static final String PAGE = "RESULTS.md";
+
   private static final int REPLICATES = 10_000;
   private static final int TABLE_REPLICATES = 2_000;
   private static final long SEED = 4;
@@ -52,6 +55,16 @@ public final class StudyReport {
   }
 
   /**
+   * What a report needs, looked for without reading it.
+   *
+   * @param results folder of a study's results
+   * @throws io.hydrahead.tensor.InputException if there is no finished cell
+   */
+  public static void requireMeasured(Path results) {
+    ResultsFolder.requireMeasured(results);
+  }
+
+  /**
    * Writes {@code RESULTS.md}, {@code study/*.svg} and {@code study/summary.json} under {@code
    * out}; earlier ones are replaced.
    *
@@ -64,7 +77,7 @@ public final class StudyReport {
     figures.forEach((name, svg) -> AtomicFile.write(files.resolve(name), svg));
     AtomicFile.write(files.resolve("summary.json"), ReadableJson.text(summary()));
     folder.keep(files.resolve("raw"));
-    AtomicFile.write(out.resolve("RESULTS.md"), document(deciding, figures, command));
+    AtomicFile.write(out.resolve(PAGE), document(deciding, figures, command));
   }
 
   private String document(List<String> deciding, Map<String, String> figures, String command) {

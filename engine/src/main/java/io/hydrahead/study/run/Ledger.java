@@ -16,6 +16,7 @@ final class Ledger {
   private final Set<String> done = ConcurrentHashMap.newKeySet();
   private final Map<String, String> failures = Collections.synchronizedMap(new LinkedHashMap<>());
   private final AtomicInteger made = new AtomicInteger();
+  private volatile boolean shown;
   private final DeviceLoad devices;
   private final List<String> interrupted = new ArrayList<>();
   private Throwable broken;
@@ -49,6 +50,16 @@ final class Ledger {
   /** Units that workers of this run have gone through, failures among them. */
   int count() {
     return made.get();
+  }
+
+  /** A unit was made whose output a page shows. */
+  void show() {
+    shown = true;
+  }
+
+  /** Whether a worker of this run has made something that a page shows. */
+  boolean shown() {
+    return shown;
   }
 
   /** What each device is doing. */

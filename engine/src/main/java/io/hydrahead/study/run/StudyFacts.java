@@ -22,6 +22,7 @@ final class StudyFacts {
   static final String WORKERS = "workers";
 
   private static final String TEACHERS = "teachers";
+  private static final String HARDWARE = "hardware";
 
   private StudyFacts() {}
 
@@ -40,15 +41,25 @@ final class StudyFacts {
     return made.path("seconds").asDouble(0) / Math.max(1, made.path(WORKERS).asInt(1));
   }
 
-  static void write(Workshop shop) {
+  /**
+   * Gathers it anew.
+   *
+   * @param made whether this run made something that a page shows: commit, command, Java and
+   *     hardware are then its own, and otherwise those of the runs before it, if they wrote them
+   */
+  static void write(Workshop shop, boolean made) {
     StudyRecipe recipe = shop.recipe();
+    JsonNode before = made ? Json.object() : before(shop);
     ObjectNode out = Json.object();
     out.put("schema_version", 1);
     out.put("study", recipe.name());
-    out.put("commit", shop.around().commit());
-    out.put("command", shop.around().command());
-    Set<String> devices = new TreeSet<>();
-    out.put("java", System.getProperty("java.vm.name") + " " + Runtime.version());
+    if (made) {
+      out.put("commit", shop.around().commit());
+      out.put("command", shop.around().command());
+      out.put("java", System.getProperty("java.vm.name") + " " + Runtime.version());
+    } else {
+      keep(before, out, "commit", "command", "java");
+    }
     out.set("roles", recipe.roles().node());
     ObjectNode about = out.putObject("about");
     recipe
@@ -58,6 +69,7 @@ final class StudyFacts {
     nativeLength(shop).ifPresent(n -> out.put("native_length", n));
     out.set("seeds", Json.of(recipe.seeds()));
     out.set("data", recipe.data().node());
+    Set<String> devices = new TreeSet<>();
     double seconds = 0;
     ArrayNode teachers = out.putArray(TEACHERS);
     for (int seed : recipe.seeds()) {
@@ -81,13 +93,27 @@ final class StudyFacts {
       }
     }
     devices.remove("");
-    out.put("hardware", devices.isEmpty() ? shop.ops().description() : String.join("; ", devices));
+    if (before.has(HARDWARE)) {
+      keep(before, out, HARDWARE);
+    } else if (!devices.isEmpty()) {
+      out.put(HARDWARE, String.join("; ", devices));
+    } else if (made) {
+      out.put(HARDWARE, shop.ops().description());
+    }
     out.put("training_device_hours", Math.round(seconds / 3.6) / 1000.0);
     JsonNode notes = before(shop).path(StudyReport.NOTES);
     if (!notes.isMissingNode()) {
       out.set(StudyReport.NOTES, notes);
     }
     AtomicFile.write(file(shop), out, true);
+  }
+
+  private static void keep(JsonNode before, ObjectNode out, String... fields) {
+    for (String field : fields) {
+      if (before.has(field)) {
+        out.set(field, before.get(field));
+      }
+    }
   }
 
   /** What the recipes of arms alone tell, for a report of runs that did not write it down. */

@@ -1,8 +1,5 @@
 package io.hydrahead.study.run;
 
-import io.hydrahead.checkpoint.AtomicFile;
-import io.hydrahead.checkpoint.OutputFolder;
-import io.hydrahead.json.Json;
 import io.hydrahead.study.StudyFolder;
 import io.hydrahead.study.StudyRecipe;
 import io.hydrahead.study.StudyStage;
@@ -10,7 +7,6 @@ import io.hydrahead.study.eval.KeptCells;
 import io.hydrahead.study.results.StudyReport;
 import io.hydrahead.tensor.InputException;
 import java.nio.file.Files;
-import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.HashSet;
 import java.util.List;
@@ -19,8 +15,6 @@ import java.util.Set;
 import java.util.concurrent.CancellationException;
 import java.util.function.Consumer;
 import java.util.function.Predicate;
-import tools.jackson.databind.JsonNode;
-import tools.jackson.databind.node.ObjectNode;
 
 /**
  * Makes what is missing in a study's folder, unit by unit in the order of the recipe. Several
@@ -32,6 +26,7 @@ public final class StudyRun {
   private final StudyRecipe recipe;
   private final StudyFolder folder;
   private final Surroundings around;
+  private final Foundation foundation;
 
   /**
    * What part of a study is to be made.
@@ -79,37 +74,76 @@ public final class StudyRun {
    *
    * @param done units that this process has finished
    * @param failures units that could not be made, and why
+   * @param reported whether the report was written
    */
-  public record Outcome(int done, Map<String, String> failures) {}
+  public record Outcome(int done, Map<String, String> failures, boolean reported) {}
 
   public StudyRun(StudyRecipe recipe, StudyFolder folder, Surroundings around) {
     this.recipe = recipe;
     this.folder = folder;
     this.around = around;
+    foundation = new Foundation(recipe, folder);
   }
 
   /** A line of a listing: a unit, whether it is done, and what it should take. */
   public record Planned(String unit, StudyStage stage, boolean done, String about, Size size) {}
 
+  /**
+   * What a run would do.
+   *
+   * @param units that it would look at, in order
+   * @param missing what these need, is not there and is not part of the run
+   * @param report where the report would be written, or why not; empty where none is asked for
+   */
+  public record Plan(List<Planned> units, List<Planned> missing, String report) {}
+
   /** What {@link #run} would look at, in order, without doing it. */
   public List<Planned> list(Part part) {
+    return plan(part).units();
+  }
+
+  /**
+   * What {@link #run} would do, without doing it.
+   *
+   * @throws InputException as {@link #run}, where it would begin nothing at all; what is missing is
+   *     listed instead
+   */
+  public Plan plan(Part part) {
+    foundation.check();
     Ledger ledger = new Ledger(around.machines().size());
     try (Workshop shop = new Workshop(recipe, folder, around, new Texts())) {
-      return part.of(new Units(shop).all(), ledger::done).stream()
-          .map(u -> new Planned(u.name(), u.stage(), ledger.done(u), u.about(), u.size()))
-          .toList();
+      Map<String, Unit> all = new Units(shop).all();
+      List<Unit> wanted = part.of(all, ledger::done);
+      return new Plan(
+          planned(wanted, ledger),
+          planned(Foundation.missing(wanted, all, ledger), ledger),
+          part.stages().contains(StudyStage.REPORT) ? foundation.reportPlan(part) : "");
     }
+  }
+
+  private static List<Planned> planned(List<Unit> units, Ledger ledger) {
+    return units.stream()
+        .map(u -> new Planned(u.name(), u.stage(), ledger.done(u), u.about(), u.size()))
+        .toList();
   }
 
   /**
    * Makes what is missing.
    *
-   * @throws InputException if the folder belongs to another recipe, or a unit needs another one
-   *     that is not part of this run and that nobody is making
+   * @throws InputException if the folder belongs to another recipe, a unit needs another one that
+   *     is not part of this run and that nobody is making, or there is nothing to report; where
+   *     nothing can be begun, nothing is written
    * @throws CancellationException when the user stops it
    */
   public Outcome run(Part part) {
-    requireSameRecipe();
+    foundation.check();
+    if (part.stages().equals(Set.of(StudyStage.REPORT))) {
+      foundation.requireReportable();
+    }
+    if (!foundation.begun()) {
+      requireBeginning(part);
+    }
+    foundation.lay();
     if (part.stages().contains(StudyStage.EVAL)) {
       for (String arm : recipe.arms().keySet()) {
         recipe.seeds().forEach(seed -> KeptCells.unpack(folder.results(arm, seed)));
@@ -117,34 +151,61 @@ public final class StudyRun {
     }
     Ledger ledger = new Ledger(around.machines().size());
     Texts texts = new Texts();
+    boolean reported = false;
     try (Workshop shop = new Workshop(recipe, folder, around, texts)) {
-      Map<String, Unit> all = new Units(shop).all();
-      List<Unit> wanted = part.of(all, ledger::done);
-      List<Unit> first =
-          wanted.stream()
-              .filter(u -> u.stage() == StudyStage.TOKENIZER && !ledger.done(u))
-              .toList();
-      if (!first.isEmpty()) { // without it nothing tells which haystacks kept results are of
-        new Worker(folder, around, all, first, ledger, 0).work();
-        wanted = part.of(all, ledger::done);
-      }
-      if (workers() == 1) {
-        new Worker(folder, around, all, wanted, ledger, 0).work();
-      } else {
-        together(wanted, ledger, texts);
+      try {
+        work(shop, part, ledger, texts);
+      } catch (RuntimeException e) {
+        tellMade(shop, ledger, e);
+        throw e;
       }
       boolean report = part.stages().contains(StudyStage.REPORT);
-      boolean untold =
-          !Files.exists(folder.results().resolve("study.json")); // an interrupted run's
-      if (ledger.count() > 0 || report && untold && Files.isDirectory(folder.results())) {
-        StudyFacts.write(shop);
+      boolean untold = !Files.exists(folder.results().resolve("study.json")); // a killed run's
+      if (ledger.shown() || report && untold && Files.isDirectory(folder.results())) {
+        StudyFacts.write(shop, ledger.shown());
       }
       if (report) {
         StudyFacts.tellArms(shop);
-        report();
+        reported = report();
       }
     }
-    return new Outcome(ledger.count(), ledger.failures());
+    return new Outcome(ledger.count(), ledger.failures(), reported);
+  }
+
+  /** Makes the units of a part. */
+  private void work(Workshop shop, Part part, Ledger ledger, Texts texts) {
+    Map<String, Unit> all = new Units(shop).all();
+    List<Unit> wanted = part.of(all, ledger::done);
+    List<Unit> first =
+        wanted.stream().filter(u -> u.stage() == StudyStage.TOKENIZER && !ledger.done(u)).toList();
+    if (!first.isEmpty()) { // without it nothing tells which haystacks kept results are of
+      new Worker(folder, around, all, first, ledger, 0).work();
+      wanted = part.of(all, ledger::done);
+    }
+    if (workers() == 1) {
+      new Worker(folder, around, all, wanted, ledger, 0).work();
+    } else {
+      together(wanted, ledger, texts);
+    }
+  }
+
+  /** A run that is cut off by {@code e} says what it made, too. */
+  private static void tellMade(Workshop shop, Ledger ledger, RuntimeException e) {
+    if (ledger.shown()) {
+      try {
+        StudyFacts.write(shop, true);
+      } catch (RuntimeException second) {
+        e.addSuppressed(second);
+      }
+    }
+  }
+
+  private void requireBeginning(Part part) {
+    Ledger ledger = new Ledger(around.machines().size());
+    try (Workshop shop = new Workshop(recipe, folder, around, new Texts())) {
+      Map<String, Unit> all = new Units(shop).all();
+      Foundation.requireBeginning(part.of(all, ledger::done), all, ledger);
+    }
   }
 
   private int workers() {
@@ -210,68 +271,14 @@ public final class StudyRun {
   }
 
   /** Tables and plots of what has been measured, where the recipe says which arm is which. */
-  private void report() {
+  private boolean report() {
     if (recipe.roles().node().isEmpty()) {
-      return;
+      around.say().accept(Foundation.NO_ROLES);
+      return false;
     }
-    if (!Files.isDirectory(folder.results())) {
-      throw new InputException(
-          folder.results()
-              + ": nothing has been measured yet; run the study's other stages first, or copy a"
-              + " report's study/raw there");
-    }
+    StudyReport.requireMeasured(folder.results());
     around.say().accept("report: " + folder.report());
     new StudyReport(folder.results()).write(folder.report(), around.command());
-  }
-
-  /**
-   * What other units follow from: trials beyond the factors that are chosen from change nothing.
-   */
-  private static JsonNode chosen(JsonNode study, String field) {
-    JsonNode value = study.path(field).deepCopy();
-    if (value instanceof ObjectNode o) {
-      o.remove("beyond");
-    }
-    return value;
-  }
-
-  /** The recipe and those of the arms lie in the folder; another one is refused. */
-  private void requireSameRecipe() {
-    var whole = Json.object();
-    whole.set("study", recipe.json());
-    var arms = whole.putObject("arms");
-    recipe.arms().forEach((name, arm) -> arms.set(name, arm.transfer()));
-    Path file = folder.root().resolve("recipe.json");
-    if (Files.isRegularFile(file)) {
-      JsonNode there = Json.read(file);
-      for (String field : new String[] {"teacher", "seeds", "probe", "sweep"}) {
-        if (!chosen(there.path("study"), field).equals(chosen(recipe.json(), field))) {
-          throw new InputException(
-              folder.root()
-                  + ": was begun with another \""
-                  + field
-                  + "\" in its recipe; take another -o, or the recipe it was begun with: "
-                  + file);
-        }
-      }
-      List<String> changed = new ArrayList<>();
-      recipe
-          .arms()
-          .forEach((name, arm) -> {
-            JsonNode before = there.path("arms").path(name);
-            if (!before.isMissingNode() && !before.equals(arm.transfer())) {
-              changed.add(name);
-            }
-          });
-      if (!changed.isEmpty()) {
-        throw new InputException(
-            folder.root()
-                + ": was begun with other recipes of the arms "
-                + String.join(", ", changed)
-                + "; take another -o, or give the changed arms other names");
-      }
-    }
-    OutputFolder.create(folder.root());
-    AtomicFile.write(file, whole, true);
+    return true;
   }
 }

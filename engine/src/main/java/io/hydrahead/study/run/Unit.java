@@ -38,6 +38,15 @@ record Unit(
     return stage == StudyStage.EVAL && !arm.isEmpty() ? "evaluate " + arm + " seed " + seed : name;
   }
 
+  /** Whether a page shows what it makes: a tokenizer and haystacks are means to that. */
+  boolean shown() {
+    return switch (stage) {
+      case TOKENIZER, REPORT -> false;
+      case TEACHER, PROBE, SWEEP, TRAIN -> true;
+      case EVAL -> !arm.isEmpty() || alone;
+    };
+  }
+
   /** One that may go beside others. */
   Unit(
       String name,

@@ -103,13 +103,7 @@ final class Worker {
         busy |= coming;
         boolean mine = missing.stream().map(all::get).allMatch(wanted::contains);
         if (!coming && !mine && stuck.isEmpty()) {
-          stuck =
-              Optional.of(
-                  u.name()
-                      + " needs "
-                      + String.join(", ", missing)
-                      + ", which this run does not make and no other is making; leave --stage out,"
-                      + " or run that stage first");
+          stuck = Optional.of(stuck(u, missing));
         }
         continue;
       }
@@ -120,6 +114,15 @@ final class Worker {
       busy |= claimed == Claimed.BUSY;
     }
     return new Turn(false, busy, stuck);
+  }
+
+  /** Why {@code u} cannot be made. */
+  static String stuck(Unit u, List<String> missing) {
+    return u.name()
+        + " needs "
+        + String.join(", ", missing)
+        + ", which this run does not make and no other is making; leave --stage out, or run that"
+        + " stage first";
   }
 
   /** What came of trying to make a unit. */
@@ -176,6 +179,9 @@ final class Worker {
     try {
       around.progress().throwIfCancelled();
       u.work().run();
+      if (u.shown()) {
+        ledger.show();
+      }
     } catch (CancellationException e) {
       throw new CancellationException(
           "interrupted in " + u.name() + "; the same command goes on from there");

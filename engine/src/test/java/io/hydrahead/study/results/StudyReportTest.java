@@ -467,7 +467,7 @@ class StudyReportTest {
         .content()
         .contains(
             "as layer-3-1?** Not answered",
-            "single heads?** Not answered",
+            "near 7:1?** Not answered",
             "not measured on the teacher");
   }
 
@@ -490,5 +490,33 @@ class StudyReportTest {
 
   private static JsonNode parsed(String json) {
     return Json.parse(json, "test");
+  }
+
+  @Test
+  void commitsOfAllArmsAreListedWhereTheyAreSeveral() throws Exception {
+    study(cells());
+    Path out = folder.resolve("out");
+    new StudyReport(folder).write(out, "hydrahead study --recipe 'my recipe.json' -o here");
+    assertThat(out.resolve("RESULTS.md"))
+        .content()
+        .contains("hydrahead study --recipe 'my recipe.json' -o again --stage report\n")
+        .doesNotContain("of the arms |");
+    tell("causal", 0, "abc1234", "cuda:0: a GPU");
+    tell("causal", 1, "def5678", "cuda:3: a GPU");
+    tell("vanilla", 1, "def5678", "cpu: 2 threads");
+    new StudyReport(folder).write(out, "c");
+    assertThat(out.resolve("RESULTS.md"))
+        .content()
+        .contains("| commit | abc1234 |")
+        .contains("| commits of the arms | abc1234 (1 model); def5678 (2 models) |")
+        .contains("| commands of the arms | study abc1234 (1 model); study def5678 (2 models) |")
+        .contains("| devices of the arms | a GPU (2 models); cpu: 2 threads (1 model) |");
+  }
+
+  private void tell(String arm, int seed, String commit, String device) throws IOException {
+    Path file = folder.resolve(arm).resolve("seed-" + seed).resolve("arm.json");
+    ObjectNode o = (ObjectNode) Json.read(file);
+    o.put("commit", commit).put("command", "study " + commit).put("device", device);
+    Files.writeString(file, ReadableJson.text(o));
   }
 }

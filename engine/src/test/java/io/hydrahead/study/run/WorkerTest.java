@@ -283,4 +283,38 @@ class WorkerTest {
         .hasMessageContainingAll("interrupted in one;", "interrupted in two;", "goes on");
     assertThat(Files.exists(new StudyFolder(folder).failure("one"))).isFalse();
   }
+
+  @Test
+  void whatNoPageShowsIsToldFromTheRest() {
+    run(StudyStage.TOKENIZER, "");
+    run(StudyStage.EVAL, ""); // haystacks
+    assertThat(ledger.count()).isEqualTo(2);
+    assertThat(ledger.shown()).isFalse();
+    run(StudyStage.EVAL, "arm");
+    assertThat(ledger.shown()).isTrue();
+  }
+
+  private void run(StudyStage stage, String arm) {
+    String name = stage + arm;
+    all.put(
+        name,
+        new Unit(
+            name,
+            stage,
+            arm,
+            0,
+            List.of(),
+            "",
+            Size.NONE,
+            () -> output.contains(name),
+            () -> output.add(name)));
+    new Worker(
+            new StudyFolder(folder),
+            around(Progress.SILENT),
+            all,
+            List.copyOf(all.values()),
+            ledger,
+            0)
+        .work();
+  }
 }
