@@ -166,7 +166,7 @@ final class Answers {
         + String.join("; ", below)
         + (surely.isEmpty()
             ? ", though by no seed's whole interval."
-            : "; its whole interval is in " + String.join(", ", surely) + ".");
+            : "; with its whole interval only in " + String.join(", ", surely) + ".");
   }
 
   /** "5.1 points higher, 95% interval +4.8 to +5.5 (seed 0: +3.4 [+2.9, +3.9], better; …)". */

@@ -167,7 +167,7 @@ final class HeadsFigure {
             + " at "
             + Numbers.list(Place.lengths(places).stream().map(Lengths::format).toList())
             + ", all that these arms share.");
-    figure.note("Mean over " + Numbers.seedWords(seeds) + "; bars: 95% intervals.");
+    figure.note("Mean over " + Numbers.seedWords(seeds) + "; bars: 95% intervals over haystacks.");
     hints.forEach(figure::note);
     if (!below.isEmpty()) {
       figure.note("Below the chart: " + String.join("; ", below.values()) + ".");

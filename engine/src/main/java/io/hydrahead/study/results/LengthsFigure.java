@@ -14,10 +14,13 @@ import java.util.Optional;
 import java.util.Set;
 
 /**
- * Recall by length, over the same families at every length. A line joins points of the same seeds;
- * what is of other seeds, or of too few haystacks, stands apart with a hollow marker.
+ * Recall by length, over the same families at every length. A line joins points of the same seeds,
+ * a dashed one where they are not those of most arms; points of still other seeds, or of too few
+ * haystacks, stand apart. All that is not of the chart's seeds has hollow markers.
  */
 final class LengthsFigure {
+  private static final String OTHER_SEEDS = "of other seeds";
+
   private final ResultsFolder folder;
   private final Looks looks;
 
@@ -47,7 +50,7 @@ final class LengthsFigure {
         String label = folder.label(arm) + ", " + Lengths.format(length);
         boolean same = has(e, seeds);
         if (!same) {
-          apart.add("of other seeds");
+          apart.add(OTHER_SEEDS);
         }
         if (few(e)) {
           apart.add("of fewer than " + Statements.FEW + " haystacks");
@@ -56,7 +59,12 @@ final class LengthsFigure {
       });
       String name = folder.label(arm);
       String who = seeds.equals(all) ? name : name + ", " + Numbers.seedWords(seeds);
-      figure.add(looks.of(arm), who, joined);
+      if (seeds.equals(all) || all.isEmpty()) {
+        figure.add(looks.of(arm), who, joined);
+      } else {
+        figure.addDashed(looks.of(arm), who, joined);
+        apart.add(OTHER_SEEDS);
+      }
       if (!others.isEmpty()) {
         figure.addApart(looks.of(arm), others);
       }
@@ -66,15 +74,13 @@ final class LengthsFigure {
       figure.note(
           "Mean over "
               + Numbers.seedWords(all)
-              + " unless said; bars: 95% intervals, where they reach beyond a marker.");
+              + " unless said; bars: 95% intervals over haystacks, where they reach beyond a marker.");
     }
     figure.note(
         "Markers of one length stand side by side, so that none hides another: each is of the length nearest to it.");
     if (!apart.isEmpty()) {
       figure.note(
-          "Hollow: "
-              + String.join(" or ", apart)
-              + ", so not joined and not to be compared with the lines.");
+          "Hollow: " + String.join(" or ", apart) + ", so not to be compared with the full lines.");
     }
     return Optional.of(figure.svg());
   }

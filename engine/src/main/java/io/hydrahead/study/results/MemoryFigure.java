@@ -184,7 +184,7 @@ final class MemoryFigure {
     figure.note(
         "Mean over "
             + Numbers.seedWords(seeds)
-            + " unless said; bars: 95% intervals. Up and left is better.");
+            + " unless said; bars: 95% intervals over haystacks. Up and left is better.");
     if (!below.isEmpty()) {
       figure.note("Below the chart: " + String.join("; ", below) + ".");
     }
