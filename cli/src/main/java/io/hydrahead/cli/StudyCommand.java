@@ -147,7 +147,7 @@ final class StudyCommand implements Callable<Integer> {
       common.out().printf("%d made in %s%n", outcome.done(), output);
     }
     if (outcome.reported()) {
-      Path page = output.resolve("report").resolve(StudyReport.PAGE);
+      Path page = new StudyFolder(output).report().resolve(StudyReport.PAGE);
       common.out().printf("report in %s%n", page);
     }
     outcome.failures().forEach((unit, why) -> common.out().printf("not made: %s: %s%n", unit, why));

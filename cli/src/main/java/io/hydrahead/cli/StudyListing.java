@@ -3,9 +3,11 @@ package io.hydrahead.cli;
 import io.hydrahead.study.StudyStage;
 import io.hydrahead.study.run.StudyRun;
 import java.util.EnumMap;
+import java.util.EnumSet;
 import java.util.List;
 import java.util.Locale;
 import java.util.Map;
+import java.util.Set;
 import java.util.stream.Collectors;
 
 /**
@@ -38,9 +40,13 @@ final class StudyListing {
   private void table(List<StudyRun.Planned> units) {
     Table t = new Table("unit", "state", "size", "device time");
     Map<StudyStage, Double> togo = new EnumMap<>(StudyStage.class);
+    Set<StudyStage> open = EnumSet.noneOf(StudyStage.class);
     for (StudyRun.Planned u : units) {
       t.row(u.unit(), u.done() ? "done" : "", u.about(), seconds(u.size().seconds()));
       togo.merge(u.stage(), u.done() ? 0 : u.size().seconds(), Double::sum);
+      if (!u.done()) {
+        open.add(u.stage());
+      }
     }
     t.print(common.out());
     common.out().println();
@@ -49,7 +55,8 @@ final class StudyListing {
             .out()
             .printf(
                 "%s: %s to go%n",
-                stage.name().toLowerCase(Locale.ROOT), s == 0 ? "nothing" : seconds(s)));
+                stage.name().toLowerCase(Locale.ROOT),
+                open.contains(stage) ? seconds(s) : "nothing"));
   }
 
   /** A run would make what goes without them, and then end. */
@@ -58,9 +65,10 @@ final class StudyListing {
         + units.stream().map(StudyRun.Planned::unit).collect(Collectors.joining(", "))
         + "; --stage "
         + units.stream()
-            .map(u -> u.stage().name())
+            .map(StudyRun.Planned::stage)
             .distinct()
-            .sorted((a, b) -> StudyStage.valueOf(a).compareTo(StudyStage.valueOf(b)))
+            .sorted()
+            .map(StudyStage::name)
             .collect(Collectors.joining(","))
         + " makes them";
   }

@@ -261,7 +261,12 @@ class StudyTest {
     Run planned = study("whole", "--plan-only");
     assertThat(planned.code()).as(planned.err()).isZero();
     assertThat(planned.out())
-        .contains("train heads seed 0", "train draw seed 3", "rate of head × 2.0", "to do: ")
+        .contains(
+            "probe: – to go",
+            "train heads seed 0",
+            "train draw seed 3",
+            "rate of head × 2.0",
+            "to do: ")
         .doesNotContain("train heads seed 3"); // the draw goes by its plan, not its model
     assertThat(temporary.resolve("whole")).doesNotExist();
 

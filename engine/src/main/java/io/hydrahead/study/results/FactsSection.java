@@ -7,6 +7,7 @@ import java.util.List;
 import java.util.Map;
 import java.util.Set;
 import java.util.TreeMap;
+import java.util.function.Function;
 import java.util.regex.Matcher;
 import java.util.regex.Pattern;
 import tools.jackson.databind.JsonNode;
@@ -109,8 +110,8 @@ final class FactsSection {
    * own fields tell of.
    */
   private Map<String, String> origins() {
-    Map<String, Integer> commits = counted("commit");
-    Map<String, Integer> commands = counted("command");
+    Map<String, Integer> commits = counted(a -> a.text("commit"));
+    Map<String, Integer> commands = counted(a -> a.text("command"));
     boolean one =
         commits.keySet().equals(Set.of(folder.study().path("commit").asString("")))
             && commands.keySet().equals(Set.of(folder.study().path("command").asString("")));
@@ -118,16 +119,17 @@ final class FactsSection {
     if (!one) {
       tell("commits of the arms", commits, out);
       tell("commands of the arms", commands, out);
-      tell("devices of the arms", counted("device"), out);
+      Map<String, Integer> devices = counted(a -> StudyReport.withoutNumber(a.text("device")));
+      tell("devices of the arms", devices, out);
     }
     return out;
   }
 
-  /** How many arms and seeds say what of {@code field}; those that say nothing do not count. */
-  private Map<String, Integer> counted(String field) {
+  /** How many arms and seeds say what of themselves; those that say nothing do not count. */
+  private Map<String, Integer> counted(Function<ReportedArm, String> says) {
     Map<String, Integer> out = new TreeMap<>();
     for (ReportedArm a : folder.arms()) {
-      String value = a.text(field).replaceFirst("^cuda:\\d+: ", "");
+      String value = says.apply(a);
       if (!value.isEmpty()) {
         out.merge(value, 1, Integer::sum);
       }

@@ -74,7 +74,7 @@ final class MemoryFigure {
   private double bytes(String arm, Set<Integer> seeds, int length) {
     return folder.arms().stream()
         .filter(f -> f.arm().equals(arm) && (seeds.isEmpty() || seeds.contains(f.seed())))
-        .mapToDouble(f -> f.cacheBytes(length))
+        .mapToDouble(f -> f.memory().cacheBytes(length))
         .average()
         .orElse(Double.NaN);
   }

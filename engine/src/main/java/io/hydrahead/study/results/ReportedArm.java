@@ -2,6 +2,7 @@ package io.hydrahead.study.results;
 
 import io.hydrahead.eval.Lengths;
 import io.hydrahead.json.Json;
+import io.hydrahead.plan.MemoryPlan;
 import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.List;
@@ -27,19 +28,26 @@ record ReportedArm(String arm, int seed, JsonNode json) {
     return v.isNumber() ? v.doubleValue() : Double.NaN;
   }
 
-  /** KV cache, windows and recurrent state of one sequence; NaN where it was not written. */
-  double cacheBytes(int tokens) {
-    double windows = hasWindows() ? windowBytes() * Math.min(tokens, number("window_tokens")) : 0;
-    return number("kv_bytes_per_token") * tokens + windows + number("state_bytes");
+  /** What it takes in memory, as far as the run wrote that; 0 where it did not. */
+  MemoryPlan memory() {
+    return new MemoryPlan(
+        whole("parameters"),
+        0,
+        whole("kv_bytes_per_token"),
+        whole("window_bytes_per_token"),
+        whole("window_tokens"),
+        whole("state_bytes"),
+        0,
+        0);
   }
 
   /** Whether heads keep a window of the last tokens. */
   boolean hasWindows() {
-    return windowBytes() > 0;
+    return memory().windowBytesPerToken() > 0;
   }
 
-  private double windowBytes() {
-    return number("window_bytes_per_token");
+  private long whole(String name) {
+    return json.path(name).asLong(0);
   }
 
   /** Workers that shared the device while it was trained. */

@@ -86,7 +86,7 @@ final class SpeedSection {
 
   /** The device, and the type of the numbers where its own text lacks it. */
   private static String device(JsonNode speed) {
-    String device = speed.path("device").asString("").replaceFirst("^cuda:\\d+: ", "");
+    String device = StudyReport.withoutNumber(speed.path("device").asString(""));
     String type = speed.path("type").asString("");
     boolean said = device.toLowerCase(Locale.ROOT).contains(type.toLowerCase(Locale.ROOT));
     return said ? device : device + ", " + type;

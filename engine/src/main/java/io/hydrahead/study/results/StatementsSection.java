@@ -131,13 +131,8 @@ final class StatementsSection {
     return out;
   }
 
-  private String teacherBySeed(Family f) {
-    List<Integer> near =
-        folder.cells().lengths().stream().filter(l -> l <= folder.nativeLength()).toList();
-    List<String> out =
-        folder.cells().means(folder.roles().vanilla(), List.of(f.task()), near).values().stream()
-            .map(Numbers::percent)
-            .toList();
+  private static String bySeed(Family f) {
+    List<String> out = f.bySeed().values().stream().map(Numbers::percent).toList();
     return out.isEmpty() ? Numbers.NONE : String.join(", ", out);
   }
 
@@ -161,7 +156,7 @@ final class StatementsSection {
                   .map(a -> "decides only through " + folder.label(a))
                   .orElse(f.verdict().words()),
               Numbers.percent(f.teacher()),
-              teacherBySeed(f),
+              bySeed(f),
               Numbers.percent(f.lowest())));
     }
     long silent = families.stream().filter(f -> f.verdict() != Verdict.DECIDES).count();

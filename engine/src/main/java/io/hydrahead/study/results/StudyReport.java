@@ -54,6 +54,11 @@ public final class StudyReport {
     tables = new Bootstrap(TABLE_REPLICATES, SEED);
   }
 
+  /** A device's description without which of a machine's GPUs it was. */
+  public static String withoutNumber(String device) {
+    return device.replaceFirst("^cuda:\\d+: ", "");
+  }
+
   /**
    * What a report needs, looked for without reading it.
    *

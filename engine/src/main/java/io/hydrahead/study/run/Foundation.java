@@ -13,7 +13,6 @@ import java.io.UncheckedIOException;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.ArrayList;
-import java.util.LinkedHashSet;
 import java.util.List;
 import java.util.Map;
 import java.util.Set;
@@ -160,28 +159,6 @@ final class Foundation {
     return "report: would be written to " + folder.report().resolve(StudyReport.PAGE);
   }
 
-  /** What {@code wanted} units need that is not done and not among them. */
-  static List<Unit> missing(List<Unit> wanted, Map<String, Unit> all, Ledger ledger) {
-    Set<String> names = new LinkedHashSet<>();
-    for (Unit u : wanted) {
-      add(u, wanted, all, ledger, names);
-    }
-    return all.values().stream().filter(u -> names.contains(u.name())).toList();
-  }
-
-  private static void add(
-      Unit u, List<Unit> wanted, Map<String, Unit> all, Ledger ledger, Set<String> names) {
-    if (ledger.done(u)) {
-      return;
-    }
-    for (String need : u.needs()) {
-      Unit n = all.get(need);
-      if (!wanted.contains(n) && !ledger.done(n) && names.add(need)) {
-        add(n, wanted, all, ledger, names);
-      }
-    }
-  }
-
   /**
    * Some unit can be made, if any is to be.
    *
@@ -191,18 +168,14 @@ final class Foundation {
     Unit first = null;
     for (Unit u : wanted) {
       if (!ledger.done(u)) {
-        if (lacks(u, all, ledger).isEmpty()) {
+        if (ledger.lacks(u, all).isEmpty()) {
           return;
         }
         first = first == null ? u : first;
       }
     }
     if (first != null) {
-      throw new InputException(Worker.stuck(first, lacks(first, all, ledger)));
+      throw new InputException(Worker.stuck(first, ledger.lacks(first, all)));
     }
-  }
-
-  private static List<String> lacks(Unit u, Map<String, Unit> all, Ledger ledger) {
-    return u.needs().stream().filter(n -> !ledger.done(all.get(n))).toList();
   }
 }

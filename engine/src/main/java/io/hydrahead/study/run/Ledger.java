@@ -38,6 +38,11 @@ final class Ledger {
     return there;
   }
 
+  /** Names of what a unit needs and is not there. */
+  List<String> lacks(Unit u, Map<String, Unit> all) {
+    return u.needs().stream().filter(n -> !done(all.get(n))).toList();
+  }
+
   /** Units that could not be made, and why. */
   Map<String, String> failures() {
     return failures;

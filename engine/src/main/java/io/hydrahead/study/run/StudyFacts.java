@@ -49,7 +49,7 @@ final class StudyFacts {
    */
   static void write(Workshop shop, boolean made) {
     StudyRecipe recipe = shop.recipe();
-    JsonNode before = made ? Json.object() : before(shop);
+    JsonNode before = before(shop);
     ObjectNode out = Json.object();
     out.put("schema_version", 1);
     out.put("study", recipe.name());
@@ -88,12 +88,12 @@ final class StudyFacts {
         if (Files.isRegularFile(file)) {
           JsonNode facts = Json.read(file);
           seconds += seconds(facts);
-          devices.add(facts.path("device").asString("").replaceFirst("^cuda:\\d+: ", ""));
+          devices.add(StudyReport.withoutNumber(facts.path("device").asString("")));
         }
       }
     }
     devices.remove("");
-    if (before.has(HARDWARE)) {
+    if (!made && before.has(HARDWARE)) {
       keep(before, out, HARDWARE);
     } else if (!devices.isEmpty()) {
       out.put(HARDWARE, String.join("; ", devices));
@@ -101,10 +101,7 @@ final class StudyFacts {
       out.put(HARDWARE, shop.ops().description());
     }
     out.put("training_device_hours", Math.round(seconds / 3.6) / 1000.0);
-    JsonNode notes = before(shop).path(StudyReport.NOTES);
-    if (!notes.isMissingNode()) {
-      out.set(StudyReport.NOTES, notes);
-    }
+    keep(before, out, StudyReport.NOTES);
     AtomicFile.write(file(shop), out, true);
   }
 

@@ -47,6 +47,18 @@ public final class StudyRun {
 
     /** The units of this part, with those that they need as far as the stages go. */
     private List<Unit> of(Map<String, Unit> all, Predicate<Unit> done) {
+      return needed(all, done).stream().filter(u -> stages.contains(u.stage())).toList();
+    }
+
+    /** What these need that is not done, beyond the stages. */
+    private List<Unit> missing(Map<String, Unit> all, Predicate<Unit> done) {
+      return needed(all, done).stream()
+          .filter(u -> !stages.contains(u.stage()) && !done.test(u))
+          .toList();
+    }
+
+    /** The units of this part and all that they need, of whatever stage. */
+    private List<Unit> needed(Map<String, Unit> all, Predicate<Unit> done) {
       Set<String> names = new HashSet<>();
       boolean ofArms = stages.stream().anyMatch(s -> s.compareTo(StudyStage.TRAIN) >= 0);
       for (Unit u : all.values()) {
@@ -55,9 +67,7 @@ public final class StudyRun {
           add(u, all, done, names);
         }
       }
-      return all.values().stream()
-          .filter(u -> names.contains(u.name()) && stages.contains(u.stage()))
-          .toList();
+      return all.values().stream().filter(u -> names.contains(u.name())).toList();
     }
 
     /** What is done needs nothing any more. */
@@ -113,10 +123,9 @@ public final class StudyRun {
     Ledger ledger = new Ledger(around.machines().size());
     try (Workshop shop = new Workshop(recipe, folder, around, new Texts())) {
       Map<String, Unit> all = new Units(shop).all();
-      List<Unit> wanted = part.of(all, ledger::done);
       return new Plan(
-          planned(wanted, ledger),
-          planned(Foundation.missing(wanted, all, ledger), ledger),
+          planned(part.of(all, ledger::done), ledger),
+          planned(part.missing(all, ledger::done), ledger),
           part.stages().contains(StudyStage.REPORT) ? foundation.reportPlan(part) : "");
     }
   }
@@ -140,21 +149,22 @@ public final class StudyRun {
     if (part.stages().equals(Set.of(StudyStage.REPORT))) {
       foundation.requireReportable();
     }
-    if (!foundation.begun()) {
-      requireBeginning(part);
-    }
-    foundation.lay();
-    if (part.stages().contains(StudyStage.EVAL)) {
-      for (String arm : recipe.arms().keySet()) {
-        recipe.seeds().forEach(seed -> KeptCells.unpack(folder.results(arm, seed)));
-      }
-    }
     Ledger ledger = new Ledger(around.machines().size());
     Texts texts = new Texts();
     boolean reported = false;
     try (Workshop shop = new Workshop(recipe, folder, around, texts)) {
+      Map<String, Unit> all = new Units(shop).all();
+      if (!foundation.begun()) {
+        Foundation.requireBeginning(part.of(all, ledger::done), all, ledger);
+      }
+      foundation.lay();
+      if (part.stages().contains(StudyStage.EVAL)) {
+        for (String arm : recipe.arms().keySet()) {
+          recipe.seeds().forEach(seed -> KeptCells.unpack(folder.results(arm, seed)));
+        }
+      }
       try {
-        work(shop, part, ledger, texts);
+        work(all, part, ledger, texts);
       } catch (RuntimeException e) {
         tellMade(shop, ledger, e);
         throw e;
@@ -173,8 +183,7 @@ public final class StudyRun {
   }
 
   /** Makes the units of a part. */
-  private void work(Workshop shop, Part part, Ledger ledger, Texts texts) {
-    Map<String, Unit> all = new Units(shop).all();
+  private void work(Map<String, Unit> all, Part part, Ledger ledger, Texts texts) {
     List<Unit> wanted = part.of(all, ledger::done);
     List<Unit> first =
         wanted.stream().filter(u -> u.stage() == StudyStage.TOKENIZER && !ledger.done(u)).toList();
@@ -197,14 +206,6 @@ public final class StudyRun {
       } catch (RuntimeException second) {
         e.addSuppressed(second);
       }
-    }
-  }
-
-  private void requireBeginning(Part part) {
-    Ledger ledger = new Ledger(around.machines().size());
-    try (Workshop shop = new Workshop(recipe, folder, around, new Texts())) {
-      Map<String, Unit> all = new Units(shop).all();
-      Foundation.requireBeginning(part.of(all, ledger::done), all, ledger);
     }
   }
 

@@ -96,7 +96,7 @@ final class Worker {
         around.say().accept(u.name() + ": left out: " + failed.get());
         continue;
       }
-      List<String> missing = u.needs().stream().filter(n -> !ledger.done(all.get(n))).toList();
+      List<String> missing = ledger.lacks(u, all);
       if (!missing.isEmpty()) {
         boolean coming =
             missing.stream().anyMatch(n -> Claim.taken(folder.claim(all.get(n).claim())));

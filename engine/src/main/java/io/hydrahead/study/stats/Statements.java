@@ -103,12 +103,18 @@ public final class Statements {
 
   /**
    * @param teacher recall of the teachers up to the native length; NaN where not measured
+   * @param bySeed the same of each seed
    * @param lowest least recall, over all common lengths, of an arm compared; NaN likewise
    * @param only the one arm compared that is not at the ceiling, where all others are: the family
    *     decides through it alone; empty where there are more
    */
   public record Family(
-      String task, Verdict verdict, double teacher, double lowest, Optional<String> only) {}
+      String task,
+      Verdict verdict,
+      double teacher,
+      Map<Integer, Double> bySeed,
+      double lowest,
+      Optional<String> only) {}
 
   /** Every task's verdict, in their order. */
   public List<Family> families() {
@@ -119,6 +125,7 @@ public final class Statements {
     List<Family> out = new ArrayList<>();
     List<Integer> near = cells.lengths().stream().filter(l -> l <= nativeLength).toList();
     for (String task : cells.tasks()) {
+      Map<Integer, Double> bySeed = cells.means(roles.vanilla(), List.of(task), near);
       double teacher = cells.mean(roles.vanilla(), List.of(task), near);
       List<Place> places = cells.common(roles.compared(), List.of(task), cells.lengths());
       List<Integer> lengths = places.stream().map(Place::length).toList();
@@ -138,7 +145,9 @@ public final class Statements {
               .filter(a -> cells.mean(a, List.of(task), lengths) <= CEILING)
               .toList();
       boolean one = v == Verdict.DECIDES && below.size() == 1;
-      out.add(new Family(task, v, teacher, lowest, below.stream().filter(a -> one).findFirst()));
+      out.add(
+          new Family(
+              task, v, teacher, bySeed, lowest, below.stream().filter(a -> one).findFirst()));
     }
     return out;
   }
